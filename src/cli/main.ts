@@ -1,0 +1,172 @@
+import { readFileSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { ClonaError, toClonaError, type ExitCode } from '../errors.ts';
+import { silent } from '../progress.ts';
+import { printProgress } from './progress.ts';
+import type { OptionValues, Verb, VerbContext } from './verb.ts';
+import { verbTable } from './verbs.ts';
+
+enableCompileCache();
+
+/** Runs one command line (without node and script) and sets process.exitCode. Never throws, never calls exit. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const stop = new AbortController();
+  const release = abortOnSignals(stop);
+  const wantsJson = argv.includes('--json');
+  try {
+    process.exitCode = await runCommandLine(argv, stop.signal);
+  } catch (thrown) {
+    process.exitCode = report(
+      stop.signal.aborted ? stop.signal.reason : thrown,
+      wantsJson,
+      argv.includes('--verbose'),
+    );
+  } finally {
+    release();
+  }
+}
+
+async function runCommandLine(argv: readonly string[], signal: AbortSignal): Promise<ExitCode> {
+  const program = createProgram();
+  let exitCode: ExitCode = 0;
+  const called = argv.find((word) => !word.startsWith('-'));
+  if (called !== undefined && !(called in verbTable)) {
+    throw new ClonaError('usage', `there is no verb "${called}"`, { hint: 'see: clona --help' });
+  }
+  for (const [name, row] of Object.entries(verbTable)) {
+    const command = program.command(name).summary(row.summary).description(row.summary);
+    if (name === called) {
+      const { verb } = await row.load();
+      prepareVerb(
+        command,
+        verb,
+        async (context, options, args) => {
+          const result = await verb.run(context, options, args);
+          if (context.json) await print(`${JSON.stringify(result.json)}\n`);
+          else if (result.human !== '') await print(`${result.human}\n`);
+          exitCode = result.exitCode ?? 0;
+        },
+        signal,
+      );
+    }
+  }
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0;
+    throw new ClonaError('usage', error.message.replace(/^error: /, ''), {
+      hint: `see: clona ${called !== undefined && called in verbTable ? `${called} ` : ''}--help`,
+    });
+  }
+  return exitCode;
+}
+
+function createProgram(): Command {
+  return new Command('clona')
+    .description(
+      'clones production into LIVE STAGING, proves the archive there, and opens the gate to LIVE only on proof',
+    )
+    .version(readVersion(), '--version', 'print the version')
+    .helpOption('--help', 'explain a verb')
+    .configureOutput({ writeErr: () => {} })
+    .exitOverride()
+    .showHelpAfterError(false)
+    .action(function (this: Command) {
+      this.outputHelp();
+    });
+}
+
+function prepareVerb(
+  command: Command,
+  verb: Verb,
+  run: (context: VerbContext, options: OptionValues, args: readonly string[]) => Promise<void>,
+  signal: AbortSignal,
+): void {
+  verb.configure(command);
+  command
+    .option('--site <file>', 'the site file', 'clona.yaml')
+    .option('--json', 'one JSON document on stdout', false)
+    .option('--yes', 'do it without asking', false)
+    .option('--verbose', 'show causes and stack traces', false)
+    .helpOption('--help', 'explain this verb')
+    .addHelpText('after', helpTail(verb))
+    .exitOverride()
+    .action(async () => {
+      const options = command.opts<OptionValues>();
+      const quiet = options['json'] === true && !process.stderr.isTTY;
+      await run(
+        {
+          signal,
+          json: options['json'] === true,
+          yes: options['yes'] === true,
+          verbose: options['verbose'] === true,
+          sitePath: String(options['site']),
+          onProgress: quiet ? silent : printProgress(process.stderr),
+          note: (line) => process.stderr.write(`${line}\n`),
+        },
+        options,
+        command.args,
+      );
+    });
+}
+
+function helpTail(verb: Verb): string {
+  const exits = {
+    0: 'done',
+    1: 'internal error',
+    2: 'usage or configuration',
+    ...verb.exits,
+    130: 'interrupted',
+    143: 'terminated',
+  };
+  const lines = Object.entries(exits).map(([code, meaning]) => `  ${code.padStart(3)}  ${meaning}`);
+  return `\nExamples:\n${verb.examples.map((line) => `  ${line}`).join('\n')}\n\nExit codes:\n${lines.join('\n')}`;
+}
+
+/** stdout may be a pipe: wait until it took everything. */
+async function print(text: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+function report(thrown: unknown, json: boolean, verbose: boolean): ExitCode {
+  const error = toClonaError(thrown);
+  const causes: string[] = [];
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) causes.push(cause.message);
+  process.stderr.write(`clona: ${error.message} [${error.code}]\n`);
+  for (const cause of causes) if (cause !== error.message) process.stderr.write(`  because: ${cause}\n`);
+  if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`);
+  if (verbose && error.stack !== undefined) process.stderr.write(`${error.stack}\n`);
+  if (json) {
+    const { code, message, hint, details, exitCode } = error;
+    process.stdout.write(`${JSON.stringify({ error: { code, message, hint, details, exitCode } })}\n`);
+  }
+  return error.exitCode;
+}
+
+function abortOnSignals(stop: AbortController): () => void {
+  const onInterrupt = (): void => stop.abort(new ClonaError('interrupted', 'interrupted'));
+  const onTerminate = (): void => stop.abort(new ClonaError('terminated', 'terminated'));
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onTerminate);
+  return () => {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onTerminate);
+  };
+}
+
+function readVersion(): string {
+  // From src/cli as well as from dist/src/cli the nearest package.json upwards is clona's own.
+  for (const path of ['../../package.json', '../../../package.json']) {
+    try {
+      const parsed: unknown = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'));
+      if (typeof parsed === 'object' && parsed !== null && 'version' in parsed) return String(parsed.version);
+    } catch {
+      // look one folder further up
+    }
+  }
+  return 'unknown';
+}

@@ -1,0 +1,11 @@
+import type { Verb } from './verb.ts';
+
+interface VerbRow {
+  summary: string;
+  load: () => Promise<{ verb: Verb }>;
+}
+
+/** Every verb, in the order of `clona --help`. Only the one that is called is loaded. */
+export const verbs = {} as const satisfies Record<string, VerbRow>;
+
+export const verbTable: Readonly<Record<string, VerbRow>> = verbs;
