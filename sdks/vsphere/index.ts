@@ -1,0 +1,3 @@
+export * from './resources.ts';
+export * from './functions.ts';
+export * as types from './types.ts';
