@@ -1,0 +1,135 @@
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { Client, DatabaseError } from 'pg';
+import { ClonaError } from '../../errors.ts';
+import type { DatabaseAddress } from '../database.ts';
+
+export interface Connection extends AsyncDisposable {
+  /** For streams (pg-copy-streams) and notices; queries go through `query`. */
+  client: Client;
+  /** Rows of one statement; values are bound. Throws `databaseFailed` with the server's words and `details.sqlState`. */
+  query: <Row extends Record<string, unknown> = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+  ) => Promise<Row[]>;
+}
+
+export interface ConnectOptions {
+  /** Shown in pg_stat_activity. Default clona. */
+  applicationName?: string;
+  /** Until the server answers, in milliseconds. Default 10 000. */
+  timeoutMs?: number;
+}
+
+/**
+ * Opens one session. Aborting the signal cancels the running statement and closes the session.
+ * Numbers of 64 bits come as text (pg's default): positions stay exact.
+ */
+export async function connect(
+  address: DatabaseAddress,
+  signal?: AbortSignal,
+  options: ConnectOptions = {},
+): Promise<Connection> {
+  signal?.throwIfAborted();
+  const client = new Client({
+    host: address.host,
+    port: address.port,
+    database: address.database,
+    user: address.user,
+    password: address.password,
+    application_name: options.applicationName ?? 'clona',
+    connectionTimeoutMillis: options.timeoutMs ?? 10_000,
+    keepAlive: true,
+  });
+  let lost: Error | undefined;
+  // A session that breaks between two statements must not end the process.
+  client.on('error', (error) => (lost ??= error));
+  try {
+    await client.connect();
+  } catch (error) {
+    throw databaseError(error, `the database at ${describeAddress(address)} does not answer`, signal);
+  }
+  const onAbort = (): void => cancelAndClose(client, address);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted === true) onAbort();
+  return {
+    client,
+    query: async <Row extends Record<string, unknown>>(text: string, values: readonly unknown[] = []) => {
+      signal?.throwIfAborted();
+      try {
+        return (await client.query<Row>(text, [...values])).rows;
+      } catch (error) {
+        throw databaseError(error, undefined, signal, lost);
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      signal?.removeEventListener('abort', onAbort);
+      await client.end().catch(() => {});
+    },
+  };
+}
+
+/** Host, port and database; never user secrets. */
+export function describeAddress(address: DatabaseAddress): string {
+  const place = address.host.startsWith('/')
+    ? join(address.host, `.s.PGSQL.${address.port}`)
+    : `${address.host}:${address.port}`;
+  return `${place}/${address.database}`;
+}
+
+/** Doubles quotes as PostgreSQL's quote_ident does, always quoted. */
+export function quoteIdentifier(name: string): string {
+  if (name.includes('\0')) throw new ClonaError('usage', 'a name of the database cannot hold a zero byte');
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** For the few statements that take no bound values (SET, replication commands). */
+export function quoteLiteral(text: string): string {
+  if (text.includes('\0')) throw new ClonaError('usage', 'a text of the database cannot hold a zero byte');
+  const quoted = `'${text.replaceAll("'", "''")}'`;
+  return text.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted;
+}
+
+/** Any error of the driver or the server as `databaseFailed`; an aborted signal's own reason wins. */
+export function databaseError(
+  thrown: unknown,
+  what?: string,
+  signal?: AbortSignal,
+  lost?: Error,
+): ClonaError {
+  if (signal?.aborted === true && signal.reason instanceof ClonaError) return signal.reason;
+  if (thrown instanceof ClonaError) return thrown;
+  const said = thrown instanceof Error ? thrown.message || String(thrown) : String(thrown);
+  const sqlState = thrown instanceof DatabaseError ? thrown.code : undefined;
+  // pg tells of a name with several addresses by an AggregateError without a message.
+  const inner = thrown instanceof AggregateError ? thrown.errors.map(String).join('; ') : said;
+  const message = what === undefined ? `the database says: ${inner}` : `${what}: ${inner}`;
+  const detail = thrown instanceof DatabaseError ? (thrown.hint ?? undefined) : undefined;
+  return new ClonaError('databaseFailed', message, {
+    cause: lost ?? thrown,
+    hint: detail,
+    details: sqlState === undefined ? undefined : { sqlState },
+  });
+}
+
+const cancelRequestCode = 80_877_102;
+
+/** pg keeps the numbers that a cancel request needs but has no public cancel; a server too busy to hear is left alone. */
+function cancelAndClose(client: Client, address: DatabaseAddress): void {
+  const { processID, secretKey } = client as unknown as { processID?: number; secretKey?: number };
+  if (typeof processID === 'number' && typeof secretKey === 'number') {
+    const request = Buffer.alloc(16);
+    request.writeInt32BE(16, 0);
+    request.writeInt32BE(cancelRequestCode, 4);
+    request.writeInt32BE(processID, 8);
+    request.writeInt32BE(secretKey, 12);
+    const socket = address.host.startsWith('/')
+      ? createConnection(join(address.host, `.s.PGSQL.${address.port}`))
+      : createConnection(address.port, address.host);
+    socket.on('error', () => {});
+    socket.end(request);
+    socket.unref();
+  }
+  const { connection } = client as unknown as { connection?: { stream?: { destroy: () => void } } };
+  connection?.stream?.destroy();
+}
