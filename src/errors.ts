@@ -23,6 +23,7 @@ export const errorTable = {
   usage: { code: 'CLONA-0100', exit: 2 },
   fileUnreadable: { code: 'CLONA-0101', exit: 2 },
   siteInvalid: { code: 'CLONA-0110', exit: 2 },
+  secretMissing: { code: 'CLONA-0111', exit: 2 },
   confirmationMissing: { code: 'CLONA-0120', exit: 2 },
 
   // 02xx: recovery: catalog, plan, retention

@@ -137,6 +137,7 @@ function report(thrown: unknown, json: boolean, verbose: boolean): ExitCode {
   const causes: string[] = [];
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) causes.push(cause.message);
   process.stderr.write(`clona: ${error.message} [${error.code}]\n`);
+  for (const line of detailLines(error.details?.['lines'])) process.stderr.write(`  ${line}\n`);
   for (const cause of causes) if (cause !== error.message) process.stderr.write(`  because: ${cause}\n`);
   if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`);
   if (verbose && error.stack !== undefined) process.stderr.write(`${error.stack}\n`);
@@ -145,6 +146,11 @@ function report(thrown: unknown, json: boolean, verbose: boolean): ExitCode {
     process.stdout.write(`${JSON.stringify({ error: { code, message, hint, details, exitCode } })}\n`);
   }
   return error.exitCode;
+}
+
+/** Errors that consist of several, as the mistakes of a site file, carry them as `details.lines`. */
+function detailLines(lines: unknown): readonly string[] {
+  return Array.isArray(lines) ? lines.map(String) : [];
 }
 
 function abortOnSignals(stop: AbortController): () => void {

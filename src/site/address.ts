@@ -1,0 +1,56 @@
+import type { DatabaseAddress } from '../databases/database.ts';
+import { ClonaError } from '../errors.ts';
+import { resolveSecret, showSecretRef } from './secret.ts';
+import type { Site } from './site.ts';
+
+const defaultPorts = { postgres: 5432, oracle: 1521 };
+
+/**
+ * Where production's database is by the site file, its password resolved now. Undefined: the site file gives no
+ * address, the database is the one that the live machine names itself (MachineFacts).
+ */
+export async function resolveDatabaseAddress(
+  database: Site['database'],
+): Promise<DatabaseAddress | undefined> {
+  const { engine } = database;
+  if (database.url !== undefined) {
+    return parseUrl(engine, await resolveSecret(database.url), showSecretRef(database.url));
+  }
+  if (database.host === undefined) return undefined;
+  return {
+    engine,
+    host: database.host,
+    port: database.port ?? defaultPorts[engine],
+    database: database.name ?? (engine === 'postgres' ? 'postgres' : ''),
+    user: database.user ?? (engine === 'postgres' ? 'postgres' : ''),
+    password: database.password === undefined ? undefined : await resolveSecret(database.password),
+  };
+}
+
+/** `from` names the place of the secret; its content never gets into a message. */
+function parseUrl(engine: 'postgres' | 'oracle', text: string, from: string): DatabaseAddress {
+  const wrong = (what: string): ClonaError =>
+    new ClonaError('siteInvalid', `the database address in ${from} ${what}`, {
+      hint: `write it as ${engine === 'postgres' ? 'postgresql' : 'oracle'}://user:password@host:port/name`,
+    });
+  if (!URL.canParse(text)) throw wrong('is no URL');
+  const url = new URL(text);
+  if (!/^(?:postgres|postgresql|oracle):$/.test(url.protocol)) throw wrong('is of no known kind');
+  if (url.protocol.startsWith('oracle') !== (engine === 'oracle')) {
+    throw wrong(`is not for the engine ${engine}`);
+  }
+  // libpq's way to name the folder of a Unix socket.
+  const host = url.searchParams.get('host') ?? decodeURIComponent(url.hostname).replace(/^\[|\]$/g, '');
+  if (host === '') throw wrong('names no host');
+  return {
+    engine,
+    host,
+    port: url.port === '' ? defaultPorts[engine] : Number(url.port),
+    database: decodeURIComponent(url.pathname.slice(1)) || (engine === 'postgres' ? 'postgres' : ''),
+    user:
+      decodeURIComponent(url.username) ||
+      url.searchParams.get('user') ||
+      (engine === 'postgres' ? 'postgres' : ''),
+    password: decodeURIComponent(url.password) || url.searchParams.get('password') || undefined,
+  };
+}

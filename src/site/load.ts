@@ -1,0 +1,53 @@
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { ClonaError } from '../errors.ts';
+import type { Mistake } from './mistakes.ts';
+import type { Site } from './site.ts';
+
+const maxBytes = 2 ** 20;
+
+/**
+ * Reads, checks and completes a site file. Throws `fileUnreadable` when there is none, and `siteInvalid` with every
+ * mistake at once (`details.mistakes`: line, column, key, problem, allowed, hint). Secrets are not read here.
+ * zod and yaml are loaded only when a site file is: the verbs that work on a catalog file start without them.
+ */
+export async function loadSite(path: string): Promise<Site> {
+  const file = resolve(path);
+  const text = await readSiteFile(file);
+  const { parseSite } = await import('./parse.ts');
+  const folder = dirname(file);
+  const parsed = parseSite(text, folder);
+  if ('mistakes' in parsed) throw siteInvalid(path, parsed.mistakes);
+  return { ...parsed.site, file, folder };
+}
+
+async function readSiteFile(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file);
+    if (size > maxBytes) throw new Error(`it has ${size} bytes, more than the ${maxBytes} of any site file`);
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    throw new ClonaError(
+      'fileUnreadable',
+      missing ? `there is no site file ${file}` : `the site file ${file} cannot be read`,
+      { cause, hint: missing ? 'write one with: clona init, or name another with --site FILE' : undefined },
+    );
+  }
+}
+
+function siteInvalid(file: string, mistakes: readonly Mistake[]): ClonaError {
+  const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
+  return new ClonaError('siteInvalid', `the site file ${file} has ${count}`, {
+    hint: 'docs/how-to/site-file.md explains every key; clona init writes a file with all of them',
+    details: { file, mistakes, lines: mistakes.map((mistake) => showMistake(file, mistake)) },
+  });
+}
+
+/** `clona.yaml:12:3: archive.locaton: unknown key (did you mean "location"?); allowed: location, mirror …` */
+export function showMistake(file: string, { line, column, key, problem, hint, allowed }: Mistake): string {
+  const subject = key === '' ? '' : `${key}: `;
+  const guess = hint === undefined ? '' : ` (${hint})`;
+  const choice = allowed === undefined || allowed === '' ? '' : `; allowed: ${allowed}`;
+  return `${file}:${line}:${column}: ${subject}${problem}${guess}${choice}`;
+}
