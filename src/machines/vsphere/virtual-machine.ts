@@ -1,0 +1,168 @@
+import { ClonaError } from '../../errors.ts';
+import type { Vim } from './client.ts';
+import { child, children, moRef, text, xsiType, type MoRef, type VimObject, type XmlNode } from './soap.ts';
+
+/** What clona reads of a virtual machine (vSphere Web Services API, VirtualMachine). */
+export interface VirtualMachineFacts {
+  reference: MoRef;
+  name: string;
+  uuid: string;
+  power: 'on' | 'off' | 'suspended';
+  toolsRunning: boolean;
+  /** As VMware Tools report it; null until they do. */
+  address: string | null;
+  networkCards: NetworkCard[];
+  disks: VirtualDisk[];
+  snapshots: Snapshot[];
+  host: MoRef | null;
+  datastores: MoRef[];
+}
+
+export interface NetworkCard {
+  key: number;
+  label: string;
+  connected: boolean;
+  /** Name of a standard port group, or the key of a distributed one. */
+  network: string;
+  /** What a change of the card must repeat: the API takes an edited device as a whole. */
+  definition: VimObject;
+}
+
+export interface VirtualDisk {
+  label: string;
+  /** Which mode, mapping or sharing keeps this disk out of a snapshot; null: a snapshot holds it. */
+  escapes: string | null;
+  file: string;
+}
+
+export interface Snapshot {
+  reference: MoRef;
+  name: string;
+  description: string;
+  createdAt: string;
+}
+
+const paths = [
+  'name',
+  'config.uuid',
+  'runtime.powerState',
+  'runtime.host',
+  'guest.toolsRunningStatus',
+  'guest.ipAddress',
+  'config.hardware.device',
+  'snapshot',
+  'datastore',
+] as const;
+
+/** Finds a machine by inventory path ("/dc/vm/folder/name") or by name below `folder`; a wrong name is named. */
+export async function findVirtualMachine(
+  vim: Vim,
+  inventoryPath: string,
+  signal: AbortSignal,
+): Promise<MoRef> {
+  const [found] = await vim.call('FindByInventoryPath', vim.content.searchIndex, { inventoryPath }, signal);
+  const reference = moRef(found);
+  if (reference === undefined) {
+    throw new ClonaError('machineFailed', `there is no virtual machine ${inventoryPath}`, {
+      hint: 'give the inventory path as in "/datacenter/vm/folder/name"',
+    });
+  }
+  return reference;
+}
+
+export async function readVirtualMachine(
+  vim: Vim,
+  reference: MoRef,
+  signal: AbortSignal,
+): Promise<VirtualMachineFacts> {
+  const properties = await vim.read(reference, paths, signal);
+  const get = (path: (typeof paths)[number]): XmlNode | undefined => properties.get(path);
+  const devices = children(get('config.hardware.device'), 'VirtualDevice');
+  const sharedControllers = devices.filter(
+    (device) => !['', 'noSharing'].includes(text(child(device, 'sharedBus'))),
+  );
+  const sharedKeys = new Set(sharedControllers.map((device) => text(child(device, 'key'))));
+  const state = text(get('runtime.powerState'));
+  const address = text(get('guest.ipAddress'));
+  return {
+    reference,
+    name: text(get('name')),
+    uuid: text(get('config.uuid')),
+    power: state === 'poweredOn' ? 'on' : state === 'suspended' ? 'suspended' : 'off',
+    toolsRunning: text(get('guest.toolsRunningStatus')) === 'guestToolsRunning',
+    address: address === '' ? null : address,
+    networkCards: devices.filter((device) => child(device, 'macAddress') !== undefined).map(readNetworkCard),
+    disks: devices
+      .filter((device) => xsiType(device) === 'VirtualDisk')
+      .map((disk) => readDisk(disk, sharedKeys)),
+    snapshots: readSnapshots(
+      child(get('snapshot'), 'rootSnapshotList') === undefined
+        ? []
+        : children(get('snapshot'), 'rootSnapshotList'),
+    ),
+    host: moRef(get('runtime.host')) ?? null,
+    datastores: children(get('datastore'), 'ManagedObjectReference').flatMap((node) => moRef(node) ?? []),
+  };
+}
+
+function readNetworkCard(device: XmlNode): NetworkCard {
+  const distributed = text(child(device, 'backing.port.portgroupKey'));
+  const key = Number(text(child(device, 'key')));
+  return {
+    key,
+    label: text(child(device, 'deviceInfo.label')),
+    connected: text(child(device, 'connectable.connected')) === 'true',
+    network: distributed === '' ? text(child(device, 'backing.deviceName')) : distributed,
+    definition: {
+      $type: xsiType(device) ?? 'VirtualEthernetCard',
+      key,
+      backing:
+        distributed === ''
+          ? {
+              $type: 'VirtualEthernetCardNetworkBackingInfo',
+              deviceName: text(child(device, 'backing.deviceName')),
+            }
+          : {
+              $type: 'VirtualEthernetCardDistributedVirtualPortBackingInfo',
+              port: { switchUuid: text(child(device, 'backing.port.switchUuid')), portgroupKey: distributed },
+            },
+      addressType: text(child(device, 'addressType')),
+      macAddress: text(child(device, 'macAddress')),
+    },
+  };
+}
+
+/** vSphere Virtual Machine Administration, "Snapshot limitations": what a snapshot does not hold. */
+function readDisk(device: XmlNode, sharedControllers: ReadonlySet<string>): VirtualDisk {
+  const mode = text(child(device, 'backing.diskMode'));
+  const backing = xsiType(child(device, 'backing')) ?? '';
+  const sharing = text(child(device, 'backing.sharing'));
+  return {
+    label: text(child(device, 'deviceInfo.label')),
+    file: text(child(device, 'backing.fileName')),
+    escapes: mode.startsWith('independent')
+      ? `disk mode ${mode}`
+      : backing.includes('RawDiskMapping') &&
+          text(child(device, 'backing.compatibilityMode')) !== 'virtualMode'
+        ? 'raw device mapping in physical mode'
+        : sharedControllers.has(text(child(device, 'controllerKey')))
+          ? 'bus sharing of its controller'
+          : sharing === 'sharingMultiWriter'
+            ? 'multi-writer sharing'
+            : null,
+  };
+}
+
+function readSnapshots(nodes: readonly XmlNode[]): Snapshot[] {
+  return nodes.flatMap((node) => {
+    const reference = moRef(child(node, 'snapshot'));
+    if (reference === undefined) return [];
+    const snapshot = {
+      reference,
+      name: text(child(node, 'name')),
+      description: text(child(node, 'description')),
+      createdAt: text(child(node, 'createTime')),
+    };
+    return [snapshot, ...readSnapshots(children(node, 'childSnapshotList'))];
+  });
+}
