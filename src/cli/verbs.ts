@@ -6,6 +6,11 @@ interface VerbRow {
 }
 
 /** Every verb, in the order of `clona --help`. Only the one that is called is loaded. */
-export const verbs = {} as const satisfies Record<string, VerbRow>;
+export const verbs = {
+  evidence: {
+    summary: 'list, export and verify the evidence ledger',
+    load: () => import('./evidence.ts'),
+  },
+} as const satisfies Record<string, VerbRow>;
 
 export const verbTable: Readonly<Record<string, VerbRow>> = verbs;
