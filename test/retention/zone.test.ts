@@ -1,0 +1,179 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  decideZone,
+  describeDuration,
+  explainZone,
+  type ZoneFacts,
+  type ZoneSettings,
+} from '../../src/retention/zone.ts';
+
+const settings: ZoneSettings = { yellow: 0.8, red: 0.95, blockAt: 'red' };
+const hour = 3_600_000;
+
+function facts(usedBytes: number, more: Partial<ZoneFacts> = {}): ZoneFacts {
+  return {
+    areas: [{ name: 'archive', totalBytes: 1000, usedBytes, history: [] }],
+    obsoleteBytes: 0,
+    movableLogBytes: 0,
+    backupNow: { raisesMark: false, freesBytes: 0, needsBytes: 0 },
+    refreshesHeld: false,
+    transactionsBlocked: false,
+    ...more,
+  };
+}
+
+const kinds = (given: ZoneFacts, by: ZoneSettings = settings): string[] =>
+  decideZone(given, by, 0).actions.map((action) => action.kind);
+
+describe('zones', () => {
+  test('a limit belongs to the zone it opens', () => {
+    expect(decideZone(facts(799), settings, 0).zone).toBe('green');
+    expect(decideZone(facts(800), settings, 0).zone).toBe('yellow');
+    expect(decideZone(facts(949), settings, 0).zone).toBe('yellow');
+    expect(decideZone(facts(950), settings, 0).zone).toBe('red');
+  });
+
+  test('the worst area decides', () => {
+    const areas = [
+      { name: 'archive', totalBytes: 1000, usedBytes: 100, history: [] },
+      { name: 'log', totalBytes: 100, usedBytes: 99, history: [] },
+    ];
+    expect(decideZone(facts(0, { areas }), settings, 0).zone).toBe('red');
+  });
+
+  test('green does nothing, and ends what an earlier zone began', () => {
+    expect(kinds(facts(100))).toEqual([]);
+    expect(kinds(facts(100, { refreshesHeld: true, transactionsBlocked: true }))).toEqual([
+      'unblock-transactions',
+      'release-refreshes',
+    ]);
+  });
+
+  test('yellow holds refreshes, moves logs, removes what is obsolete and forces a backup that raises the mark', () => {
+    const given = facts(850, {
+      movableLogBytes: 50,
+      obsoleteBytes: 20,
+      backupNow: { raisesMark: true, freesBytes: 300, needsBytes: 100 },
+    });
+    expect(kinds(given)).toEqual([
+      'hold-refreshes',
+      'compress-and-move-logs',
+      'remove-obsolete',
+      'force-backup',
+    ]);
+  });
+
+  test('yellow forces no backup that does not fit or would not raise the mark', () => {
+    expect(
+      kinds(
+        facts(850, { obsoleteBytes: 1, backupNow: { raisesMark: true, freesBytes: 300, needsBytes: 152 } }),
+      ),
+    ).not.toContain('force-backup');
+    expect(
+      kinds(facts(850, { obsoleteBytes: 1, backupNow: { raisesMark: false, freesBytes: 0, needsBytes: 1 } })),
+    ).not.toContain('force-backup');
+  });
+
+  test('yellow with nothing that could help pages a human', () => {
+    expect(kinds(facts(850))).toEqual(['hold-refreshes', 'page-human']);
+  });
+
+  test('red blocks, takes a quiesced backup, restarts the log, unblocks, and pages', () => {
+    const given = facts(960, {
+      refreshesHeld: true,
+      backupNow: { raisesMark: true, freesBytes: 500, needsBytes: 40 },
+    });
+    expect(kinds(given)).toEqual([
+      'force-backup',
+      'block-transactions',
+      'quiesced-backup',
+      'restart-log',
+      'unblock-transactions',
+      'page-human',
+    ]);
+  });
+
+  test('the classic procedure blocks in yellow', () => {
+    expect(kinds(facts(850, { refreshesHeld: true }), { ...settings, blockAt: 'yellow' })).toEqual([
+      'block-transactions',
+      'quiesced-backup',
+      'restart-log',
+      'unblock-transactions',
+    ]);
+  });
+
+  test('red without room for a backup only pages: nothing above the mark ever goes', () => {
+    expect(
+      kinds(
+        facts(990, { refreshesHeld: true, backupNow: { raisesMark: true, freesBytes: 900, needsBytes: 11 } }),
+      ),
+    ).toEqual(['page-human']);
+  });
+
+  test('whoever is blocked is unblocked by the same decision or by the next green one', () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          used: fc.integer({ min: 0, max: 1000 }),
+          obsolete: fc.nat(100),
+          movable: fc.nat(100),
+          needs: fc.nat(200),
+          blocked: fc.boolean(),
+          held: fc.boolean(),
+        }),
+        fc.constantFrom('yellow' as const, 'red' as const),
+        (drawn, blockAt) => {
+          const given = facts(drawn.used, {
+            obsoleteBytes: drawn.obsolete,
+            movableLogBytes: drawn.movable,
+            backupNow: { raisesMark: true, freesBytes: 1, needsBytes: drawn.needs },
+            transactionsBlocked: drawn.blocked,
+            refreshesHeld: drawn.held,
+          });
+          const planned = kinds(given, { ...settings, blockAt });
+          if (planned.includes('block-transactions')) {
+            expect(planned.indexOf('unblock-transactions')).toBeGreaterThan(
+              planned.indexOf('block-transactions'),
+            );
+          }
+          if (drawn.used < 800) expect(planned.includes('unblock-transactions')).toBe(drawn.blocked);
+        },
+      ),
+    );
+  });
+});
+
+describe('forecast', () => {
+  test('a steady growth tells when red comes', () => {
+    const history = [0, 1, 2, 3].map((index) => ({ atMs: index * hour, usedBytes: 800 + index * 10 }));
+    const areas = [{ name: 'archive', totalBytes: 1000, usedBytes: 840, history }];
+    const decision = decideZone(facts(0, { areas }), settings, 4 * hour);
+    expect(decision.areas[0]).toMatchObject({
+      zone: 'yellow',
+      redInMs: 11 * hour,
+      yellowInMs: 0,
+      fullInMs: 16 * hour,
+    });
+    expect(explainZone(decision)).toEqual(['archive 84 % (yellow), red in 11 h']);
+  });
+
+  test('what shrinks, stands still or is hardly known gives no date', () => {
+    const shrinking = [0, 1, 2].map((index) => ({ atMs: index * hour, usedBytes: 900 - index * 10 }));
+    const areas = (history: { atMs: number; usedBytes: number }[]) => [
+      { name: 'a', totalBytes: 1000, usedBytes: 850, history },
+    ];
+    for (const history of [shrinking, [], [{ atMs: 0, usedBytes: 840 }]]) {
+      expect(
+        decideZone(facts(0, { areas: areas(history) }), settings, 3 * hour).areas[0]?.redInMs,
+      ).toBeNull();
+    }
+  });
+
+  test('durations are told in their two largest units', () => {
+    expect(describeDuration(3 * hour + 10 * 60_000 + 5000)).toBe('3 h 10 min');
+    expect(describeDuration(52 * hour)).toBe('2 d 4 h');
+    expect(describeDuration(45_000)).toBe('45 s');
+    expect(describeDuration(200)).toBe('0 s');
+  });
+});
