@@ -10,9 +10,12 @@ import type { BackupKind } from '../recovery/catalog.ts';
  *   backups/<label>/backup_manifest         as the server wrote it
  *   backups/<label>/grades.json             GradeRecord[]: what was proven of it, when, by which evidence
  *   backups/.<label>.partial/               a backup being written: renamed when whole, removed when interrupted
- *   log/<timeline, 8 hex>/<segment, 24 hex>.zst
- *   log/<timeline, 8 hex>.history
+ *   log/<timeline, 8 hex>/<segment, 24 hex>.zst           one zstd frame and a LogTrailer in a skippable frame
+ *   log/<timeline, 8 hex>/<segment, 24 hex>.partial.zst   the unfinished last segment of a timeline that was left
+ *   log/<timeline, 8 hex>/<segment>.<offset>.backup       as the server wrote it
+ *   log/<timeline, 8 hex>.history                         as the server wrote it
  *
+ * A name that begins with a dot is not part of the archive: a file or folder that is still being written.
  * The mirror is a second folder of the same form.
  */
 export interface ArchiveHeader {
@@ -54,6 +57,11 @@ export interface BackupHeader {
   extraRedo: { fullPageImages: number; logBytes: number } | null;
   /** How long writers were paused (quiesced backups), in milliseconds. */
   pauseMs: number | null;
+  /**
+   * Quiesced backups: the restore point whose record ends at consistentFrom, the last one in the carried log.
+   * Recovery to it is asked by this name: a target LSN needs a record after it, and there is none inside.
+   */
+  restorePoint: string | null;
 }
 
 export interface ArchiveFile {
@@ -68,13 +76,40 @@ export interface ArchiveFile {
   frames: Frame[];
 }
 
-/** One independent zstd frame: a range of the tar that can be unpacked by itself. Frames begin at tar headers. */
+/**
+ * One independent zstd frame: a range of the tar that can be unpacked by itself. It begins at a tar header, or
+ * inside the content of a member that began in an earlier frame; the end of a member may lie in a later frame.
+ * A member's padding to 512 bytes belongs to it. All frames in order are the tar, without gap or overlap.
+ */
 export interface Frame {
   compressedOffset: number;
   compressedBytes: number;
   rawOffset: number;
   rawBytes: number;
+  /** null: begins at a header. Else: begins at `fileOffset` (a multiple of 32 KiB) of the file `path` (as in its header). */
+  inside: { path: string; fileOffset: number; fileBytes: number } | null;
 }
+
+/**
+ * JSON in a skippable frame (magic 0x184D2A50) of `logTrailerBytes` bytes in all, padded with spaces, at the very end of
+ * a log file: what a catalog needs to know, in the same file, so that neither can be lost without the other.
+ */
+export interface LogTrailer {
+  format: 1;
+  /** Name of the segment, with `.partial` where it is one. */
+  name: string;
+  systemIdentifier: string;
+  rawBytes: number;
+  /** SHA-256 of the uncompressed segment, and of the zstd frame before this trailer; hex. */
+  sha256: string;
+  frameSha256: string;
+  /** Times of the first and the last commit or abort in the segment; null where none was found. */
+  firstTime: string | null;
+  lastTime: string | null;
+  archivedAt: string;
+}
+
+export const logTrailerBytes = 1024;
 
 /** What a server must offer before the restored cluster may start there. */
 export interface ServerRequirements {
