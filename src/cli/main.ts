@@ -3,6 +3,7 @@ import { enableCompileCache } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { ClonaError, toClonaError, type ExitCode } from '../errors.ts';
 import { silent } from '../progress.ts';
+import { nearestWord } from '../site/nearest-word.ts';
 import { printProgress } from './progress.ts';
 import type { OptionValues, Verb, VerbContext } from './verb.ts';
 import { verbTable } from './verbs.ts';
@@ -13,27 +14,37 @@ enableCompileCache();
 export async function main(argv: readonly string[]): Promise<void> {
   const stop = new AbortController();
   const release = abortOnSignals(stop);
-  const wantsJson = argv.includes('--json');
-  try {
-    process.exitCode = await runCommandLine(argv, stop.signal);
-  } catch (thrown) {
-    process.exitCode = report(
+  const tell = (thrown: unknown): ExitCode =>
+    report(
       stop.signal.aborted ? stop.signal.reason : thrown,
-      wantsJson,
+      argv.includes('--json'),
       argv.includes('--verbose'),
     );
+  try {
+    const exitCode = await runCommandLine(verbFirst(argv), stop.signal);
+    // Whoever asked for the end gets the code of an end, although the answer was there first.
+    process.exitCode = stop.signal.aborted ? toClonaError(stop.signal.reason).exitCode : exitCode;
+  } catch (thrown) {
+    process.exitCode = tell(thrown);
   } finally {
     release();
   }
+}
+
+/** `clona --json plan …` and `clona help plan` mean `clona plan --json …` and `clona plan --help`. */
+function verbFirst(argv: readonly string[]): string[] {
+  const [first, second, ...rest] = argv;
+  if (first === 'help') return second === undefined ? ['--help'] : [second, '--help', ...rest];
+  const at = argv.findIndex((word, index) => !word.startsWith('-') && argv[index - 1] !== '--site');
+  const verb = argv[at];
+  return verb === undefined ? [...argv] : [verb, ...argv.slice(0, at), ...argv.slice(at + 1)];
 }
 
 async function runCommandLine(argv: readonly string[], signal: AbortSignal): Promise<ExitCode> {
   const program = createProgram();
   let exitCode: ExitCode = 0;
   const called = argv.find((word) => !word.startsWith('-'));
-  if (called !== undefined && !(called in verbTable)) {
-    throw new ClonaError('usage', `there is no verb "${called}"`, { hint: 'see: clona --help' });
-  }
+  if (called !== undefined && !Object.hasOwn(verbTable, called)) throw noSuchVerb(called);
   for (const [name, row] of Object.entries(verbTable)) {
     const command = program.command(name).summary(row.summary).description(row.summary);
     if (name === called) {
@@ -57,10 +68,17 @@ async function runCommandLine(argv: readonly string[], signal: AbortSignal): Pro
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
     throw new ClonaError('usage', error.message.replace(/^error: /, ''), {
-      hint: `see: clona ${called !== undefined && called in verbTable ? `${called} ` : ''}--help`,
+      hint: `see: clona ${called === undefined ? '' : `${called} `}--help`,
     });
   }
   return exitCode;
+}
+
+function noSuchVerb(called: string): ClonaError {
+  const near = nearestWord(called, Object.keys(verbTable));
+  return new ClonaError('usage', `there is no verb "${called}"`, {
+    hint: near === undefined ? 'see: clona --help' : `did you mean "${near}"? see: clona --help`,
+  });
 }
 
 function createProgram(): Command {
@@ -125,11 +143,18 @@ function helpTail(verb: Verb): string {
   return `\nExamples:\n${verb.examples.map((line) => `  ${line}`).join('\n')}\n\nExit codes:\n${lines.join('\n')}`;
 }
 
-/** stdout may be a pipe: wait until it took everything. */
+/** stdout may be a pipe: wait until it took everything. A reader that went away (`| head`) has what it wanted. */
 async function print(text: string): Promise<void> {
+  const ignore = (): void => {};
+  process.stdout.on('error', ignore);
   await new Promise<void>((resolve, reject) => {
-    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+    process.stdout.write(text, (error) => (error && !isBrokenPipe(error) ? reject(error) : resolve()));
   });
+  process.stdout.off('error', ignore);
+}
+
+function isBrokenPipe(error: Error): boolean {
+  return 'code' in error && error.code === 'EPIPE';
 }
 
 function report(thrown: unknown, json: boolean, verbose: boolean): ExitCode {
@@ -153,14 +178,21 @@ function detailLines(lines: unknown): readonly string[] {
   return Array.isArray(lines) ? lines.map(String) : [];
 }
 
+/** The first signal asks the verb to stop at its next safe place; the second one of a kind ends it at once. */
 function abortOnSignals(stop: AbortController): () => void {
-  const onInterrupt = (): void => stop.abort(new ClonaError('interrupted', 'interrupted'));
-  const onTerminate = (): void => stop.abort(new ClonaError('terminated', 'terminated'));
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onTerminate);
+  const onSignal = (name: NodeJS.Signals): void => {
+    const reason =
+      name === 'SIGINT'
+        ? new ClonaError('interrupted', 'interrupted')
+        : new ClonaError('terminated', 'terminated');
+    if (stop.signal.aborted) process.exit(reason.exitCode);
+    stop.abort(reason);
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
   return () => {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onTerminate);
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
   };
 }
 

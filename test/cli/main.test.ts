@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
@@ -21,4 +22,22 @@ test('an unknown verb is a usage error with a code and a hint, without a stack t
   expect(stderr).toContain('there is no verb "frobnicate" [CLONA-0100]');
   expect(stderr).toContain('hint: see: clona --help');
   expect(stderr).not.toMatch(/^ {4}at /m);
+});
+
+test('a verb that is nearly right comes with the one that was meant', () => {
+  expect(clona('evidnce').stderr).toContain('did you mean "evidence"?');
+});
+
+test('"help VERB" and common options before the verb mean what they say', () => {
+  expect(clona('help', 'evidence').stdout).toContain('Usage: clona evidence');
+  const { status, stdout } = clona('--json', '--site', 'none.yaml', 'frobnicate');
+  expect(status).toBe(2);
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'CLONA-0100', exitCode: 2 } });
+});
+
+test('a Node.js that is too old is told apart from a mistake, in one line with the way out', () => {
+  const text = readFileSync(launcher, 'utf8');
+  // The launcher must parse on any Node.js: nothing but syntax of 2020, no TypeScript.
+  expect(text).toContain('needs Node.js 24 or newer');
+  expect(text).not.toMatch(/\?\?=|\|\|=|using |#[a-z]+ in /);
 });

@@ -1,0 +1,76 @@
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+let folder: string;
+let user: string;
+
+function run(cwd: string, command: string, args: readonly string[]) {
+  const result = spawnSync(command, args, { cwd, encoding: 'utf8', env: withoutNpmContext() });
+  return { ...result, said: `${result.stdout}${result.stderr}` };
+}
+
+/** npm run hands its own settings down by the environment; a user's npm has none of them. */
+function withoutNpmContext(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(?:npm_(?!config_registry)|VITEST|NODE_ENV)/i.test(name),
+  );
+  return Object.fromEntries(kept);
+}
+
+function clona(...args: string[]) {
+  return run(user, process.execPath, [join(user, 'node_modules/clona/bin/clona.js'), ...args]);
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'clona-package-'));
+  user = join(folder, 'user');
+  const packed = run(root, 'npm', ['pack', '--pack-destination', folder]);
+  if (packed.status !== 0) throw new Error(packed.said);
+  const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'));
+  if (tarball === undefined) throw new Error(`npm pack made no package: ${packed.said}`);
+  await mkdir(user);
+  await writeFile(join(user, 'package.json'), '{ "name": "user", "private": true, "type": "module" }\n');
+  const installed = run(user, 'npm', [
+    'install',
+    '--omit=dev',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    join(folder, tarball),
+  ]);
+  if (installed.status !== 0) throw new Error(installed.said);
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+test('the packed clona prints its version and every verb', async () => {
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+  expect(clona('--version')).toMatchObject({ status: 0, stdout: `${version}\n` });
+  const { verbs } = await import('../../src/cli/verbs.ts');
+  const { stdout } = clona('--help');
+  for (const name of Object.keys(verbs)) expect(stdout).toMatch(new RegExp(`^ +${name} `, 'm'));
+});
+
+test('every verb of the packed clona loads', async () => {
+  const { verbs } = await import('../../src/cli/verbs.ts');
+  for (const name of Object.keys(verbs)) {
+    const { status, said } = clona(name, '--help');
+    expect({ name, status, said: status === 0 ? '' : said }).toEqual({ name, status: 0, said: '' });
+  }
+});
+
+test('the package holds no TypeScript that Node.js would have to strip, and no sources', async () => {
+  const packed = join(user, 'node_modules/clona');
+  const files = (await readdir(packed, { recursive: true })).filter(
+    (name) => !name.startsWith('dist/examples/'),
+  );
+  expect(files.filter((name) => /(?<!\.d)\.ts$/.test(name))).toEqual([]);
+  expect(files.filter((name) => name.startsWith('src/'))).toEqual([]);
+});
