@@ -60,6 +60,10 @@ export const errorTable = {
   // 08xx: kits and smoke tests
   kitInvalid: { code: 'CLONA-0801', exit: 2 },
   kitStepFailed: { code: 'CLONA-0802', exit: 4 },
+  kitFetchFailed: { code: 'CLONA-0803', exit: 6 },
+  kitUntrusted: { code: 'CLONA-0804', exit: 4 },
+  kitUnfit: { code: 'CLONA-0805', exit: 2 },
+  kitStepUncertain: { code: 'CLONA-0806', exit: 4 },
   smokeFailed: { code: 'CLONA-0810', exit: 4 },
 
   // 09xx: gate, sign-off, promotion, evidence

@@ -11,6 +11,7 @@ export const verbs = {
     summary: 'list, export and verify the evidence ledger',
     load: () => import('./evidence.ts'),
   },
+  kit: { summary: 'hash, check, fetch or sign an upgrade kit', load: () => import('./kit.ts') },
 } as const satisfies Record<string, VerbRow>;
 
 export const verbTable: Readonly<Record<string, VerbRow>> = verbs;
