@@ -12,6 +12,12 @@ export const verbs = {
     load: () => import('./evidence.ts'),
   },
   kit: { summary: 'hash, check, fetch or sign an upgrade kit', load: () => import('./kit.ts') },
+  plan: { summary: 'say how a target is reached, and why not', load: () => import('./plan.ts') },
+  incarnations: {
+    summary: 'list the branches of history, and draw them',
+    load: () => import('./incarnations.ts'),
+  },
+  retention: { summary: 'say what may go, what stays, and why', load: () => import('./retention.ts') },
 } as const satisfies Record<string, VerbRow>;
 
 export const verbTable: Readonly<Record<string, VerbRow>> = verbs;

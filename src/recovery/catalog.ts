@@ -9,6 +9,17 @@ export interface Catalog {
   backups: Backup[];
   logs: ArchivedLog[];
   onlineLogs: OnlineLog[];
+  /** What was changed without redo and is therefore in no log (NOLOGGING, UNLOGGED, wal_level minimal). */
+  changesWithoutRedo?: ChangeWithoutRedo[];
+}
+
+export interface ChangeWithoutRedo {
+  incarnation: number;
+  /** When it happened; null: at any time (an UNLOGGED table is empty after every recovery). */
+  position: Position | null;
+  /** What was changed, as its owner names it: `ERP.STAGE_ITEMS`, `datafile 7`. */
+  object: string;
+  how: 'NOLOGGING' | 'UNLOGGED' | 'wal_level minimal';
 }
 
 export interface Incarnation {

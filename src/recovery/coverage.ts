@@ -1,0 +1,184 @@
+import type { ArchivedLog, Catalog, OnlineLog } from './catalog.ts';
+import { cutOf, type Path } from './lineage.ts';
+import { cutAt, type Position } from './position.ts';
+import type { Lost } from './question.ts';
+
+/** Disjoint stretches of log, rising; stretch i is [starts[i], ends[i]). */
+export interface Stretches {
+  starts: readonly Position[];
+  ends: readonly Position[];
+}
+
+export interface ThreadCoverage {
+  thread: number;
+  /** Lowest first of what is known of this thread on the path, in any state, the online log even if lost (A4). */
+  firstKnown: Position;
+  /** What archived logs hold. */
+  archived: Stretches;
+  /** What archived and online log hold. */
+  usable: Stretches;
+}
+
+/** The log along one path, as far as `lost` leaves it. */
+export interface Coverage {
+  path: Path;
+  threads: readonly ThreadCoverage[];
+  /** Archived logs that are available, not lost, and not empty after the cut; as the catalog lists them. */
+  archivedLogs: readonly ArchivedLog[];
+  /** Every log of the path in any state and CURRENT's online log even if lost, not empty after the cut. */
+  known: readonly KnownLog[];
+  onlineUsable: boolean;
+}
+
+/** One log as its metadata tells it, whether or not it can still be read. */
+export interface KnownLog {
+  depth: number;
+  thread: number;
+  first: Position;
+  /** As recorded, before the cut. */
+  next: Position;
+  cutEnd: Position;
+  firstTime: string | null;
+  nextTime: string | null;
+  /** What recovery can use of it. */
+  usable: boolean;
+  /** Sequence and state of an archived log; null for the online log. */
+  archived: ArchivedLog | null;
+}
+
+export function readCoverage(catalog: Catalog, path: Path, lost: Lost): Coverage {
+  const archivedUsable = lost === 'database' || lost === 'online-log';
+  const onlineUsable = lost === 'database';
+  const known: KnownLog[] = [];
+  const archivedLogs: ArchivedLog[] = [];
+  for (const log of catalog.logs) {
+    const usable = archivedUsable && log.state === 'available';
+    const entry = describeLog(path, log, log.next, log.nextTime, usable, log);
+    if (entry === null) continue;
+    known.push(entry);
+    if (usable) archivedLogs.push(log);
+  }
+  for (const log of catalog.onlineLogs) {
+    // A5: what was the online log of another incarnation is gone since.
+    if (log.incarnation !== catalog.currentIncarnation) continue;
+    const entry = describeLog(path, log, log.end, log.endTime, onlineUsable, null);
+    if (entry !== null) known.push(entry);
+  }
+  return { path, threads: coverThreads(known), archivedLogs, known, onlineUsable };
+}
+
+function describeLog(
+  path: Path,
+  { incarnation, thread, first, firstTime }: ArchivedLog | OnlineLog,
+  next: Position,
+  nextTime: string | null,
+  usable: boolean,
+  archived: ArchivedLog | null,
+): KnownLog | null {
+  const depth = path.depthOf.get(incarnation);
+  if (depth === undefined) return null;
+  const cutEnd = cutAt(next, path.cuts[depth] ?? null);
+  if (first >= cutEnd) return null;
+  return { depth, thread, first, next, cutEnd, firstTime, nextTime, usable, archived };
+}
+
+function coverThreads(known: readonly KnownLog[]): ThreadCoverage[] {
+  const byThread = new Map<number, { firstKnown: Position; archived: KnownLog[]; online: KnownLog[] }>();
+  for (const log of known) {
+    let thread = byThread.get(log.thread);
+    if (thread === undefined) {
+      thread = { firstKnown: log.first, archived: [], online: [] };
+      byThread.set(log.thread, thread);
+    }
+    if (log.first < thread.firstKnown) thread.firstKnown = log.first;
+    if (!log.usable) continue;
+    if (log.archived === null) thread.online.push(log);
+    else thread.archived.push(log);
+  }
+  return [...byThread]
+    .sort(([a], [b]) => a - b)
+    .map(([thread, { firstKnown, archived, online }]) => {
+      const stretches = joinStretches(archived);
+      const usable = online.length === 0 ? stretches : joinStretches([...archived, ...online]);
+      return { thread, firstKnown, archived: stretches, usable };
+    });
+}
+
+/** Sorts (a list already sorted costs one pass) and joins what touches or overlaps. */
+function joinStretches(logs: KnownLog[]): Stretches {
+  if (!isRising(logs)) logs.sort(byFirst);
+  const starts: Position[] = [];
+  const ends: Position[] = [];
+  for (const { first, cutEnd } of logs) {
+    const last = ends.length - 1;
+    if (last >= 0 && first <= ends[last]!) {
+      if (cutEnd > ends[last]!) ends[last] = cutEnd;
+    } else {
+      starts.push(first);
+      ends.push(cutEnd);
+    }
+  }
+  return { starts, ends };
+}
+
+function byFirst(a: KnownLog, b: KnownLog): number {
+  return a.first < b.first ? -1 : Number(a.first > b.first);
+}
+
+function isRising(logs: readonly KnownLog[]): boolean {
+  for (let index = 1; index < logs.length; index += 1) {
+    if (logs[index]!.first < logs[index - 1]!.first) return false; // both below the length
+  }
+  return true;
+}
+
+/** How far the log reaches from `from` without a gap; `from` itself when it is not held. */
+export function reachFrom(stretches: Stretches, from: Position): Position {
+  const at = lastAtOrBelow(stretches.starts, from);
+  const end = at < 0 ? from : stretches.ends[at]!; // one end for each start
+  return end > from ? end : from;
+}
+
+/** Where the log begins again after a gap at `from`; null: nowhere. */
+export function nextStart(stretches: Stretches, from: Position): Position | null {
+  return stretches.starts[lastAtOrBelow(stretches.starts, from) + 1] ?? null;
+}
+
+/** Index of the last of the rising positions that is ≤ `position`, -1 when there is none. */
+export function lastAtOrBelow(rising: readonly Position[], position: Position): number {
+  let low = 0;
+  let high = rising.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (rising[middle]! <= position) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/**
+ * A4: the highest p up to which every thread with redo below p covers [low, p); null where no p above `low` is
+ * covered. A thread that first appears above `low` is no gap below its first record, and always one above.
+ */
+export function coveredUpTo(
+  threads: readonly ThreadCoverage[],
+  low: Position,
+  source: 'archived' | 'usable',
+): Position | null {
+  let highest: Position | null = null;
+  let present = false;
+  for (const thread of threads) {
+    const begun = thread.firstKnown <= low;
+    const limit = begun ? reachFrom(thread[source], low) : thread.firstKnown;
+    if (begun) present = true;
+    if (highest === null || limit < highest) highest = limit;
+  }
+  return present && highest !== null && highest > low ? highest : null;
+}
+
+/** Whether a log of the path holds, after the cut, a position of [low, until). */
+export function holdsPartOf(path: Path, log: ArchivedLog, low: Position, until: Position): boolean {
+  const cut = cutOf(path, log.incarnation);
+  if (cut === undefined) return false;
+  return log.first < until && cutAt(log.next, cut) > low;
+}

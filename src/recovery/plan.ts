@@ -1,0 +1,208 @@
+import type { LogName, PlanAnswer, Rejection } from './answer.ts';
+import type { Backup, Catalog, ChangeWithoutRedo } from './catalog.ts';
+import { coveredUpTo, holdsPartOf, type Coverage } from './coverage.ts';
+import { cutOf, ownerOf, showPath } from './lineage.ts';
+import { planLogOnly } from './log-only.ts';
+import { measureLoss } from './loss.ts';
+import { showPosition, type Position } from './position.ts';
+import type { Question } from './question.ts';
+import { listUnusable, whyNotChosen, whyUnserved, type ReasonContext } from './reasons.ts';
+import {
+  choose,
+  findCandidates,
+  findNearest,
+  resolveUntil,
+  serves,
+  startSearch,
+  type Candidate,
+  type Search,
+} from './search.ts';
+import { isRunning, isWhole, lowOf, type WholeBackup } from './serve.ts';
+import { describeChoice, describeSteps, describeUnreachable, warnOf } from './steps.ts';
+
+/**
+ * R1 to R9 and A1 to A14: which backup and which logs bring the database to the target, or why none does.
+ * Pure and total for a catalog that passed `checkCatalog`; a question that names an unknown label or
+ * incarnation is refused with `questionInvalid`.
+ */
+export function planRecovery(catalog: Catalog, question: Question): PlanAnswer {
+  if (question.logOnly === 'cleanly' && question.until.kind === 'latest') return planLogOnly(catalog);
+  const search = startSearch(catalog, question);
+  const asked = search.backups[0];
+  if (question.until.kind === 'backup' && asked?.kind === 'export') return planExport(search, asked);
+  const candidates = findCandidates(search);
+  const until = resolveUntil(search, candidates);
+  const chosen = until === null ? null : choose(candidates, until);
+  return until === null || chosen === null
+    ? answerUnreachable(search, candidates, until)
+    : answerReachable(search, candidates, until, chosen);
+}
+
+function answerReachable(
+  search: Search,
+  candidates: readonly Candidate[],
+  until: Position,
+  chosen: WholeBackup,
+): PlanAnswer {
+  const { catalog, coverage, path } = search;
+  const incarnation = ownerOf(path, until);
+  const low = lowOf(chosen);
+  const logs = low < until ? nameLogs(coverage, low, until) : [];
+  const archivedTo = coveredUpTo(coverage.threads, low, 'archived');
+  const serving = new Set(candidates.filter((one) => serves(one, until)).map(({ backup }) => backup.label));
+  const answer: PlanAnswer = {
+    reachable: true,
+    target: { incarnation, until },
+    backup: chosen.label,
+    logs,
+    usesOnlineLog: low < until && (archivedTo === null || archivedTo < until),
+    resetDatabaseToIncarnation: incarnation === catalog.currentIncarnation ? null : incarnation,
+    opensNewIncarnation: opensNewIncarnation(search, incarnation, until),
+    redoFrom: chosen.start,
+    redoTo: until,
+    loss: measureLoss(coverage, until),
+    steps: [],
+    rejected: reject(search, until, chosen, serving),
+    nearest: { below: null, above: null },
+    chosenBecause: describeChoice(chosen, until, serving.size),
+    warnings: warnOf(search, chosen, until),
+    changesWithoutRedo: findChangesWithoutRedo(search, chosen.start, until),
+    path: showPath(path),
+  };
+  return { ...answer, steps: describeSteps(search, answer, chosen) };
+}
+
+/** A3: only recovery through the whole log of CURRENT opens it again without a new incarnation. */
+function opensNewIncarnation({ catalog, question }: Search, incarnation: number, until: Position): boolean {
+  const { engine, currentIncarnation, logs, onlineLogs } = catalog;
+  if (engine === 'postgres' || incarnation !== currentIncarnation || question.lost !== 'database')
+    return true;
+  const online = onlineLogs.filter((log) => log.incarnation === currentIncarnation);
+  if (online.length === 0 || online.some(({ end }) => end > until)) return true;
+  return logs.some((log) => log.incarnation === currentIncarnation && log.next > until);
+}
+
+/** A7 and A21: each (incarnation, thread, sequence) once, whatever its copies. */
+function nameLogs({ path, archivedLogs }: Coverage, low: Position, until: Position): LogName[] {
+  const depthOf = (log: LogName): number => path.depthOf.get(log.incarnation) ?? -1; // all lie on the path
+  const byName = (a: LogName, b: LogName): number =>
+    depthOf(a) - depthOf(b) || a.thread - b.thread || a.sequence - b.sequence;
+  return archivedLogs
+    .filter((log) => holdsPartOf(path, log, low, until))
+    .sort(byName)
+    .filter((log, index, sorted) => index === 0 || byName(sorted[index - 1]!, log) !== 0)
+    .map(({ incarnation, thread, sequence }) => ({ incarnation, thread, sequence }));
+}
+
+function reject(
+  search: Search,
+  until: Position | null,
+  chosen: WholeBackup | null,
+  serving: ReadonlySet<string>,
+): Rejection[] {
+  const { backups, broken, coverage, catalog } = search;
+  const context: ReasonContext = {
+    coverage,
+    broken,
+    lost: listUnusable(coverage),
+    show: (position) => showPosition(catalog.engine, position),
+  };
+  const rejected: Rejection[] = [];
+  for (const backup of backups) {
+    if (backup.label === chosen?.label) continue;
+    const better =
+      chosen !== null && until !== null && isWhole(backup) && serving.has(backup.label)
+        ? [whyNotChosen(backup, chosen, until)]
+        : null;
+    rejected.push({ backup: backup.label, reasons: better ?? whyUnserved(backup, until, context) });
+  }
+  return rejected;
+}
+
+/** The copied blocks may be as old as `start`, so what changed without redo since then is not in them for sure. */
+function findChangesWithoutRedo(
+  { catalog, path }: Search,
+  start: Position,
+  until: Position,
+): ChangeWithoutRedo[] {
+  return (catalog.changesWithoutRedo ?? []).filter(({ incarnation, position }) => {
+    const cut = cutOf(path, incarnation);
+    if (cut === undefined) return false;
+    return position === null || (position >= start && position < until && (cut === null || position < cut));
+  });
+}
+
+function answerUnreachable(
+  search: Search,
+  candidates: readonly Candidate[],
+  until: Position | null,
+): PlanAnswer {
+  const { path, catalog, question } = search;
+  const answer: PlanAnswer = {
+    reachable: false,
+    target: {
+      incarnation: until === null ? path.incarnations.at(-1)!.id : ownerOf(path, until), // never empty
+      until,
+    },
+    backup: null,
+    logs: [],
+    usesOnlineLog: false,
+    resetDatabaseToIncarnation: null,
+    opensNewIncarnation: false,
+    redoFrom: null,
+    redoTo: null,
+    loss: { positions: null, from: null, to: null },
+    steps: [],
+    rejected: reject(search, until, null, new Set()),
+    nearest: question.until.kind === 'backup' ? { below: null, above: null } : findNearest(candidates, until),
+    chosenBecause: [],
+    warnings: [],
+    changesWithoutRedo: [],
+    path: showPath(path),
+  };
+  return { ...answer, steps: describeUnreachable(catalog, question, answer) };
+}
+
+/** A11: an export is imported, nothing is applied to it. */
+function planExport(search: Search, asked: Backup): PlanAnswer {
+  const { coverage, path } = search;
+  const until = asked.consistentFrom;
+  if (until === null || asked.state !== 'available' || isRunning(asked) || search.broken.has(asked.label)) {
+    return answerUnreachableExport(search, asked);
+  }
+  const answer: PlanAnswer = {
+    reachable: true,
+    target: { incarnation: asked.incarnation, until },
+    backup: asked.label,
+    logs: [],
+    usesOnlineLog: false,
+    resetDatabaseToIncarnation: null,
+    opensNewIncarnation: false,
+    redoFrom: null,
+    redoTo: null,
+    loss: measureLoss(coverage, until),
+    steps: [],
+    rejected: [],
+    nearest: { below: null, above: null },
+    chosenBecause: ['it is the export that was asked for'],
+    warnings: warnOf(search, asked, until),
+    changesWithoutRedo: [],
+    path: showPath(path),
+  };
+  return { ...answer, steps: describeSteps(search, answer, asked) };
+}
+
+function answerUnreachableExport(search: Search, asked: Backup): PlanAnswer {
+  const answer = answerUnreachable(search, [], asked.consistentFrom);
+  const base = search.broken.get(asked.label);
+  const reasons = [
+    ...(asked.state === 'available' ? [] : [`it is ${asked.state}`]),
+    ...(isRunning(asked) ? ['it is still running, or was never finished'] : []),
+    ...(base === undefined ? [] : [`it stands on ${base}, which is not available`]),
+  ];
+  return {
+    ...answer,
+    target: { incarnation: asked.incarnation, until: asked.consistentFrom },
+    rejected: [{ backup: asked.label, reasons }],
+  };
+}
