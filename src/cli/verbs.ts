@@ -7,6 +7,10 @@ interface VerbRow {
 
 /** Every verb, in the order of `clona --help`. Only the one that is called is loaded. */
 export const verbs = {
+  init: {
+    summary: 'write a commented site file, by asking or from an example',
+    load: () => import('./init.ts'),
+  },
   evidence: {
     summary: 'list, export and verify the evidence ledger',
     load: () => import('./evidence.ts'),

@@ -1,0 +1,185 @@
+import { peopleText, releaseText, scheduleText } from './template-release.ts';
+import { alignRemark, list, quote } from './yaml-text.ts';
+
+/** What `clona init` asks for; everything else gets its default, written as a comment. */
+export interface SiteAnswers {
+  name: string;
+  platform: 'local' | 'vsphere';
+  live: string;
+  engine: 'postgres' | 'oracle';
+  /** Undefined: the database is the one on the live machine. */
+  databaseUrl: string | undefined;
+  archive: string;
+  mirror: string | undefined;
+  departments: readonly { name: string; keyUsers: readonly string[]; checks: readonly string[] }[];
+  dba: string | undefined;
+  businessCounts: readonly { name: string; sql: string }[];
+  masking: readonly string[];
+  kitSource: string | undefined;
+  minimumGrade: number;
+}
+
+export const defaultAnswers: SiteAnswers = {
+  name: 'erp',
+  platform: 'local',
+  live: 'live',
+  engine: 'postgres',
+  databaseUrl: undefined,
+  archive: 'archive',
+  mirror: undefined,
+  departments: [],
+  dba: undefined,
+  businessCounts: [],
+  masking: [],
+  kitSource: undefined,
+  minimumGrade: 5,
+};
+
+/** A whole clona.yaml: every key is in it, those that were not asked for as comments that show the default. */
+export function siteFileText(answers: SiteAnswers): string {
+  return [
+    '# yaml-language-server: $schema=./node_modules/clona/docs/clona.schema.json',
+    '# The site file of clona. Paths count from this file; durations are 90s, 15m, 26h, 7d; sizes 512MB, 20GB.',
+    '# No secret stands here: write env:NAME (an environment variable) or file:PATH (a file of mode 600).',
+    '# Check it with: clona doctor',
+    '',
+    `name: ${quote(answers.name)}`,
+    '',
+    ...machinesText(answers),
+    ...databaseText(answers),
+    ...archiveText(answers),
+    ...stagingText(answers),
+    ...releaseText(answers),
+    ...peopleText(answers),
+    ...scheduleText,
+  ]
+    .map(alignRemark)
+    .join('\n');
+}
+
+function machinesText({ platform, live }: SiteAnswers): string[] {
+  const vsphere = [
+    'vsphere:',
+    '  server: vcenter.example.com',
+    '  user: clona@vsphere.local        # clones; needs no right to change production',
+    '  password: env:VSPHERE_PASSWORD',
+    '  # promotionUser: clona-promote@vsphere.local   # snapshots and reverts production; default: user',
+    '  # promotionPassword: env:VSPHERE_PROMOTION_PASSWORD',
+    '  datacenter: DC0',
+    '  # cluster: C0',
+    '  # resourcePool: staging',
+    '  # datastore: DS0                 # or datastoreCluster: POD0',
+    '  # folder: staging',
+    '  # clone: full                    # full, or linked (on a base snapshot)',
+    '  # isolatedPortGroup: nowhere     # a port group without a way out; without it one is created on host',
+    '  # host: esx0.example.com',
+    '  # allowUnverifiedTls: false',
+    '  # jumpHost:                      # a machine with a leg in the isolated network',
+    '  #   host: jump.example.com',
+    '  #   port: 22',
+    '  #   user: clona',
+    '  #   privateKey: file:secrets/jump',
+    '  #   hostKey: SHA256:…             # ssh-keygen -lf host_key.pub',
+  ];
+  return [
+    '# Where machines run, and which one is production.',
+    'machines:',
+    `  platform: ${platform}                  # local or vsphere`,
+    platform === 'local'
+      ? '  # root: .clona/machines          # platform local: the folder that holds the machines'
+      : '  # root: .clona/machines',
+    '  live:',
+    `    name: ${quote(live)}                     # the production machine, as the platform knows it`,
+    ...vsphere.map((line) => (platform === 'vsphere' ? `  ${line}` : `  # ${line}`)),
+    '',
+    '# The way into the operating system. Platform local makes its own keys.',
+    '# guest:',
+    '#   user: clona',
+    '#   privateKey: file:secrets/id_ed25519',
+    '#   hostKey: SHA256:…              # the only host key that is accepted',
+    '#   platform: linux                # linux or windows',
+    '#   port: 22',
+    '',
+  ];
+}
+
+function databaseText({ engine, databaseUrl, businessCounts }: SiteAnswers): string[] {
+  return [
+    '# The production database. Without an address it is the one on the live machine.',
+    'database:',
+    `  engine: ${engine}               # postgres or oracle`,
+    databaseUrl === undefined
+      ? '  # url: env:ERP_DATABASE_URL      # postgresql://user:password@host:5432/name, or in parts:'
+      : `  url: ${quote(databaseUrl)}`,
+    '  # host: db.example.com',
+    '  # port: 5432',
+    '  # name: erp',
+    '  # user: clona',
+    '  # password: env:ERP_DATABASE_PASSWORD',
+    "  # binDir: /usr/lib/postgresql/16/bin   # the server's programs; default: the embedded ones",
+    '  # embedded: 18',
+    ...list(
+      '  businessCounts:',
+      '# grade 5: numbers that must agree between production and the archive',
+      businessCounts.map(({ name, sql }) => [`name: ${quote(name)}`, `sql: ${quote(sql)}`]),
+      ['name: invoices', 'sql: select count(*), sum(total) from invoices'],
+    ),
+    '  # countsLock: true                # compare exactly, under a brief write lock; false: as bounds',
+    '  # countsLockTimeout: 2s',
+    '',
+  ];
+}
+
+function archiveText({ archive, mirror, minimumGrade }: SiteAnswers): string[] {
+  return [
+    '# Backups and archived logs.',
+    'archive:',
+    `  location: ${quote(archive)}              # on another physical disk than the database`,
+    mirror === undefined
+      ? '  # mirror: /mnt/second/archive    # a second disk for the log'
+      : `  mirror: ${quote(mirror)}`,
+    `  minimumGrade: ${minimumGrade}                  # the gate opens only for an archive proven to this grade (0 to 6)`,
+    '  maximumAge: 26h                  # and proven within this time',
+    '  # acceptSharedDisk: we have but one disk   # a reason; shown red everywhere',
+    '  # compressionLevel: 3',
+    '  # workers: 4',
+    '  retention:',
+    '    redundancy: 2                  # keep the newest n backups; 0: off',
+    '    windowDays: 7                  # keep what reaches any moment of the last n days; 0: off',
+    '    # orphanDays: 0                # keep backups of abandoned branches n days',
+    '  # zone:                          # how full the disk of archive or log may get',
+    '  #   yellow: 80%                  # tidy up, refreshes wait',
+    '  #   red: 92%                     # block writers, take a quiesced backup',
+    '  #   blockAt: red                 # where writers are blocked: yellow or red',
+    '',
+  ];
+}
+
+function stagingText({ masking }: SiteAnswers): string[] {
+  return [
+    '# LIVE STAGING, the clone of production.',
+    'staging:',
+    '  name: staging',
+    '  # network: isolated              # nothing else is allowed: a clone never writes to production',
+    '  # size: 20GB                     # its data disk; default: as production',
+    '  timeToLive: 7d                   # destroyed after this time',
+    ...list(
+      '  fence:',
+      "# the site's own ways out, beside archiving, replication, jobs, links and mail",
+      [],
+      [
+        'name: e-invoicing',
+        "sql: update settings set value = 'off' where key = 'e-invoicing'",
+        "check: select value = 'off' from settings where key = 'e-invoicing'",
+      ],
+    ),
+    ...list(
+      '  masking:',
+      '# SQL files run after the proof, before anyone is let in',
+      masking.map((file) => [quote(file)]),
+      ['masking/people.sql'],
+    ),
+    '  # clonaPrefix: CLONA              # prefix of the schema that proves the archive: CLONA or X',
+    '',
+  ];
+}
