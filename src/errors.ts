@@ -55,6 +55,7 @@ export const errorTable = {
   // 07xx: proof, fence, masking
   proofFailed: { code: 'CLONA-0701', exit: 4 },
   jobLogFailed: { code: 'CLONA-0702', exit: 4 },
+  jobLogUnknown: { code: 'CLONA-0703', exit: 2 },
   fenceFailed: { code: 'CLONA-0710', exit: 4 },
 
   // 08xx: kits and smoke tests

@@ -22,6 +22,10 @@ export const verbs = {
     load: () => import('./incarnations.ts'),
   },
   retention: { summary: 'say what may go, what stays, and why', load: () => import('./retention.ts') },
+  prove: {
+    summary: 'prove backups by their grades, or judge the log of an export, import or RMAN job',
+    load: () => import('./prove.ts'),
+  },
 } as const satisfies Record<string, VerbRow>;
 
 export const verbTable: Readonly<Record<string, VerbRow>> = verbs;
