@@ -11,6 +11,10 @@ export const verbs = {
     summary: 'write a commented site file, by asking or from an example',
     load: () => import('./init.ts'),
   },
+  doctor: {
+    summary: 'check a site point by point and say how to mend each',
+    load: () => import('./doctor.ts'),
+  },
   evidence: {
     summary: 'list, export and verify the evidence ledger',
     load: () => import('./evidence.ts'),

@@ -1,0 +1,46 @@
+import { archiveFolders, archiveSpace } from './archive-checks.ts';
+import type { Check } from './check.ts';
+import { memory, nodeVersion, operatingSystem, toolchain } from './controller-checks.ts';
+import {
+  clocks,
+  databaseReachable,
+  databaseRights,
+  databaseSettings,
+  databaseVersion,
+  logArchiving,
+  unloggedTables,
+} from './database-checks.ts';
+import { secretsResolve } from './secret-checks.ts';
+import { departments, gradeWithinReach, kitSource, masking, smokeTests } from './site-checks.ts';
+import { controlFolder, listenPort, staleLocks } from './state-checks.ts';
+import { devicesApart } from './device-checks.ts';
+import { isolation, stagingName } from './staging-checks.ts';
+
+/** Everything that doctor looks at, in the order in which it tells it. A new check is a function and a row here. */
+export const checks = {
+  node: { topic: 'controller', look: nodeVersion },
+  system: { topic: 'controller', look: operatingSystem },
+  memory: { topic: 'controller', look: memory },
+  toolchain: { topic: 'controller', look: toolchain },
+  departments: { topic: 'site', rules: ['R18'], look: departments },
+  smoke: { topic: 'site', rules: ['R15', 'R18'], look: smokeTests },
+  grade: { topic: 'site', rules: ['R15', 'R18'], look: gradeWithinReach },
+  kit: { topic: 'site', rules: ['R17'], look: kitSource },
+  masking: { topic: 'site', rules: ['R23'], look: masking },
+  secrets: { topic: 'secrets', look: secretsResolve },
+  archiveFolders: { topic: 'archive', rules: ['R14'], look: archiveFolders },
+  archiveSpace: { topic: 'archive', rules: ['R12'], look: archiveSpace },
+  devices: { topic: 'archive', rules: ['R14', 'R16'], look: devicesApart },
+  reachable: { topic: 'database', look: databaseReachable },
+  version: { topic: 'database', look: databaseVersion },
+  settings: { topic: 'database', rules: ['R2', 'R13', 'R14'], look: databaseSettings },
+  rights: { topic: 'database', look: databaseRights },
+  logArchiving: { topic: 'database', rules: ['R14'], look: logArchiving },
+  unlogged: { topic: 'database', rules: ['R9'], look: unloggedTables },
+  clocks: { topic: 'database', look: clocks },
+  stagingName: { topic: 'staging', rules: ['R21'], look: stagingName },
+  isolation: { topic: 'staging', rules: ['R21'], look: isolation },
+  control: { topic: 'state', look: controlFolder },
+  locks: { topic: 'state', look: staleLocks },
+  port: { topic: 'state', look: listenPort },
+} as const satisfies Record<string, Check>;

@@ -1,0 +1,71 @@
+import { stat } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import { failed, ok, skipped, warning, type Finding, type Patient } from './check.ts';
+
+interface Place {
+  what: string;
+  path: string;
+}
+
+/** R14, R16: database, archive and mirror lie on different disks, or the site says why not. */
+export async function devicesApart(patient: Patient): Promise<Finding[]> {
+  const { site } = patient;
+  const database = await databaseFolder(patient);
+  const places: Place[] = [
+    ...(database === undefined ? [] : [{ what: 'the database', path: database }]),
+    { what: 'the archive', path: site.archive.location },
+    ...(site.archive.mirror === undefined ? [] : [{ what: 'the mirror', path: site.archive.mirror }]),
+  ];
+  const found: Finding[] = [];
+  if (database === undefined) {
+    found.push(
+      skipped('the disk of the database cannot be seen from here: it is on another host, or does not answer'),
+    );
+  }
+  for (const [index, place] of places.entries()) {
+    for (const other of places.slice(index + 1)) {
+      found.push(await compare(place, other, site.archive.acceptSharedDisk));
+    }
+  }
+  return found;
+}
+
+async function compare(place: Place, other: Place, accepted: string | undefined): Promise<Finding> {
+  const [device, otherDevice] = await Promise.all([deviceOf(place.path), deviceOf(other.path)]);
+  const pair = `${other.what} and ${place.what}`;
+  if (device === undefined || otherDevice === undefined)
+    return skipped(`the disks of ${pair} cannot be compared`);
+  if (device !== otherDevice) return ok(`${pair} are on different file systems`);
+  if (accepted !== undefined) {
+    return warning(
+      `${pair} are on ONE DISK, accepted: ${accepted}`,
+      'when that disk breaks, both are gone: get a second one',
+    );
+  }
+  return failed(
+    `${pair} are on one disk: when it breaks, both are gone`,
+    'put one of them on another disk, or say why not: archive.acceptSharedDisk: <reason>',
+  );
+}
+
+async function deviceOf(path: string): Promise<number | undefined> {
+  return stat(path).then(
+    ({ dev }) => dev,
+    () => undefined,
+  );
+}
+
+/** The data folder of a database that runs on this host. */
+async function databaseFolder({ production }: Patient): Promise<string | undefined> {
+  try {
+    const { address, connection } = await production();
+    const here = isAbsolute(address.host) || ['localhost', '127.0.0.1', '::1'].includes(address.host);
+    if (!here) return undefined;
+    const [row] = await connection.query<{ folder: string }>(
+      "select current_setting('data_directory') as folder",
+    );
+    return row !== undefined && (await deviceOf(row.folder)) !== undefined ? row.folder : undefined;
+  } catch {
+    return undefined; // said by databaseReachable already
+  }
+}

@@ -1,0 +1,39 @@
+import { ClonaError } from '../errors.ts';
+import { resolveDatabaseAddress } from '../site/address.ts';
+import type { Site } from '../site/site.ts';
+import type { Production } from './check.ts';
+
+export interface OpenProduction extends AsyncDisposable {
+  get: () => Promise<Production>;
+}
+
+/** One session with production for all checks, opened at the first question and closed at the end. */
+export function openProductionLate(site: Site, signal: AbortSignal): OpenProduction {
+  let opening: Promise<Production> | undefined;
+  return {
+    get: () => (opening ??= open(site, signal)),
+    [Symbol.asyncDispose]: async () => {
+      const opened = await opening?.catch(() => undefined);
+      await opened?.connection[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function open(site: Site, signal: AbortSignal): Promise<Production> {
+  const address = await resolveDatabaseAddress(site.database);
+  if (address === undefined) {
+    throw new ClonaError(
+      'machineFailed',
+      `the machine ${site.machines.live.name} does not say where its database is`,
+      {
+        hint: 'start it, or give database.url in the site file',
+      },
+    );
+  }
+  if (address.engine !== 'postgres') {
+    throw new ClonaError('databaseVersion', 'doctor knows the settings of PostgreSQL only, so far');
+  }
+  const { connect } = await import('../databases/postgres/connect.ts');
+  const connection = await connect(address, signal, { applicationName: 'clona doctor', timeoutMs: 5000 });
+  return { address, connection };
+}
