@@ -8,7 +8,7 @@ import type { BackupKind } from '../recovery/catalog.ts';
  *   backups/<label>/base.tar.zst            the data directory; independent zstd frames, each with its checksum
  *   backups/<label>/<oid>.tar.zst           one per tablespace
  *   backups/<label>/backup_manifest         as the server wrote it
- *   backups/<label>/grades.json             GradeRecord[]: what was proven of it, when, by which evidence
+ *   backups/<label>/grades.json             { grades: GradeRecord[] }: what was proven of it, when, by which evidence
  *   backups/.<label>.partial/               a backup being written: renamed when whole, removed when interrupted
  *   log/<timeline, 8 hex>/<segment, 24 hex>.zst           one zstd frame and a LogTrailer in a skippable frame
  *   log/<timeline, 8 hex>/<segment, 24 hex>.partial.zst   the unfinished last segment of a timeline that was left
@@ -16,6 +16,7 @@ import type { BackupKind } from '../recovery/catalog.ts';
  *   log/<timeline, 8 hex>.history                         as the server wrote it
  *
  * A name that begins with a dot is not part of the archive: a file or folder that is still being written.
+ * The JSON files end with a line `"checksum":"<SHA-256 of all before>"}` (src/archive/document.ts).
  * The mirror is a second folder of the same form.
  */
 export interface ArchiveHeader {

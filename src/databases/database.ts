@@ -7,4 +7,6 @@ export interface DatabaseAddress {
   user: string;
   /** Resolved late from `env:` or `file:`; undefined: peer or trust. Never logged, never in argv. */
   password?: string | undefined;
+  /** PostgreSQL: libpq's words; 'verify-full' checks certificate and name. Default disable; without meaning on a Unix socket. */
+  sslMode?: 'disable' | 'require' | 'verify-full' | undefined;
 }

@@ -1,8 +1,8 @@
-import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { Client, DatabaseError } from 'pg';
 import { ClonaError } from '../../errors.ts';
 import type { DatabaseAddress } from '../database.ts';
+import { requestCancel, usesTls } from './cancel.ts';
 
 export interface Connection extends AsyncDisposable {
   /** For streams (pg-copy-streams) and notices; queries go through `query`. */
@@ -40,6 +40,7 @@ export async function connect(
     application_name: options.applicationName ?? 'clona',
     connectionTimeoutMillis: options.timeoutMs ?? 10_000,
     keepAlive: true,
+    ssl: usesTls(address) ? { rejectUnauthorized: address.sslMode === 'verify-full' } : false,
   });
   let lost: Error | undefined;
   // A session that breaks between two statements must not end the process.
@@ -112,23 +113,11 @@ export function databaseError(
   });
 }
 
-const cancelRequestCode = 80_877_102;
-
 /** pg keeps the numbers that a cancel request needs but has no public cancel; a server too busy to hear is left alone. */
 function cancelAndClose(client: Client, address: DatabaseAddress): void {
   const { processID, secretKey } = client as unknown as { processID?: number; secretKey?: number };
   if (typeof processID === 'number' && typeof secretKey === 'number') {
-    const request = Buffer.alloc(16);
-    request.writeInt32BE(16, 0);
-    request.writeInt32BE(cancelRequestCode, 4);
-    request.writeInt32BE(processID, 8);
-    request.writeInt32BE(secretKey, 12);
-    const socket = address.host.startsWith('/')
-      ? createConnection(join(address.host, `.s.PGSQL.${address.port}`))
-      : createConnection(address.port, address.host);
-    socket.on('error', () => {});
-    socket.end(request);
-    socket.unref();
+    requestCancel(address, processID, secretKey);
   }
   const { connection } = client as unknown as { connection?: { stream?: { destroy: () => void } } };
   connection?.stream?.destroy();
