@@ -80,7 +80,8 @@ describe.each([15, 18])('backups of server %i', (major) => {
     },
   );
 
-  test.skipIf(!majors.includes(major) || verifyTool === undefined)(
+  // The tool reads manifests up to its own version only.
+  test.skipIf(!majors.includes(major) || (verifyTool?.major ?? 0) < major)(
     'pg_verifybackup accepts what zstd and tar unpack',
     async () => {
       const header = await takeBackup({
