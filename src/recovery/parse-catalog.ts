@@ -1,4 +1,3 @@
-import { ClonaError } from '../errors.ts';
 import { checkCatalog } from './check-catalog.ts';
 import type {
   ArchivedLog,
@@ -27,6 +26,7 @@ import {
   type Place,
   type RawRecord,
 } from './fields.ts';
+import { parseJson } from './json-text.ts';
 
 const engines = ['oracle', 'postgres'] as const;
 const kinds = ['hot', 'managed', 'quiesced', 'cold', 'export'] as const satisfies readonly BackupKind[];
@@ -57,24 +57,6 @@ export function parseCatalog(text: string): Catalog {
   };
   checkCatalog(catalog);
   return catalog;
-}
-
-/** JSON.parse whose refusal says line and column, counted from 1. A byte order mark is passed over. */
-export function parseJson(text: string, what: string): unknown {
-  try {
-    return JSON.parse(text.startsWith('\uFEFF') ? text.slice(1) : text);
-  } catch (cause) {
-    const said = cause instanceof Error ? cause.message : String(cause);
-    const at = /at position (\d+)/.exec(said);
-    const offset = at === null ? text.length : Math.min(Number(at[1]), text.length);
-    const lines = text.slice(0, offset).split('\n');
-    const column = lines.at(-1)!.length + 1; // split answers at least one
-    throw new ClonaError('catalogInvalid', `${what} is not JSON at line ${lines.length}, column ${column}`, {
-      cause,
-      hint: 'was the file cut off, or is it another file?',
-      details: { line: lines.length, column },
-    });
-  }
 }
 
 /** Replaces the raw records one by one, so that they can be freed while the rest is still being read. */

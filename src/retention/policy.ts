@@ -1,5 +1,5 @@
 import { readRecord, refuse, showValue, top } from '../recovery/fields.ts';
-import { parseJson } from '../recovery/parse-catalog.ts';
+import { parseJson } from '../recovery/json-text.ts';
 
 /** What is to be kept; the rules are a union, 0 turns one off (A17). */
 export interface Policy {
