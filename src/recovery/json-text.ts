@@ -71,7 +71,7 @@ function passScalar(cursor: Cursor): boolean {
   const first = cursor.text[cursor.at];
   if (first === '"') return passText(cursor);
   const word = ['true', 'false', 'null'].find((one) => one[0] === first);
-  return word === undefined ? passNumber(cursor) : [...word].every((letter) => passAny(cursor, letter));
+  return word === undefined ? passNumber(cursor) : word.split('').every((letter) => passAny(cursor, letter));
 }
 
 function passText(cursor: Cursor): boolean {
