@@ -15,6 +15,7 @@ export interface GuestAddress {
 
 export interface CommandResult {
   exitCode: number | null;
+  /** As Node names them: SIGTERM, SIGKILL … */
   signal: string | null;
   stdout: string;
   stderr: string;

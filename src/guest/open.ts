@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { NodeSSH } from 'node-ssh';
+import type { ConnectConfig, ServerHostKeyAlgorithm } from 'ssh2';
+import { ClonaError } from '../errors.ts';
+import type { Guest, GuestAddress } from './guest.ts';
+import { createSshGuest } from './ssh-guest.ts';
+
+const connectTimeoutMs = 15_000;
+
+/** One host has a key of each family and offers the one that is asked for first; the pinned one may be any. */
+const hostKeyFamilies: readonly (readonly ServerHostKeyAlgorithm[])[] = [
+  ['ssh-ed25519'],
+  ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'],
+  ['rsa-sha2-512', 'rsa-sha2-256'],
+];
+
+/**
+ * Opens a guest over SSH. Throws `hostKeyChanged` where the pinned key is not among the host's keys, and
+ * `guestFailed` where nobody answers within 15 s, the key is refused, or the private key cannot be read.
+ */
+export async function openGuest(address: GuestAddress, signal: AbortSignal): Promise<Guest> {
+  signal.throwIfAborted();
+  const privateKey = await readFile(address.privateKeyFile, 'utf8').catch((cause: unknown) => {
+    throw new ClonaError('guestFailed', `the private key ${address.privateKeyFile} cannot be read`, {
+      cause,
+    });
+  });
+  const offered: string[] = [];
+  for (const serverHostKey of hostKeyFamilies) {
+    const outcome = await tryFamily(address, privateKey, serverHostKey, signal);
+    if (outcome.kind === 'open') return createSshGuest(outcome.ssh, address);
+    if (outcome.kind === 'foreign') offered.push(outcome.hostKey);
+  }
+  throw new ClonaError('hostKeyChanged', `the host key of ${nameEndpoint(address)} is not the pinned one`, {
+    hint: 'if the machine was rebuilt on purpose, pin its new key; if not, somebody may stand in between',
+    details: { pinned: address.hostKey, offered },
+  });
+}
+
+/** For people: where a guest listens. */
+export function nameEndpoint({ endpoint, user }: GuestAddress): string {
+  return endpoint.kind === 'tcp' ? `${user}@${endpoint.host}:${endpoint.port}` : `${user}@${endpoint.path}`;
+}
+
+type Outcome = { kind: 'open'; ssh: NodeSSH } | { kind: 'foreign'; hostKey: string } | { kind: 'absent' };
+
+async function tryFamily(
+  address: GuestAddress,
+  privateKey: string,
+  serverHostKey: readonly ServerHostKeyAlgorithm[],
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const socket = await openSocket(address, signal);
+  let seen: string | undefined;
+  const stop = (): void => {
+    socket.destroy();
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const ssh = new NodeSSH();
+    await ssh.connect({
+      ...clientSettings(address, privateKey),
+      sock: socket,
+      algorithms: { serverHostKey: [...serverHostKey] },
+      hostVerifier: (key: Buffer): boolean => {
+        seen = fingerprint(key);
+        return seen === address.hostKey;
+      },
+    });
+    return { kind: 'open', ssh };
+  } catch (cause) {
+    socket.destroy();
+    signal.throwIfAborted();
+    if (seen !== undefined && seen !== address.hostKey) return { kind: 'foreign', hostKey: seen };
+    const message = cause instanceof Error ? cause.message : String(cause);
+    if (/no matching host key format/i.test(message)) return { kind: 'absent' };
+    throw new ClonaError('guestFailed', `${nameEndpoint(address)} does not let us in: ${message}`, {
+      cause,
+      hint: /authentication/i.test(message) ? 'is the public key among those the guest accepts?' : undefined,
+    });
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+function clientSettings(address: GuestAddress, privateKey: string): ConnectConfig & { privateKey: string } {
+  return {
+    username: address.user,
+    privateKey,
+    tryKeyboard: false,
+    readyTimeout: connectTimeoutMs,
+    // A machine that is gone without a word is noticed within 15 s.
+    keepaliveInterval: 5000,
+    keepaliveCountMax: 3,
+    // Forwarding to a Unix socket is an extension of OpenSSH that other servers know too.
+    strictVendor: false,
+  };
+}
+
+/** SHA256:… as `ssh-keygen -l` prints it. `key` is the public key blob of the SSH protocol. */
+export function fingerprint(key: Buffer): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+}
+
+async function openSocket(address: GuestAddress, signal: AbortSignal): Promise<Socket> {
+  const { endpoint } = address;
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const socket =
+    endpoint.kind === 'tcp'
+      ? connect({ host: endpoint.host, port: endpoint.port, noDelay: true })
+      : connect({ path: endpoint.path });
+  const timer = setTimeout(() => {
+    socket.destroy(new Error(`no answer within ${connectTimeoutMs / 1000} s`));
+  }, connectTimeoutMs);
+  const stop = (): void => {
+    socket.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  socket.once('connect', () => resolve(socket));
+  socket.once('error', reject);
+  try {
+    return await promise;
+  } catch (cause) {
+    signal.throwIfAborted();
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new ClonaError('guestFailed', `${nameEndpoint(address)} cannot be reached: ${message}`, {
+      cause,
+      hint: 'is the machine on, and its SSH server running?',
+    });
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+    socket.removeListener('error', reject);
+    // Whatever comes later is the SSH client's to hear; without a listener it would end the process.
+    socket.on('error', () => {});
+  }
+}

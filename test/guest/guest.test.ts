@@ -1,0 +1,30 @@
+import { testGuestContract } from '../contracts/guest.ts';
+import { createTestMachine } from '../support/machine.ts';
+import { hasOpenSsh, startOpenSsh } from '../support/openssh.ts';
+
+const signal = AbortSignal.timeout(300_000);
+
+for (const role of ['live', 'staging'] as const) {
+  testGuestContract(
+    `SSH server of a local ${role} machine`,
+    async () => {
+      const machine = await createTestMachine({ role });
+      const { stdout } = await openAndMakeFolder(machine);
+      return {
+        address: machine.facts.guest,
+        folder: stdout.trim(),
+        [Symbol.asyncDispose]: async () => machine[Symbol.asyncDispose](),
+      };
+    },
+    undefined,
+  );
+}
+
+testGuestContract('OpenSSH', startOpenSsh, hasOpenSsh() ? undefined : 'sshd is not installed');
+
+async function openAndMakeFolder(
+  machine: Awaited<ReturnType<typeof createTestMachine>>,
+): Promise<{ stdout: string }> {
+  await using guest = await machine.openGuest();
+  return await guest.runShell('mkdir work && cd work && pwd', { signal });
+}
