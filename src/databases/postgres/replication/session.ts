@@ -18,6 +18,8 @@ interface RunningCommand {
   results: Row[][];
   taker: CopyTaker | undefined;
   error: Error | undefined;
+  /** The copy goes both ways (START_REPLICATION): the server waits for our end of it, too. */
+  copiesBothWays: boolean;
   resolve: (results: Row[][]) => void;
   reject: (error: Error) => void;
 }
@@ -115,7 +117,7 @@ export class ReplicationSession implements AsyncDisposable {
   async #begin(bytes: Buffer, taker: CopyTaker | undefined): Promise<Row[][]> {
     if (this.#failure !== undefined) throw this.#failure;
     return new Promise((resolve, reject) => {
-      this.#command = { results: [], taker, error: undefined, resolve, reject };
+      this.#command = { results: [], taker, error: undefined, copiesBothWays: false, resolve, reject };
       this.#source?.socket.write(bytes);
     });
   }
@@ -132,6 +134,10 @@ export class ReplicationSession implements AsyncDisposable {
       if (command !== undefined) command.error ??= said;
       // Before its first answer the server hangs up after an error; without a command there is nobody to tell.
       if (command === undefined || this.#key === undefined) this.#fail(said);
+    } else if (type === 'W') {
+      if (command !== undefined) command.copiesBothWays = true;
+    } else if (type === 'c') {
+      if (command?.copiesBothWays === true) this.endCopy();
     } else if (type === 'T') {
       command?.results.push([]);
     } else if (type === 'D') {
