@@ -14,13 +14,19 @@ import { schemaName } from './schema.ts';
 export interface Ledger {
   /** Appends one record and signs the new head; with a key that is there already, gives the record that has it. */
   append(entry: NewRecord, now: Date): Promise<LedgerRecord>;
-  /** Records in order, of one run or of all, read in portions. */
-  read(run?: string): AsyncGenerator<LedgerRecord>;
+  /** Records in order, all or those of some runs or kinds, read in portions. */
+  read(filter?: RecordFilter): AsyncGenerator<LedgerRecord>;
+  list(filter?: RecordFilter): Promise<LedgerRecord[]>;
   find(key: string): Promise<LedgerRecord | null>;
   /** The head of the chain as it stands, signed now. */
   head(): Promise<SignedHead>;
   /** Head copies that could not be written since the ledger was opened: path and why. */
   readonly lateCopies: ReadonlyMap<string, string>;
+}
+
+export interface RecordFilter {
+  runs?: readonly string[];
+  kinds?: readonly string[];
 }
 
 export interface LedgerOptions {
@@ -87,6 +93,22 @@ export async function openLedger({ control, headCopies }: LedgerOptions, now: Da
       }
     }
   };
+  const read = async function* (filter: RecordFilter = {}): AsyncGenerator<LedgerRecord> {
+    const portion = 500;
+    for (let after = 0; ;) {
+      const rows = await session.query<{ line: string }>(
+        `select line from ${table} where sequence > $1 and ($2::text[] is null or run = any($2))
+           and ($3::text[] is null or kind = any($3)) order by sequence limit ${portion}`,
+        [after, filter.runs ?? null, filter.kinds ?? null],
+      );
+      for (const { line } of rows) {
+        const record = readStored(line);
+        after = record.sequence;
+        yield record;
+      }
+      if (rows.length < portion) return;
+    }
+  };
   await copyHead();
 
   return {
@@ -98,20 +120,11 @@ export async function openLedger({ control, headCopies }: LedgerOptions, now: Da
       await copyHead();
       return record;
     },
-    read: async function* (run) {
-      const portion = 500;
-      for (let after = 0; ;) {
-        const rows = await session.query<{ line: string }>(
-          `select line from ${table} where sequence > $1 and ($2::text is null or run = $2) order by sequence limit ${portion}`,
-          [after, run ?? null],
-        );
-        for (const { line } of rows) {
-          const record = readStored(line);
-          after = record.sequence;
-          yield record;
-        }
-        if (rows.length < portion) return;
-      }
+    read,
+    list: async (filter) => {
+      const records: LedgerRecord[] = [];
+      for await (const record of read(filter)) records.push(record);
+      return records;
     },
   };
 }

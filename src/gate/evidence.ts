@@ -15,7 +15,7 @@ const labels = {
 /** What a word given now would rest on, from what is true now; null while a part of it is missing. */
 export function currentEvidence(facts: GateFacts): Evidence | null {
   const { archive, staging, kit, upgrade, smoke, rehearsal, checklist } = facts;
-  if (!archive || !staging || !upgrade || !smoke || !rehearsal || !checklist) return null;
+  if (!archive || !staging || !upgrade || !smoke || !checklist) return null;
   if (kit.hashNow === null || upgrade.procedureHashNow === null || smoke.checksHashNow === null) return null;
   return {
     refresh: staging.refresh,
@@ -25,7 +25,8 @@ export function currentEvidence(facts: GateFacts): Evidence | null {
     upgradeRun: upgrade.run,
     checksHash: smoke.checksHashNow,
     smokeRun: smoke.run,
-    rehearsalRun: rehearsal.run,
+    // A site may rehearse none: whether it must is a condition of its own.
+    rehearsalRun: rehearsal?.run ?? '',
     checklistRun: checklist.run,
   };
 }

@@ -160,6 +160,8 @@ export interface GatePolicy {
   windows: 'always' | readonly MaintenanceWindow[];
   /** A site without masking says so; then it is not asked for (R23). */
   maskingRequired: boolean;
+  /** A site that rehearses no rollback says so; then it is not asked for (R20). */
+  rehearsalRequired: boolean;
   /** How old a look at LIVE may be when drift is judged. */
   observationMaximumAgeMs: number;
   /** How old "just before" may be for the guard backup and the snapshot. */

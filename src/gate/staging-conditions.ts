@@ -155,7 +155,8 @@ function judgeSmoke({ smoke, staging, upgrade }: GateFacts): Verdict {
   return opened(`${smoke.passed} smoke tests passed after the upgrade`);
 }
 
-function judgeRehearsal({ rehearsal, staging, upgrade }: GateFacts): Verdict {
+function judgeRehearsal({ rehearsal, staging, upgrade }: GateFacts, policy: GatePolicy): Verdict {
+  if (!policy.rehearsalRequired) return opened('the site rehearses no rollback, and says so');
   const remedy = 'start a new release, which rehearses it';
   if (rehearsal === null) return closed('the rollback was not rehearsed on staging', remedy);
   if (rehearsal.refresh !== staging?.refresh || rehearsal.kitHash !== upgrade?.kitHash) {

@@ -39,6 +39,7 @@ export const policy: GatePolicy = {
   confirmationMaximumAgeMs: 12 * 3_600_000,
   windows: [{ days: ['sat'], from: '22:00', to: '23:00', timeZone: 'UTC' }],
   maskingRequired: true,
+  rehearsalRequired: true,
   observationMaximumAgeMs: 600_000,
   guardMaximumAgeMs: 3_600_000,
 };

@@ -1,0 +1,167 @@
+import type { OnProgress } from '../progress.ts';
+
+/** What a step of a run is told about itself. */
+export interface Step {
+  /** The same whenever this very step is repeated, and another for every other step of every run. */
+  key: string;
+  signal: AbortSignal;
+  onProgress: OnProgress;
+}
+
+/** `live`, or the name of a staging machine. */
+export type MachineName = string;
+
+/** What is compared to say "it is as it was": business counts, schema fingerprint, program version. */
+export type Observation = {
+  at: string;
+  counts: Record<string, string>;
+  /** false: taken without a lock while people worked, so they are bounds. */
+  countsExact: boolean;
+  fingerprint: string;
+  programVersion: string;
+};
+
+/** An observation of LIVE at a named point of its log, which a restore can be held against. */
+export type Bearing = Observation & { position: string; incarnation: number };
+
+export type BackupTaken = {
+  label: string;
+  finishedAt: string;
+  bytes: number;
+  grade: number;
+  seconds: number;
+};
+
+export type RestorePlan = {
+  backup: string;
+  /** Bytes needed on the staging machine, and there. */
+  bytesNeeded: number;
+  bytesFree: number;
+  /** From the measured time of earlier restores; null: none was measured. */
+  secondsExpected: number | null;
+  steps: string[];
+};
+
+export type Restored = {
+  backup: string;
+  reached: string;
+  /** Time of the newest change that came back. */
+  coversUntil: string;
+  /** What of production's history is not in it; empty: nothing. */
+  lost: string;
+  bytes: number;
+  seconds: number;
+};
+
+export type Proof = { backup: string; grade: number; provenAt: string; findings: string[] };
+
+export type KitFound = {
+  name: string;
+  version: string;
+  hash: string;
+  /** Hash over the steps in their order, as they would run. */
+  procedureHash: string;
+  steps: string[];
+  /** Where it came from, without secrets. */
+  source: string;
+};
+
+export type KitApplied = {
+  outcome: 'succeeded' | 'failed';
+  procedureHash: string;
+  failedStep: string | null;
+  steps: { name: string; outcome: string; seconds: number }[];
+  finishedAt: string;
+};
+
+export type SmokeRun = {
+  checksHash: string;
+  passed: number;
+  failed: string[];
+  skipped: string[];
+  byDepartment: Record<string, { passed: number; failed: string[] }>;
+  finishedAt: string;
+};
+
+/** What LIVE may lose when it is taken back after it was opened. */
+export type Losses = { transactions: string; logBytes: string; counts: Record<string, string> };
+
+/**
+ * Everything the pipeline does to the world. Implementations: LocalOperations (real), and the file-backed one of
+ * the crash tests.
+ *
+ * - Every call may come twice with the same `step.key`, the second after a kill -9 anywhere in the first. The second
+ *   finishes what the first began and answers as the first would have; nothing is done doubly.
+ * - Results are plain JSON and become evidence: no secrets in them.
+ * - What cannot be done is thrown as ClonaError; an outcome that is news (a kit that failed) is a result.
+ */
+export interface Operations {
+  /** Takes a backup of LIVE with checksums compared. `ifNeeded`: null when the archive can serve a restore to now. */
+  takeBackup(step: Step, purpose: 'refresh' | 'guard', ifNeeded: boolean): Promise<BackupTaken | null>;
+  /** Names a point in LIVE's log and counts there, under a brief write lock where the site allows it. */
+  markRestorePoint(step: Step, name: string): Promise<Bearing>;
+  /** Until the archive and its mirror have the log up to `position`. */
+  archiveLogTo(step: Step, position: string): Promise<{ archivedTo: string }>;
+  observe(step: Step, machine: MachineName): Promise<Observation>;
+
+  planRestore(step: Step, until: string): Promise<RestorePlan>;
+  createStaging(step: Step, machine: MachineName): Promise<{ isolation: string; engine: string }>;
+  destroyStaging(step: Step, machine: MachineName): Promise<void>;
+  /** Leaves the database recovered and shut for everybody but clona. */
+  restoreIntoStaging(step: Step, machine: MachineName, until: string): Promise<Restored>;
+  /** R21; then the database may be opened. `fenced` only when each part was tested. */
+  fenceStaging(step: Step, machine: MachineName): Promise<{ fenced: boolean; parts: string[] }>;
+  proveStaging(step: Step, machine: MachineName, backup: string, expected: Bearing): Promise<Proof>;
+  /** R23; null where the site masks nothing. */
+  maskStaging(step: Step, machine: MachineName): Promise<{ maskedAt: string | null; files: string[] }>;
+
+  /** Fetches, checks and keeps a kit, so that LIVE gets the very bytes that staging got. */
+  readKit(step: Step, source: string): Promise<KitFound>;
+  applyKit(step: Step, machine: MachineName, kit: KitFound): Promise<KitApplied>;
+  runSmoke(step: Step, machine: MachineName): Promise<SmokeRun>;
+  /** Hashes read again now: kit (null: it cannot be read), its steps, the smoke tests. */
+  readHashes(signal: AbortSignal, kit: KitFound): Promise<CurrentHashes>;
+
+  /** Clean and whole: the database is shut down for it, and up again after it. */
+  snapshot(step: Step, machine: MachineName, name: string): Promise<SnapshotTaken>;
+  /** Back to the snapshot; database down. */
+  revert(step: Step, machine: MachineName, name: string): Promise<void>;
+  removeSnapshot(step: Step, machine: MachineName, name: string): Promise<void>;
+  /**
+   * Starts a reverted machine's database on a new incarnation, before its archiving resumes (R20): the old one's
+   * log names are in the archive with other content.
+   */
+  reopen(step: Step, machine: MachineName): Promise<{ incarnation: number; branchPosition: string }>;
+
+  closeForUsers(step: Step): Promise<void>;
+  /** Waits for running work to end; throws when the site's patience does. */
+  drain(step: Step): Promise<void>;
+  openForUsers(step: Step): Promise<void>;
+  /** What came to LIVE after `bearing`. */
+  countLosses(signal: AbortSignal, bearing: Bearing): Promise<Losses>;
+
+  notify(step: Step, event: PipelineEvent, text: string): Promise<void>;
+}
+
+export type CurrentHashes = { kit: string | null; procedure: string | null; checks: string | null };
+export type SnapshotTaken = { name: string; createdAt: string; escapes: string[] };
+export type PipelineEvent =
+  | 'refreshFailed'
+  | 'signoffWanted'
+  | 'gateOpen'
+  | 'gateClosed'
+  | 'promoted'
+  | 'rolledBack';
+
+/** What differs between two observations; empty: it is as it was. */
+export function compareObservations(
+  then: Observation,
+  now: Observation,
+): { counts: boolean; version: boolean; fingerprint: boolean } {
+  const names = new Set([...Object.keys(then.counts), ...Object.keys(now.counts)]);
+  return {
+    counts: [...names].every((name) => then.counts[name] === now.counts[name]),
+    version: then.programVersion === now.programVersion,
+    fingerprint: then.fingerprint === now.fingerprint,
+  };
+}

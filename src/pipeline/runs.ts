@@ -1,0 +1,185 @@
+import { randomBytes } from 'node:crypto';
+import { DBOS } from '@dbos-inc/dbos-sdk';
+import { ClonaError } from '../errors.ts';
+import { becomeWorker, orEnded, type Context, type OpenedWorker } from './context.ts';
+import { pickRelease } from './facts-now.ts';
+import type { Bearing, Losses } from './operations.ts';
+import type { PromoteResult } from './promote.ts';
+import type { RefreshResult } from './refresh.ts';
+import { noStaging, type ReleaseResult } from './release.ts';
+import type { RollbackResult } from './rollback.ts';
+import { findFreeStaging, readSiteState, type ReleaseState, type SiteState } from './site-state.ts';
+import { reviveError } from './step.ts';
+import { wakeRelease } from './wake.ts';
+import { workflows } from './workflows.ts';
+
+/** `refresh-20260314-223000-1f9c`: sorts by time, says what it is, and fits into names of snapshots. */
+export function newRunId(kind: string, now: Date): string {
+  const time = now.toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return `${kind}-${time}-${randomBytes(2).toString('hex')}`;
+}
+
+export interface RefreshOptions {
+  by: string;
+  /** Preferred name of the staging machine. */
+  machine: string;
+  freshBackup?: boolean | undefined;
+}
+
+/** Refreshes staging, or carries an interrupted refresh to its end and gives that. */
+export async function runRefresh(context: Context, options: RefreshOptions): Promise<RefreshResult> {
+  const opened = await becomeWorker(context, { who: options.by, what: 'refresh' });
+  const left = adopt<RefreshResult>(opened, 'refresh', () => true);
+  if (left !== undefined) return left;
+  const refresh = newRunId('refresh', context.now());
+  const handle = await DBOS.startWorkflow(workflows.refresh, { workflowID: refresh })({
+    refresh,
+    by: options.by,
+    startedAt: context.now().toISOString(),
+    machine: options.machine,
+    freshBackup: options.freshBackup ?? false,
+    smoke: context.policy.minimumGrade >= 6,
+  });
+  return orEnded(opened.worker, handle.getResult());
+}
+
+export interface ReleaseStarted {
+  release: string;
+  /** null: it waits for the checklist or for the departments. */
+  ended: ReleaseResult | null;
+}
+
+/** A kit onto a fresh staging machine; returns when the release waits for people, or has failed. */
+export async function startRelease(
+  context: Context,
+  options: { kit: string; by: string },
+): Promise<ReleaseStarted> {
+  const opened = await becomeWorker(context, { who: options.by, what: 'release' });
+  if (findFreeStaging(await readSiteState(context.ledger)) === null) throw noStaging();
+  const release = newRunId('release', context.now());
+  const handle = await DBOS.startWorkflow(workflows.release, { workflowID: release })({
+    release,
+    initiator: options.by,
+    kitSource: options.kit,
+    startedAt: context.now().toISOString(),
+  });
+  const ended = handle.getResult();
+  const asked = opened.worker.waiting(release).promise.then(() => null);
+  const result = await orEnded(opened.worker, Promise.race([ended, asked]));
+  ended.catch(() => {});
+  return { release, ended: result };
+}
+
+/** Promotes an open release by R20, or carries an interrupted promotion of it to its end and gives that. */
+export async function promoteRelease(
+  context: Context,
+  options: { release?: string | undefined; by: string },
+): Promise<PromoteResult> {
+  const opened = await becomeWorker(context, { who: options.by, what: 'promote' });
+  const left = adopt<PromoteResult>(
+    opened,
+    'promote',
+    ({ release }) => options.release === undefined || release === options.release,
+  );
+  const result = left ?? (await startPromotion(context, opened, options));
+  if (result.outcome !== 'refused') await wakeRelease(context, result.release);
+  return result;
+}
+
+async function startPromotion(
+  context: Context,
+  opened: OpenedWorker,
+  options: { release?: string | undefined; by: string },
+): Promise<PromoteResult> {
+  const { id: release } = pickRelease(await readSiteState(context.ledger), options.release);
+  const promotion = newRunId('promote', context.now());
+  const startedAt = context.now().toISOString();
+  const handle = await DBOS.startWorkflow(workflows.promote, { workflowID: promotion })({
+    promotion,
+    release,
+    by: options.by,
+    startedAt,
+  });
+  return orEnded(opened.worker, handle.getResult());
+}
+
+export interface RollbackOptions {
+  release?: string | undefined;
+  by: string;
+  /** Position P whose later changes may be lost; has to be the promotion's own. */
+  loseChangesSince?: string | undefined;
+}
+
+/** Takes LIVE back to P of a promoted release, or of one whose rollback failed; refuses to lose what is not named. */
+export async function rollBackRelease(context: Context, options: RollbackOptions): Promise<RollbackResult> {
+  const opened = await becomeWorker(context, { who: options.by, what: 'rollback' });
+  const left = adopt<RollbackResult>(opened, 'rollback', () => true);
+  if (left !== undefined) return left;
+  const site = await readSiteState(context.ledger);
+  const state = pickPromoted(site, options.release);
+  if (state.promotion === null) throw new ClonaError('usage', `release ${state.id} was never promoted`);
+  const bearing = await readBearing(context, state.promotion);
+  const accepted =
+    state.state === 'failed' ? null : await acceptLosses(context, bearing, options.loseChangesSince);
+  const rollback = newRunId('rollback', context.now());
+  const handle = await DBOS.startWorkflow(workflows.rollback, { workflowID: rollback })({
+    rollback,
+    release: state.id,
+    promotion: state.promotion,
+    by: options.by,
+    bearing,
+    accepted,
+    startedAt: context.now().toISOString(),
+  });
+  return orEnded(opened.worker, handle.getResult());
+}
+
+function pickPromoted(site: SiteState, named: string | undefined): ReleaseState {
+  const changed = site.releases.filter(
+    ({ state, promotion }) => promotion !== null && ['promoted', 'failed'].includes(state),
+  );
+  const newest = changed.at(-1);
+  if (newest !== undefined && (named === undefined || newest.id === named)) return newest;
+  throw new ClonaError(
+    'usage',
+    named === undefined ? 'no release was promoted' : `release ${named} is not the newest that changed LIVE`,
+    {
+      hint: newest === undefined ? 'see: clona status' : `only the newest can be taken back: ${newest.id}`,
+    },
+  );
+}
+
+async function readBearing(context: Context, promotion: string): Promise<Bearing> {
+  const record = await context.ledger.find(`${promotion}/bearing`);
+  if (record === null) throw new ClonaError('usage', `promotion ${promotion} never came to a position P`);
+  return record.payload as unknown as Bearing;
+}
+
+async function acceptLosses(context: Context, bearing: Bearing, since: string | undefined): Promise<Losses> {
+  const losses = await context.operations.countLosses(context.signal, bearing);
+  if (since === bearing.position) return losses;
+  const said = Object.entries(losses.counts).map(([name, count]) => `${name} ${count}`);
+  throw new ClonaError(
+    'gateClosed',
+    `LIVE was opened after P = ${bearing.position}: taking it back loses ${losses.transactions} transactions (${said.join(', ') || `${losses.logBytes} bytes of log`})`,
+    {
+      hint: `if that may be lost: clona rollback --lose-changes-since ${bearing.position}`,
+      details: { position: bearing.position, losses },
+    },
+  );
+}
+
+function adopt<Result extends { outcome: string }>(
+  { carriedOn }: OpenedWorker,
+  name: string,
+  fits: (result: Result & { release?: string }) => boolean,
+): Result | undefined {
+  // What the workflow of this name returns.
+  const results = carriedOn.filter((run) => run.name === name).map((run) => run.result as Result);
+  return results.findLast(fits);
+}
+
+/** Throws the error that ended a run, for callers that want it thrown. */
+export function throwIfFailed(result: { error: Parameters<typeof reviveError>[0] | null }): void {
+  if (result.error !== null) throw reviveError(result.error);
+}

@@ -1,0 +1,102 @@
+import { DBOS, type DLogger } from '@dbos-inc/dbos-sdk';
+import { Pool } from 'pg';
+import type { Control } from '../control/control.ts';
+import type { Ledger } from '../control/ledger.ts';
+import { acquireSiteLock } from '../control/lock.ts';
+import { workflowSchemaName } from '../control/schema.ts';
+import type { GatePolicy } from '../gate/facts.ts';
+import type { OnProgress } from '../progress.ts';
+import { createDeferred, type Deferred } from './deferred.ts';
+import type { Operations } from './operations.ts';
+
+/**
+ * DBOS recovers only workflows of its own executor and application version, and takes both from the host and from
+ * a hash of the sources unless told. These two are told, and stay: a release waits for signatures across restarts
+ * on other hosts and across upgrades of clona. One worker at a time has a site (its lock), so that the one
+ * executor never runs twice. The version changes only with a change that a waiting workflow cannot follow.
+ */
+export const executorId = 'clona';
+export const pipelineVersion = 'pipeline-1';
+
+export interface WorkerOptions {
+  site: string;
+  control: Control;
+  ledger: Ledger;
+  operations: Operations;
+  policy: GatePolicy;
+  /** How long a release waits for words before it looks at the ledger by itself, in milliseconds. */
+  signal: AbortSignal;
+  onProgress: OnProgress;
+  now: () => Date;
+}
+
+/** The one process that carries out the workflows of a site, while it has the site's lock. */
+export interface Worker extends WorkerOptions, AsyncDisposable {
+  /** Aborted when the lock was lost or the worker closed: nothing of it may go on. */
+  ended: AbortSignal;
+  /** Settles when the release has come to where it waits for people. */
+  waiting: (release: string) => Deferred<void>;
+}
+
+let current: Worker | null = null;
+
+/** The worker that the workflow at hand belongs to. A workflow of a closed worker never gets on. */
+export async function currentWorker(): Promise<Worker> {
+  if (current !== null && !current.ended.aborted) return current;
+  return new Promise<Worker>(() => {});
+}
+
+export async function openWorker(
+  options: WorkerOptions,
+  run: { who: string; what: string },
+): Promise<Worker> {
+  await using stack = new AsyncDisposableStack();
+  const lock = stack.use(await acquireSiteLock(options.control, run, options.now()));
+  const closed = new AbortController();
+  const waiting = new Map<string, Deferred<void>>();
+  const pool = new Pool(poolOptions(options.control));
+  // An idle session that breaks is not news: the next query says it.
+  pool.on('error', () => {});
+  stack.defer(async () => pool.end());
+  const worker: Worker = {
+    ...options,
+    ended: AbortSignal.any([closed.signal, lock.lost]),
+    waiting: (release) => {
+      const found = waiting.get(release) ?? createDeferred<void>();
+      waiting.set(release, found);
+      return found;
+    },
+    [Symbol.asyncDispose]: async () => owned.disposeAsync(),
+  };
+  // Registers the workflows before the launch recovers those that wait.
+  await import('./workflows.ts');
+  DBOS.setConfig({
+    name: 'clona',
+    systemDatabasePool: pool,
+    systemDatabaseUrl: unusedUrl,
+    systemDatabaseSchemaName: workflowSchemaName(options.site),
+    applicationVersion: pipelineVersion,
+    executorID: executorId,
+    enableOTLP: false,
+    logger: silentLogger,
+  });
+  current = worker;
+  stack.defer(() => {
+    closed.abort();
+    current = null;
+  });
+  await DBOS.launch();
+  stack.defer(async () => DBOS.shutdown());
+  const owned = stack.move();
+  return worker;
+}
+
+/** DBOS demands an address beside the pool; only the pool connects. */
+export const unusedUrl = 'postgresql://pool@localhost/clona';
+
+export function poolOptions(control: Control): ConstructorParameters<typeof Pool>[0] {
+  const { host, port, user, password, database } = control.address;
+  return { host, port, user, password, database, max: 6, application_name: 'clona workflows' };
+}
+
+const silentLogger: DLogger = { info: () => {}, debug: () => {}, warn: () => {}, error: () => {} };

@@ -1,0 +1,13 @@
+import { DBOS } from '@dbos-inc/dbos-sdk';
+import { promoteWorkflow } from './promote.ts';
+import { refreshWorkflow } from './refresh.ts';
+import { releaseWorkflow } from './release.ts';
+import { rollbackWorkflow } from './rollback.ts';
+
+/** The durable workflows by the names under which they wait in the control database: names that never change. */
+export const workflows = {
+  refresh: DBOS.registerWorkflow(refreshWorkflow, { name: 'refresh' }),
+  release: DBOS.registerWorkflow(releaseWorkflow, { name: 'release' }),
+  promote: DBOS.registerWorkflow(promoteWorkflow, { name: 'promote' }),
+  rollback: DBOS.registerWorkflow(rollbackWorkflow, { name: 'rollback' }),
+};
