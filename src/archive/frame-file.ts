@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { ClonaError } from '../errors.ts';
 import { archiveError } from './durable-file.ts';
 import type { ArchiveFile, Frame } from './format.ts';
-import type { FramePart } from './frame-job.ts';
 import type { FramePool, FrameSlot, PackedFrame } from './frame-pool.ts';
 
 /** Writes frames one after the other, however the workers finish them. */
@@ -14,7 +13,7 @@ export interface FrameFile extends AsyncDisposable {
     slot: FrameSlot,
     rawBytes: number,
     inside: Frame['inside'],
-    parts?: FramePart[],
+    packing?: Promise<PackedFrame>,
   ) => Promise<PackedFrame['files']>;
   /** Waits for all, syncs, closes. */
   finish: () => Promise<Pick<ArchiveFile, 'name' | 'rawBytes' | 'compressedBytes' | 'sha256' | 'frames'>>;
@@ -47,9 +46,8 @@ export async function createFrameFile(folder: string, name: string, pool: FrameP
   };
   let takenBytes = 0;
   return {
-    append: async (slot, rawBytes, inside, parts) => {
+    append: async (slot, rawBytes, inside, packing = pool.pack(slot, rawBytes)) => {
       takenBytes += rawBytes;
-      const packing = pool.pack(slot, rawBytes, parts);
       const before = tail;
       tail = (async () => {
         // Both are waited for, whichever fails: nothing is left running, and the order stays.

@@ -63,7 +63,13 @@ function readRange(path: string, range: Buffer, offset: number): number {
   if (opened?.path !== path) {
     if (opened !== undefined) closeSync(opened.handle);
     opened = undefined;
-    opened = { path, handle: openSync(path, 'r') };
+    try {
+      opened = { path, handle: openSync(path, 'r') };
+    } catch (error) {
+      // A table dropped meanwhile: the log that is replayed later drops it again.
+      if (errorCode(error) === 'ENOENT') return 0;
+      throw error;
+    }
   }
   let done = 0;
   while (done < range.length) {

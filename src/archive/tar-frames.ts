@@ -15,7 +15,7 @@ import {
 export const insideAlignmentBytes = 32 * 1024;
 
 /** A frame is closed before a member that does not fit, unless that would leave it nearly empty. */
-const smallestFrameBytes = frameBytes / 4;
+export const smallestFrameBytes = frameBytes / 4;
 
 /**
  * Takes a tar as it comes, in pieces of any size, and cuts it into frames (src/archive/format.ts, Frame). The end of

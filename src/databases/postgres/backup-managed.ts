@@ -1,11 +1,32 @@
-import type { FramePool } from '../../archive/frame-pool.ts';
+import { openFramePool, type FramePool } from '../../archive/frame-pool.ts';
 import { ClonaError } from '../../errors.ts';
 import type { OnProgress } from '../../progress.ts';
 import type { Position } from '../../recovery/position.ts';
+import type { CopiedFacts, CopyContext } from './backup-context.ts';
 import { quoteLiteral } from './connect.ts';
 import { BackupTaker } from './backup-taker.ts';
 import { parseLsn } from './lsn.ts';
-import type { ReplicationSession } from './replication/session.ts';
+import { openReplication, type ReplicationSession } from './replication/session.ts';
+
+/** The default kind : BASE_BACKUP over the replication protocol. */
+export async function copyManaged(context: CopyContext): Promise<CopiedFacts> {
+  const { address, folder, label, options, signal, onProgress } = context;
+  const withLog = options.ownLog ?? true;
+  await using replication = await openReplication(address, signal);
+  await using pool = openFramePool(context.workers, context.level);
+  await using backup = await copyByProtocol(replication, folder, pool, { label, withLog, onProgress });
+  const { archives, manifestSha256 } = await backup.taker.finish();
+  return {
+    timeline: backup.timeline,
+    start: String(backup.start),
+    consistentFrom: String(backup.stop),
+    ownLog: withLog,
+    archives,
+    manifestSha256,
+    pauseMs: null,
+    restorePoint: null,
+  };
+}
 
 export interface BaseBackupOptions {
   label: string;

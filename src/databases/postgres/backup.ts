@@ -1,57 +1,14 @@
 import { availableParallelism } from 'node:os';
-import { openFramePool } from '../../archive/frame-pool.ts';
 import type { BackupHeader, ServerRequirements } from '../../archive/format.ts';
 import { draftBackup, type Archive } from '../../archive/repository.ts';
 import { ClonaError } from '../../errors.ts';
-import { silent, withProgress, type OnProgress } from '../../progress.ts';
-import type { DatabaseAddress } from '../database.ts';
+import { silent, withProgress } from '../../progress.ts';
 import { readLogWork, readRequirements, readServerFacts, type ServerFacts } from './backup-facts.ts';
-import { copyByProtocol } from './backup-managed.ts';
-import { connect, type Connection } from './connect.ts';
-import { openReplication } from './replication/session.ts';
-
-export interface BackupOptions {
-  address: DatabaseAddress;
-  /** Opened by openOrCreateArchive with the identity of this database. */
-  archive: Archive;
-  kind: 'managed' | 'hot' | 'quiesced';
-  /** Default: made of the time and the kind. */
-  label?: string | undefined;
-  /** zstd level. Default 3. */
-  compressionLevel?: number | undefined;
-  /** Threads that compress. Default: what the host has, at most 8. */
-  workers?: number | undefined;
-  /** Managed backups: carry the log from start to consistentFrom (R7). Default true. */
-  ownLog?: boolean | undefined;
-  now: () => Date;
-  signal?: AbortSignal | undefined;
-  onProgress?: OnProgress | undefined;
-}
-
-/** What a kind of backup finds out while it copies. */
-export type CopiedFacts = Pick<
-  BackupHeader,
-  | 'timeline'
-  | 'start'
-  | 'consistentFrom'
-  | 'ownLog'
-  | 'archives'
-  | 'manifestSha256'
-  | 'pauseMs'
-  | 'restorePoint'
->;
-
-/** What every kind of backup is given. */
-export interface CopyContext {
-  address: DatabaseAddress;
-  session: Connection;
-  facts: ServerFacts;
-  folder: string;
-  label: string;
-  options: BackupOptions;
-  signal: AbortSignal | undefined;
-  onProgress: OnProgress;
-}
+import type { BackupOptions, CopiedFacts, CopyContext } from './backup-context.ts';
+import { copyHot } from './backup-hot.ts';
+import { copyManaged } from './backup-managed.ts';
+import { copyQuiesced } from './backup-quiesced.ts';
+import { connect } from './connect.ts';
 
 /**
  * Takes a backup of a running server into the archive. Whatever fails or is aborted: the server leaves backup mode (it
@@ -74,6 +31,8 @@ export async function takeBackup(options: BackupOptions): Promise<BackupHeader> 
     folder: draft.folder,
     label,
     options,
+    workers: options.workers ?? Math.min(8, availableParallelism()),
+    level: options.compressionLevel ?? 3,
     signal,
     onProgress,
   };
@@ -94,27 +53,14 @@ export async function takeBackup(options: BackupOptions): Promise<BackupHeader> 
 }
 
 async function copyCluster(kind: BackupOptions['kind'], context: CopyContext): Promise<CopiedFacts> {
-  if (kind === 'managed') return copyManaged(context);
-  throw new ClonaError('usage', `a backup of the kind ${kind} is not known`);
-}
-
-async function copyManaged(context: CopyContext): Promise<CopiedFacts> {
-  const { address, folder, label, options, signal, onProgress } = context;
-  const withLog = options.ownLog ?? true;
-  await using replication = await openReplication(address, signal);
-  await using pool = openFramePool(workersOf(options), options.compressionLevel ?? 3);
-  await using backup = await copyByProtocol(replication, folder, pool, { label, withLog, onProgress });
-  const { archives, manifestSha256 } = await backup.taker.finish();
-  return {
-    timeline: backup.timeline,
-    start: String(backup.start),
-    consistentFrom: String(backup.stop),
-    ownLog: withLog,
-    archives,
-    manifestSha256,
-    pauseMs: null,
-    restorePoint: null,
-  };
+  switch (kind) {
+    case 'managed':
+      return copyManaged(context);
+    case 'hot':
+      return copyHot(context);
+    case 'quiesced':
+      return copyQuiesced(context);
+  }
 }
 
 function makeHeader(
@@ -166,10 +112,6 @@ function checkSource(facts: ServerFacts, archive: Archive): void {
 /** Sorts by time: 20260721T101500Z-managed. */
 function makeLabel(at: Date, kind: string): string {
   return `${at.toISOString().replace(/\.\d+/, '').replaceAll(/[-:]/g, '')}-${kind}`;
-}
-
-export function workersOf(options: Pick<BackupOptions, 'workers'>): number {
-  return options.workers ?? Math.min(8, availableParallelism());
 }
 
 function sum(archives: BackupHeader['archives'], field: 'rawBytes' | 'compressedBytes'): number {

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { BackupHeader } from '../../../src/archive/format.ts';
 import { listBackups, type Archive } from '../../../src/archive/repository.ts';
 import { takeBackup } from '../../../src/databases/postgres/backup.ts';
 import { connect } from '../../../src/databases/postgres/connect.ts';
@@ -22,6 +23,48 @@ const now = (): Date => new Date();
 const workers = 2;
 
 const digest = `SELECT count(*)::text AS n, sum(hashtext(t::text))::text AS sum FROM t`;
+
+async function expectSameContent(cluster: TestCluster, dataDir: string): Promise<void> {
+  await using before = await cluster.connect();
+  await using restored = await startRestored(cluster, dataDir);
+  await using after = await connect(restored.address());
+  expect(await after.query(digest)).toEqual(await before.query(digest));
+  expect(await after.query('SELECT count(*)::int AS n FROM u')).toEqual([{ n: 1000 }]);
+}
+
+async function remapTablespaces(
+  cluster: TestCluster,
+  header: BackupHeader,
+  dataDir: string,
+  name: string,
+): Promise<void> {
+  const path = join(dataDir, 'tablespace_map');
+  let map = await readFile(path, 'utf8');
+  for (const { tablespaceOid: oid, tablespacePath: from } of header.archives) {
+    if (from !== null) map = map.replace(from, join(cluster.folder, `${name}-${oid}`));
+  }
+  await writeFile(path, map);
+}
+
+/** Adds one to both sides in one transaction, as fast as it can, on four sessions. */
+async function startWriter(cluster: TestCluster): Promise<{ stop: () => Promise<void> } & AsyncDisposable> {
+  const state = { isOn: true };
+  const write = async (): Promise<void> => {
+    await using session = await cluster.connect();
+    while (state.isOn) {
+      await session.query('BEGIN');
+      await session.query(`UPDATE pair SET n = n + 1 WHERE side = 'left'`);
+      await session.query(`UPDATE pair SET n = n + 1 WHERE side = 'right'`);
+      await session.query('COMMIT');
+    }
+  };
+  const writers = [write(), write(), write(), write()];
+  const stop = async (): Promise<void> => {
+    state.isOn = false;
+    await Promise.all(writers);
+  };
+  return { stop, [Symbol.asyncDispose]: stop };
+}
 
 describe.each([15, 18])('backups of server %i', (major) => {
   let cluster: TestCluster;
@@ -104,6 +147,106 @@ describe.each([15, 18])('backups of server %i', (major) => {
       }
       await run('cp', [join(folder, 'backup_manifest'), target]);
       expect(await verifyBackup(verifyTool!.path, target)).toContain('successfully verified');
+    },
+  );
+
+  test.skipIf(!majors.includes(major))('a hot backup of files on this host verifies and opens', async () => {
+    const header = await takeBackup({ address: cluster.address, archive, kind: 'hot', workers, now });
+    expect(header).toMatchObject({ kind: 'hot', ownLog: true });
+    const dataDir = await unpackBackup(cluster, archive, header, 'restored-hot');
+    if ((verifyTool?.major ?? 0) >= major) {
+      const space = header.archives[0]!;
+      await symlink(
+        join(cluster.folder, `restored-hot-${space.tablespaceOid}`),
+        join(dataDir, 'pg_tblspc', String(space.tablespaceOid)),
+      );
+      expect(await verifyBackup(verifyTool!.path, dataDir)).toContain('successfully verified');
+    }
+    await remapTablespaces(cluster, header, dataDir, 'restored-hot');
+    await expectSameContent(cluster, dataDir);
+  });
+
+  test.skipIf(!majors.includes(major))(
+    'a hot backup through SQL serves a role without REPLICATION',
+    async () => {
+      await using session = await cluster.connect();
+      await session.query(`DROP ROLE IF EXISTS keeper`);
+      await session.query(`CREATE ROLE keeper LOGIN PASSWORD 'for-tests'`);
+      await session.query(`GRANT pg_read_server_files TO keeper`);
+      for (const name of [
+        'pg_backup_start(text, boolean)',
+        'pg_backup_stop(boolean)',
+        'pg_ls_dir(text, boolean, boolean)',
+        'pg_stat_file(text, boolean)',
+        'pg_read_binary_file(text, bigint, bigint, boolean)',
+      ]) {
+        await session.query(`GRANT EXECUTE ON FUNCTION ${name} TO keeper`);
+      }
+      const address = { ...cluster.address, user: 'keeper' };
+      const label = 'hot-by-sql';
+      const header = await takeBackup({ address, archive, kind: 'hot', label, workers, now });
+      expect(header.archives).toHaveLength(2);
+      const dataDir = await unpackBackup(cluster, archive, header, 'restored-sql');
+      await remapTablespaces(cluster, header, dataDir, 'restored-sql');
+      await expectSameContent(cluster, dataDir);
+    },
+  );
+
+  test.skipIf(!majors.includes(major))(
+    'a quiesced backup recovers to its restore point with its own log, while writers write',
+    async () => {
+      await using setup = await cluster.connect();
+      await setup.query('CREATE TABLE IF NOT EXISTS pair (side text PRIMARY KEY, n int); TRUNCATE pair');
+      await setup.query(`INSERT INTO pair VALUES ('left', 0), ('right', 0)`);
+      await using writing = await startWriter(cluster);
+      const header = await takeBackup({ address: cluster.address, archive, kind: 'quiesced', workers, now });
+      await writing.stop();
+      expect(header).toMatchObject({ kind: 'quiesced', ownLog: true });
+      expect(header.pauseMs).toBeGreaterThan(0);
+      expect(header.pauseMs).toBeLessThan(1000);
+      const dataDir = await unpackBackup(cluster, archive, header, 'restored-quiet');
+      await remapTablespaces(cluster, header, dataDir, 'restored-quiet');
+      await writeFile(join(dataDir, 'recovery.signal'), '');
+      await using restored = await startRestored(cluster, dataDir, {
+        restore_command: '/bin/false',
+        recovery_target_name: header.restorePoint!,
+        recovery_target_action: 'promote',
+      });
+      await using after = await connect(restored.address());
+      await expect
+        .poll(async () => after.query('SELECT pg_is_in_recovery() AS busy'))
+        .toEqual([{ busy: false }]);
+      const [pair] = await after.query<{ left: number; right: number }>(
+        `SELECT (SELECT n FROM pair WHERE side = 'left') AS "left", (SELECT n FROM pair WHERE side = 'right') AS "right"`,
+      );
+      expect(pair!.left).toBe(pair!.right);
+      expect(pair!.left).toBeGreaterThan(0);
+    },
+  );
+
+  test.skipIf(!majors.includes(major))(
+    'a pause that takes too long is given up, the writers go on',
+    async () => {
+      await using holder = await cluster.connect();
+      await holder.query('BEGIN');
+      await holder.query('INSERT INTO u VALUES (0)');
+      const before = (await listBackups(archive)).length;
+      const taking = takeBackup({
+        address: cluster.address,
+        archive,
+        kind: 'quiesced',
+        workers,
+        now,
+        pauseLimitMs: 20,
+        pauseAttempts: 3,
+      });
+      await expect(taking).rejects.toMatchObject({
+        kind: 'databaseFailed',
+        message: expect.stringContaining('could not be paused within 20 ms'),
+      });
+      expect(await listBackups(archive)).toHaveLength(before);
+      await holder.query('INSERT INTO t SELECT -1, NULL, NULL');
+      await holder.query('ROLLBACK');
     },
   );
 

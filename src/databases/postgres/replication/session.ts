@@ -32,10 +32,28 @@ export async function openReplication(
   signal?: AbortSignal,
   timeoutMs: number = defaultTimeoutMs,
 ): Promise<ReplicationSession> {
+  return openSession(address, { replication: 'true' }, signal, timeoutMs);
+}
+
+/** A plain session whose COPY TO STDOUT passes in pieces, as that of a replication session does. */
+export async function openCopySession(
+  address: DatabaseAddress,
+  signal?: AbortSignal,
+  timeoutMs: number = defaultTimeoutMs,
+): Promise<ReplicationSession> {
+  return openSession(address, { database: address.database }, signal, timeoutMs);
+}
+
+async function openSession(
+  address: DatabaseAddress,
+  mode: Readonly<Record<string, string>>,
+  signal: AbortSignal | undefined,
+  timeoutMs: number,
+): Promise<ReplicationSession> {
   signal?.throwIfAborted();
   const session = new ReplicationSession(address, signal);
   try {
-    await session.open(timeoutMs);
+    await session.open(mode, timeoutMs);
   } catch (error) {
     await session[Symbol.asyncDispose]();
     throw error;
@@ -70,8 +88,8 @@ export class ReplicationSession implements AsyncDisposable {
     });
   }
 
-  /** Called once, by openReplication. */
-  async open(timeoutMs: number): Promise<void> {
+  /** Called once, by the functions above. */
+  async open(mode: Readonly<Record<string, string>>, timeoutMs: number): Promise<void> {
     const take = (chunk: Buffer): boolean => this.#read(chunk);
     this.#source = await openByteSource(this.#address, take, timeoutMs, this.#signal);
     this.#source.socket.on('error', (error) => this.#fail(lostSession(this.#address, error)));
@@ -82,7 +100,7 @@ export class ReplicationSession implements AsyncDisposable {
     }, timeoutMs);
     try {
       await this.#begin(
-        startupMessage({ user: this.#address.user, replication: 'true', application_name: 'clona' }),
+        startupMessage({ user: this.#address.user, application_name: 'clona', ...mode }),
         undefined,
       );
     } finally {
