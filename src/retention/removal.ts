@@ -1,0 +1,44 @@
+import type { LogName } from '../recovery/answer.ts';
+import type { Catalog } from '../recovery/catalog.ts';
+import type { RetentionAnswer } from './retention.ts';
+
+export type RemovalStep =
+  | { kind: 'backup'; label: string; reason: string }
+  | { kind: 'log'; log: LogName; reason: string };
+
+/**
+ * The order in which obsolete things go, so that a crash after any step leaves an archive that is whole: backups before
+ * the logs they need, what stands on another backup before that one, logs from the oldest. What was never found in the
+ * archive (state missing) has nothing to remove.
+ */
+export function planRemoval(catalog: Catalog, answer: RetentionAnswer): RemovalStep[] {
+  const obsolete = new Map(
+    answer.backups.filter(({ keep }) => !keep).map((verdict) => [verdict.label, verdict]),
+  );
+  const backups: RemovalStep[] = [];
+  const placed = new Set<string>();
+  const place = (label: string): void => {
+    const verdict = obsolete.get(label);
+    if (verdict === undefined || placed.has(label)) return;
+    placed.add(label);
+    for (const other of catalog.backups) if (other.requires?.includes(label) === true) place(other.label);
+    const found = catalog.backups.find((backup) => backup.label === label);
+    if (found?.state !== 'missing')
+      backups.push({ kind: 'backup', label, reason: verdict.reasons.join('; ') });
+  };
+  for (const { label } of catalog.backups) place(label);
+  const marks = new Map(answer.lowWaterMarks.map((mark) => [mark.incarnation, mark]));
+  const logs = answer.deletableLogs.toSorted(byAge).map((log): RemovalStep => {
+    const mark = marks.get(log.incarnation);
+    const reason =
+      mark?.abandoned === true
+        ? 'its incarnation is abandoned'
+        : `ends at or below the low water mark ${mark?.position}`;
+    return { kind: 'log', log, reason };
+  });
+  return [...backups, ...logs];
+}
+
+function byAge(a: LogName, b: LogName): number {
+  return a.incarnation - b.incarnation || a.thread - b.thread || a.sequence - b.sequence;
+}
