@@ -26,6 +26,45 @@ function clona(...args: string[]) {
   return run(user, process.execPath, [join(user, 'node_modules/clona/bin/clona.js'), ...args]);
 }
 
+const time = (hour: number): string => `2025-03-01T${String(hour).padStart(2, '0')}:00:00Z`;
+
+const catalog = {
+  engine: 'postgres',
+  database: 'ERP',
+  currentIncarnation: 1,
+  incarnations: [{ id: 1, parent: null, branchPosition: '1', openedAt: time(0) }],
+  backups: [
+    {
+      label: 'B1',
+      incarnation: 1,
+      kind: 'managed',
+      start: '100',
+      consistentFrom: '120',
+      startedAt: time(1),
+      finishedAt: time(2),
+      device: 'disk-b',
+      state: 'available',
+      ownLog: false,
+      grade: 3,
+      pinned: false,
+      bytes: 1024,
+    },
+  ],
+  logs: [
+    {
+      incarnation: 1,
+      thread: 1,
+      sequence: 1,
+      first: '90',
+      next: '300',
+      firstTime: time(1),
+      nextTime: time(3),
+      state: 'available',
+    },
+  ],
+  onlineLogs: [],
+};
+
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'clona-package-'));
   user = join(folder, 'user');
@@ -64,6 +103,50 @@ test('every verb of the packed clona loads', async () => {
     const { status, said } = clona(name, '--help');
     expect({ name, status, said: status === 0 ? '' : said }).toEqual({ name, status: 0, said: '' });
   }
+});
+
+test('plan answers from a catalog file alone', async () => {
+  await writeFile(join(user, 'catalog.json'), JSON.stringify(catalog));
+  const { status, stdout, said } = clona('plan', '--catalog', 'catalog.json', '--json');
+  expect({ status, said: status === 0 ? '' : said }).toEqual({ status: 0, said: '' });
+  expect(JSON.parse(stdout)).toMatchObject({
+    reachable: true,
+    backup: 'B1',
+    target: { incarnation: 1, until: '300' },
+  });
+});
+
+test('init writes a site that doctor reads', async () => {
+  const site = join(user, 'shop');
+  await mkdir(site);
+  expect(clona('init', '--yes', '--name', 'shop', '--site', 'shop/clona.yaml')).toMatchObject({ status: 0 });
+  const { status, stdout } = clona('doctor', '--site', 'shop/clona.yaml', '--json');
+  expect([2, 6]).toContain(status);
+  expect(JSON.parse(stdout)).toMatchObject({ ok: false, findings: expect.any(Array) });
+});
+
+test('a program imports the decisions, with types', async () => {
+  await writeFile(
+    join(user, 'program.mts'),
+    `import { parseCatalog, parseUntil, planRecovery, type PlanAnswer } from 'clona';
+const catalog = parseCatalog(${JSON.stringify(JSON.stringify(catalog))});
+const answer: PlanAnswer = planRecovery(catalog, { until: parseUntil('position:250'), lost: 'database' });
+const backup: string | null = answer.backup;
+console.log(backup);
+`,
+  );
+  expect(run(user, process.execPath, ['program.mts'])).toMatchObject({ status: 0, stdout: 'B1\n' });
+  const tsc = join(root, 'node_modules/.bin/tsc');
+  const types = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--skipLibCheck'];
+  const checked = run(user, tsc, [
+    ...types,
+    '--types',
+    'node',
+    '--typeRoots',
+    join(root, 'node_modules/@types'),
+    'program.mts',
+  ]);
+  expect(checked.said).toBe('');
 });
 
 test('the package holds no TypeScript that Node.js would have to strip, and no sources', async () => {
