@@ -1,0 +1,272 @@
+import { ClonaError } from '../../../errors.ts';
+import type { DatabaseAddress } from '../../database.ts';
+import { connect, quoteLiteral, type Connection } from '../connect.ts';
+import { parseLsn } from '../lsn.ts';
+import { toProblem } from './sessions.ts';
+
+/** A question of the site whose answer is one row of numbers. */
+export interface BusinessCount {
+  name: string;
+  sql: string;
+}
+
+/** Numbers as the server writes them: exact, whatever their size. null: SQL null. */
+export type CountValues = Record<string, string | null>;
+
+export interface TakenCounts {
+  /** exact: taken while nobody wrote, at the restore point; bounds: writers went on, before and after it. */
+  mode: 'exact' | 'bounds';
+  /** Why not exact. */
+  reason: string | null;
+  restorePoint: string;
+  /** Position of the restore point, decimal. */
+  position: string;
+  timeline: number;
+  takenAt: string;
+  lockMs: number | null;
+  counts: { name: string; low: CountValues; high: CountValues }[];
+}
+
+export interface TakeCountsOptions {
+  /** Production; a role that may lock its tables and create a restore point (superuser, or EXECUTE granted). */
+  address: DatabaseAddress;
+  counts: readonly BusinessCount[];
+  /** false: the site forbids the lock. */
+  lock: boolean;
+  /** The lock is given up after this: writers are more important. */
+  lockTimeoutMs: number;
+  restorePointName: string;
+  signal: AbortSignal;
+}
+
+/**
+ * Grade 5, production's side: the site's numbers at a named restore point. With the lock, every ordinary table is locked
+ * IN SHARE MODE for as long as the questions take (writers wait, readers do not), so the numbers hold exactly there.
+ * Without it, they are asked before and after the point and hold as bounds.
+ */
+export async function takeBusinessCounts(options: TakeCountsOptions): Promise<TakenCounts> {
+  const { address, lock, signal } = options;
+  await using session = await connect(address, signal, { applicationName: 'clona counts' });
+  if (!lock) return await takeBounds(session, options, 'the site forbids the lock');
+  const exact = await takeExact(session, options);
+  return 'reason' in exact ? await takeBounds(session, options, exact.reason) : exact.taken;
+}
+
+async function takeExact(
+  session: Connection,
+  options: TakeCountsOptions,
+): Promise<{ taken: TakenCounts } | { reason: string }> {
+  const { counts, lockTimeoutMs, signal } = options;
+  await session.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  const started = performance.now();
+  try {
+    await lockTables(session, lockTimeoutMs);
+    // The questions themselves must not hold writers longer than the lock may take.
+    await session.query(`SET LOCAL statement_timeout = ${Math.max(1, Math.round(lockTimeoutMs))}`);
+    const values = await askAll(session, counts);
+    const place = await createRestorePoint(session, options);
+    await session.query('COMMIT');
+    const lockMs = performance.now() - started;
+    return {
+      taken: {
+        mode: 'exact',
+        reason: null,
+        ...place,
+        lockMs,
+        counts: values.map(({ name, values: v }) => ({ name, low: v, high: v })),
+      },
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    await session.query('ROLLBACK').catch(() => {});
+    if (error instanceof ClonaError && error.kind !== 'databaseFailed') throw error;
+    const { message } = toProblem('counts', 'count', error, signal);
+    return { reason: `the lock was given up: ${message}` };
+  }
+}
+
+async function takeBounds(
+  session: Connection,
+  options: TakeCountsOptions,
+  reason: string,
+): Promise<TakenCounts> {
+  const { counts } = options;
+  const before = await askInSnapshot(session, counts);
+  const place = await createRestorePoint(session, options);
+  const after = await askInSnapshot(session, counts);
+  const pairs = before.map(({ name, values }, index) => ({
+    name,
+    ...widen(values, after[index]?.values ?? {}),
+  }));
+  return { mode: 'bounds', reason, ...place, lockMs: null, counts: pairs };
+}
+
+async function askInSnapshot(session: Connection, counts: readonly BusinessCount[]): Promise<Answer[]> {
+  await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  try {
+    return await askAll(session, counts);
+  } finally {
+    await session.query('ROLLBACK');
+  }
+}
+
+/**
+ * All locks within one budget, below deadlock_timeout: should a writer and we wait for each other, we give up before the
+ * server looks for a deadlock and cancels the writer.
+ */
+async function lockTables(session: Connection, lockTimeoutMs: number): Promise<void> {
+  const [row] = await session.query<{ ms: number }>(
+    `SELECT (extract(epoch FROM current_setting('deadlock_timeout')::interval) * 1000)::int AS ms`,
+  );
+  const until = performance.now() + Math.min(lockTimeoutMs, (row?.ms ?? 1000) * 0.8);
+  for (const table of await lockableTables(session)) {
+    const leftMs = Math.max(1, Math.floor(until - performance.now()));
+    await session.query(`SET LOCAL lock_timeout = ${leftMs}`);
+    await session.query(`LOCK TABLE ONLY ${table} IN SHARE MODE`);
+    if (performance.now() > until) throw new Error('the locks took too long');
+  }
+}
+
+/** Ordinary tables and partitions of the database; a lock on system tables is neither possible nor needed. */
+async function lockableTables(session: Connection): Promise<string[]> {
+  const rows = await session.query<{ name: string }>(`
+    SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+    ORDER BY c.oid`);
+  return rows.map(({ name }) => name);
+}
+
+async function createRestorePoint(
+  session: Connection,
+  { restorePointName }: TakeCountsOptions,
+): Promise<Pick<TakenCounts, 'restorePoint' | 'position' | 'timeline' | 'takenAt'>> {
+  const [row] = await session.query<{ lsn: string; timeline: number; at: string }>(
+    `SELECT pg_create_restore_point(${quoteLiteral(restorePointName)})::text AS lsn,
+            ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int AS timeline,
+            to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS at`,
+  );
+  return {
+    restorePoint: restorePointName,
+    position: String(parseLsn(row?.lsn ?? '', 'restore point')),
+    timeline: row?.timeline ?? 0,
+    takenAt: row?.at ?? '',
+  };
+}
+
+interface Answer {
+  name: string;
+  values: CountValues;
+}
+
+async function askAll(session: Connection, counts: readonly BusinessCount[]): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for (const count of counts) answers.push({ name: count.name, values: await ask(session, count) });
+  return answers;
+}
+
+/** One row of numbers; anything else is the site's mistake. */
+async function ask(session: Connection, { name, sql }: BusinessCount): Promise<CountValues> {
+  const rows = await session.query(sql.trim().replace(/;\s*$/, ''));
+  const [row] = rows;
+  if (row === undefined || rows.length !== 1) {
+    throw new ClonaError('proofFailed', `the business count "${name}" gave ${rows.length} rows, not one`);
+  }
+  const values: CountValues = {};
+  for (const [column, value] of Object.entries(row)) {
+    // The driver gives numbers, and texts for those it cannot hold exactly.
+    const text = typeof value === 'number' ? `${value}` : typeof value === 'string' ? value : null;
+    if (text === null && value !== null) throw notANumber(name, column);
+    if (text !== null && !/^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)) {
+      throw notANumber(name, column);
+    }
+    values[column] = text;
+  }
+  return values;
+}
+
+function notANumber(name: string, column: string): ClonaError {
+  return new ClonaError('proofFailed', `the business count "${name}": ${column} is not a number`);
+}
+
+function widen(a: CountValues, b: CountValues): { low: CountValues; high: CountValues } {
+  const low: CountValues = {};
+  const high: CountValues = {};
+  for (const column of Object.keys(a)) {
+    const [first, second] = [a[column] ?? null, b[column] ?? null];
+    const rising = first === null || second === null || compareNumbers(first, second) <= 0;
+    low[column] = rising ? first : second;
+    high[column] = rising ? second : first;
+  }
+  return { low, high };
+}
+
+export interface CountComparison {
+  name: string;
+  column: string;
+  restored: string | null;
+  low: string | null;
+  high: string | null;
+  agrees: boolean;
+}
+
+/** Evidence of grade 5. */
+export interface CountReport {
+  passed: boolean;
+  mode: TakenCounts['mode'];
+  reason: string | null;
+  restorePoint: string;
+  comparisons: CountComparison[];
+}
+
+/**
+ * Grade 5, the restored side: the same questions in the restored database (recovered exactly to the restore point), held
+ * against production's numbers. As bounds, a number must lie between what was seen before and after the point.
+ */
+export async function compareBusinessCounts(options: {
+  address: DatabaseAddress;
+  counts: readonly BusinessCount[];
+  taken: TakenCounts;
+  signal: AbortSignal;
+}): Promise<CountReport> {
+  const { address, counts, taken, signal } = options;
+  await using session = await connect(address, signal, { applicationName: 'clona counts' });
+  const restored = new Map((await askInSnapshot(session, counts)).map(({ name, values }) => [name, values]));
+  const comparisons = taken.counts.flatMap(({ name, low, high }) =>
+    Object.keys(low).map((column): CountComparison => {
+      const value = restored.get(name)?.[column] ?? null;
+      const [from, to] = [low[column] ?? null, high[column] ?? null];
+      return { name, column, restored: value, low: from, high: to, agrees: lies(value, from, to) };
+    }),
+  );
+  return {
+    passed: comparisons.length > 0 && comparisons.every(({ agrees }) => agrees),
+    mode: taken.mode,
+    reason: taken.reason,
+    restorePoint: taken.restorePoint,
+    comparisons,
+  };
+}
+
+function lies(value: string | null, low: string | null, high: string | null): boolean {
+  if (value === null || low === null || high === null) return value === low || value === high;
+  return compareNumbers(low, value) <= 0 && compareNumbers(value, high) <= 0;
+}
+
+/** Compares decimal texts exactly: money must not be rounded into agreement. */
+export function compareNumbers(a: string, b: string): number {
+  if (/[eE]/.test(a + b)) return Math.sign(Number(a) - Number(b));
+  const places = Math.max(decimals(a), decimals(b));
+  const [left, right] = [scaled(a, places), scaled(b, places)];
+  return left < right ? -1 : Number(left > right);
+}
+
+function decimals(text: string): number {
+  const at = text.indexOf('.');
+  return at < 0 ? 0 : text.length - at - 1;
+}
+
+function scaled(text: string, places: number): bigint {
+  const [whole = '0', fraction = ''] = text.replace('-', '').split('.');
+  const value = BigInt(whole + fraction.padEnd(places, '0'));
+  return text.startsWith('-') ? -value : value;
+}

@@ -1,0 +1,95 @@
+/** SQL of a database with one of everything that an import can trip over. `major` chooses what the server knows. */
+export function everyCase(major: number): string[] {
+  return [
+    `CREATE SCHEMA erp`,
+    `CREATE SCHEMA "Sales & Co"`,
+    `CREATE DOMAIN erp.vat_id AS text CONSTRAINT vat_shape CHECK (VALUE ~ '^[A-Z]{2}[0-9]+$')`,
+    `CREATE DOMAIN erp.grade AS int`,
+    `CREATE TABLE erp.company (id int PRIMARY KEY, name text NOT NULL CHECK (name <> ''), vat erp.vat_id, note text)`,
+    `INSERT INTO erp.company SELECT n, 'company ' || n, 'DE' || n, CASE WHEN n % 3 = 0 THEN repeat(md5(n::text), 400) END FROM generate_series(1, 300) n`,
+    // circular foreign keys, one of them deferred
+    `CREATE TABLE erp.department (id int PRIMARY KEY, head int)`,
+    `CREATE TABLE erp.person (id int PRIMARY KEY, department int NOT NULL REFERENCES erp.department DEFERRABLE INITIALLY DEFERRED)`,
+    `INSERT INTO erp.department VALUES (1, 1), (2, NULL)`,
+    `INSERT INTO erp.person VALUES (1, 1), (2, 2)`,
+    `ALTER TABLE erp.department ADD CONSTRAINT head_fk FOREIGN KEY (head) REFERENCES erp.person`,
+    // partitions, subpartitions, a foreign key from and to a partitioned table, a check on it
+    `CREATE TABLE erp.invoice (id int, day date, company int REFERENCES erp.company, net numeric CHECK (net >= 0), PRIMARY KEY (id, day)) PARTITION BY RANGE (day)`,
+    `CREATE TABLE erp.invoice_2025 PARTITION OF erp.invoice FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')`,
+    `CREATE TABLE erp.invoice_2026 PARTITION OF erp.invoice FOR VALUES FROM ('2026-01-01') TO ('2027-01-01') PARTITION BY HASH (id)`,
+    `CREATE TABLE erp.invoice_2026_0 PARTITION OF erp.invoice_2026 FOR VALUES WITH (MODULUS 2, REMAINDER 0)`,
+    `CREATE TABLE erp.invoice_2026_1 PARTITION OF erp.invoice_2026 FOR VALUES WITH (MODULUS 2, REMAINDER 1)`,
+    `CREATE TABLE erp.line (invoice int, day date, n int, FOREIGN KEY (invoice, day) REFERENCES erp.invoice)`,
+    `INSERT INTO erp.invoice SELECT n, '2025-12-01'::date + n, n % 300 + 1, n FROM generate_series(1, 200) n`,
+    `INSERT INTO erp.line SELECT id, day, 1 FROM erp.invoice`,
+    // inheritance with rows in parent and child
+    `CREATE TABLE erp.animal (name text CHECK (name <> 'dragon'))`,
+    `CREATE TABLE erp.dog (breed text) INHERITS (erp.animal)`,
+    `INSERT INTO erp.animal VALUES ('cat')`,
+    `INSERT INTO erp.dog VALUES ('rex', 'collie'), ('bella', 'pug')`,
+    // identity ALWAYS, stored generated column, sequence, serial
+    `CREATE TABLE erp.item (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, price numeric, gross numeric GENERATED ALWAYS AS (price * 1.2) STORED)`,
+    `INSERT INTO erp.item (price) SELECT n FROM generate_series(1, 50) n`,
+    `CREATE SEQUENCE erp.number START 1000 CACHE 1`,
+    `SELECT nextval('erp.number'), nextval('erp.number')`,
+    // constraints that production itself does not hold for old rows
+    `CREATE TABLE erp.old (id int, code text, parent int)`,
+    `INSERT INTO erp.old VALUES (1, '', 99), (2, 'ok', 1)`,
+    `ALTER TABLE erp.old ADD CONSTRAINT code_given CHECK (code <> '') NOT VALID`,
+    `ALTER TABLE erp.old ADD CONSTRAINT parent_fk FOREIGN KEY (parent) REFERENCES erp.department NOT VALID`,
+    `CREATE TABLE erp.graded (g erp.grade)`,
+    `INSERT INTO erp.graded VALUES (9)`,
+    `ALTER DOMAIN erp.grade ADD CONSTRAINT small CHECK (VALUE < 7) NOT VALID`,
+    // exclusion constraint, deferrable unique
+    `CREATE TABLE erp.booking (room int4range, during tsrange, EXCLUDE USING gist (during WITH &&))`,
+    `INSERT INTO erp.booking VALUES ('[1,2)', '[2026-01-01,2026-01-02)'), ('[2,3)', '[2026-02-01,2026-02-02)')`,
+    `CREATE TABLE erp.rank (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)`,
+    `INSERT INTO erp.rank VALUES (1), (2)`,
+    // quoted names, odd values
+    `CREATE TABLE "Sales & Co"."Order ""Line"".x" ("select" text, "Größe" text, b bytea, t timestamptz, i interval, f float8, a text[])`,
+    `INSERT INTO "Sales & Co"."Order ""Line"".x" VALUES (E'tab\\there\\nline\\\\back', '\\N', '\\x00ff', 'infinity', '1 mon -2 days', 'NaN', ARRAY['a', NULL, 'c,"d'])`,
+    `CREATE TABLE erp.nothing ()`,
+    `INSERT INTO erp.nothing DEFAULT VALUES`,
+    // row-level security, triggers that would refuse, rules, event triggers
+    `CREATE TABLE erp.secret (owner name, v int)`,
+    `INSERT INTO erp.secret VALUES ('nobody', 1), ('postgres', 2)`,
+    `ALTER TABLE erp.secret ENABLE ROW LEVEL SECURITY`,
+    `ALTER TABLE erp.secret FORCE ROW LEVEL SECURITY`,
+    `CREATE POLICY own ON erp.secret USING (owner = current_user)`,
+    `CREATE FUNCTION erp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a trigger fired'; END $$`,
+    `CREATE TABLE erp.guarded (v int)`,
+    `INSERT INTO erp.guarded VALUES (1), (2), (3)`,
+    `CREATE TRIGGER no BEFORE INSERT ON erp.guarded FOR EACH ROW EXECUTE FUNCTION erp.refuse()`,
+    `CREATE TRIGGER never BEFORE INSERT OR TRUNCATE ON erp.guarded FOR EACH STATEMENT EXECUTE FUNCTION erp.refuse()`,
+    `ALTER TABLE erp.guarded ENABLE ALWAYS TRIGGER never`,
+    `CREATE TABLE erp.ruled (v int)`,
+    `INSERT INTO erp.ruled VALUES (7)`,
+    `CREATE RULE swallow AS ON INSERT TO erp.ruled DO INSTEAD NOTHING`,
+    `CREATE FUNCTION erp.no_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'an event trigger fired'; END $$`,
+    // left out, and said
+    `CREATE UNLOGGED TABLE erp.cache (v int)`,
+    `CREATE MATERIALIZED VIEW erp.totals AS SELECT company, sum(net) FROM erp.invoice GROUP BY 1`,
+    `CREATE MATERIALIZED VIEW erp.empty_view AS SELECT 1 AS one WITH NO DATA`,
+    `CREATE EXTENSION postgres_fdw`,
+    `CREATE SERVER away FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '1')`,
+    `CREATE FOREIGN TABLE erp.remote (v int) SERVER away`,
+    `CREATE VIEW erp.seen AS SELECT * FROM erp.company`,
+    // large objects: several pages, a hole, an empty one
+    `SELECT lo_from_bytea(424242, convert_to(repeat('large object ', 1000), 'UTF8'))`,
+    `SELECT lo_put(lo_create(424243), 100000, 'after a hole')`,
+    `SELECT lo_create(424244)`,
+    ...(major >= 18 ? newIn18 : []),
+    `CREATE EVENT TRIGGER no_ddl ON ddl_command_start EXECUTE FUNCTION erp.no_ddl()`,
+    `ALTER EVENT TRIGGER no_ddl ENABLE ALWAYS`,
+  ];
+}
+
+const newIn18 = [
+  `CREATE TABLE erp.virtual (a int, twice int GENERATED ALWAYS AS (a * 2) VIRTUAL)`,
+  `INSERT INTO erp.virtual VALUES (21)`,
+  `CREATE TABLE erp.lax (a int CONSTRAINT positive CHECK (a > 0) NOT ENFORCED, company int, CONSTRAINT lax_fk FOREIGN KEY (company) REFERENCES erp.company NOT ENFORCED)`,
+  `INSERT INTO erp.lax VALUES (-5, 4711)`,
+  `CREATE TABLE erp.holes (a int)`,
+  `INSERT INTO erp.holes VALUES (NULL)`,
+  `ALTER TABLE erp.holes ADD CONSTRAINT a_given NOT NULL a NOT VALID`,
+];
