@@ -2,6 +2,7 @@ import type { ArchivedLog, Catalog, OnlineLog } from './catalog.ts';
 import { cutOf, type Path } from './lineage.ts';
 import { cutAt, type Position } from './position.ts';
 import type { Lost } from './question.ts';
+import { sortByFirst } from './sort-by-first.ts';
 
 /** Disjoint stretches of log, rising; stretch i is [starts[i], ends[i]). */
 export interface Stretches {
@@ -104,12 +105,11 @@ function coverThreads(known: readonly KnownLog[]): ThreadCoverage[] {
     });
 }
 
-/** Sorts (a list already sorted costs one pass) and joins what touches or overlaps. */
-function joinStretches(logs: KnownLog[]): Stretches {
-  if (!isRising(logs)) logs.sort(byFirst);
+/** Joins what touches or overlaps. */
+function joinStretches(logs: readonly KnownLog[]): Stretches {
   const starts: Position[] = [];
   const ends: Position[] = [];
-  for (const { first, cutEnd } of logs) {
+  for (const { first, cutEnd } of sortByFirst(logs)) {
     const last = ends.length - 1;
     if (last >= 0 && first <= ends[last]!) {
       if (cutEnd > ends[last]!) ends[last] = cutEnd;
@@ -119,17 +119,6 @@ function joinStretches(logs: KnownLog[]): Stretches {
     }
   }
   return { starts, ends };
-}
-
-function byFirst(a: KnownLog, b: KnownLog): number {
-  return a.first < b.first ? -1 : Number(a.first > b.first);
-}
-
-function isRising(logs: readonly KnownLog[]): boolean {
-  for (let index = 1; index < logs.length; index += 1) {
-    if (logs[index]!.first < logs[index - 1]!.first) return false; // both below the length
-  }
-  return true;
 }
 
 /** How far the log reaches from `from` without a gap; `from` itself when it is not held. */

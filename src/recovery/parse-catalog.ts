@@ -44,6 +44,11 @@ const hows = [
  */
 export function parseCatalog(text: string): Catalog {
   const root = readRecord(parseJson(text, 'the catalog'), top, 'the catalog');
+  return readCatalog(root, readEach(root, 'logs', readArchivedLog));
+}
+
+/** Reads a catalog whose archived logs were read already. */
+export function readCatalog(root: RawRecord, logs: ArchivedLog[]): Catalog {
   const changes = readList(root, 'changesWithoutRedo', []);
   const catalog: Catalog = {
     engine: readOneOf(root, 'engine', top, engines),
@@ -51,7 +56,7 @@ export function parseCatalog(text: string): Catalog {
     currentIncarnation: readInteger(root, 'currentIncarnation', top, 1),
     incarnations: readEach(root, 'incarnations', readIncarnation),
     backups: readEach(root, 'backups', readBackup),
-    logs: readEach(root, 'logs', readArchivedLog),
+    logs,
     onlineLogs: root['onlineLogs'] === undefined ? [] : readEach(root, 'onlineLogs', readOnlineLog),
     ...(changes.length > 0 && { changesWithoutRedo: readEach(root, 'changesWithoutRedo', readChange) }),
   };
@@ -128,7 +133,7 @@ function readLabels(value: unknown, place: Place): string[] {
   return value as string[]; // checked above
 }
 
-function readArchivedLog(record: RawRecord, place: Place): ArchivedLog {
+export function readArchivedLog(record: RawRecord, place: Place): ArchivedLog {
   const first = readPosition(record, 'first', place);
   const next = readPosition(record, 'next', place);
   if (first >= next) refuse(place, 'next', `${next} is not above first, ${first}`);

@@ -1,5 +1,5 @@
 import type { LogName, PlanAnswer, Rejection } from './answer.ts';
-import type { Backup, Catalog, ChangeWithoutRedo } from './catalog.ts';
+import type { ArchivedLog, Backup, Catalog, ChangeWithoutRedo } from './catalog.ts';
 import { coveredUpTo, holdsPartOf, type Coverage } from './coverage.ts';
 import { cutOf, ownerOf, showPath } from './lineage.ts';
 import { planLogOnly } from './log-only.ts';
@@ -84,14 +84,17 @@ function opensNewIncarnation({ catalog, question }: Search, incarnation: number,
 
 /** A7 and A21: each (incarnation, thread, sequence) once, whatever its copies. */
 function nameLogs({ path, archivedLogs }: Coverage, low: Position, until: Position): LogName[] {
-  const depthOf = (log: LogName): number => path.depthOf.get(log.incarnation) ?? -1; // all lie on the path
-  const byName = (a: LogName, b: LogName): number =>
-    depthOf(a) - depthOf(b) || a.thread - b.thread || a.sequence - b.sequence;
-  return archivedLogs
-    .filter((log) => holdsPartOf(path, log, low, until))
-    .sort(byName)
-    .filter((log, index, sorted) => index === 0 || byName(sorted[index - 1]!, log) !== 0)
-    .map(({ incarnation, thread, sequence }) => ({ incarnation, thread, sequence }));
+  const byDepth: ArchivedLog[][] = path.incarnations.map(() => []);
+  for (const log of archivedLogs) {
+    if (holdsPartOf(path, log, low, until)) byDepth[path.depthOf.get(log.incarnation)!]!.push(log); // on the path
+  }
+  const byName = (a: LogName, b: LogName): number => a.thread - b.thread || a.sequence - b.sequence;
+  return byDepth.flatMap((logs) =>
+    logs
+      .sort(byName)
+      .filter((log, index, sorted) => index === 0 || byName(sorted[index - 1]!, log) !== 0)
+      .map(({ incarnation, thread, sequence }) => ({ incarnation, thread, sequence })),
+  );
 }
 
 function reject(

@@ -1,5 +1,5 @@
 import type { LogName } from '../recovery/answer.ts';
-import type { Backup, Catalog } from '../recovery/catalog.ts';
+import type { ArchivedLog, Backup, Catalog } from '../recovery/catalog.ts';
 import type { Lineage } from '../recovery/lineage.ts';
 import { tracePath } from '../recovery/lineage.ts';
 import type { Position } from '../recovery/position.ts';
@@ -98,17 +98,23 @@ function lower(a: Position | null, b: Position | null): Position | null {
 /** A19 and A21: sorted by incarnation, thread and sequence; a name only when every record of it may go. */
 export function findDeletableLogs(catalog: Catalog, marks: readonly LowWaterMark[]): LogName[] {
   const markOf = new Map(marks.map((mark) => [mark.incarnation, mark]));
-  const stays = new Set<string>();
-  const goes = new Map<string, LogName>();
-  for (const { incarnation, thread, sequence, next } of catalog.logs) {
+  const mayGo = ({ incarnation, next }: ArchivedLog): boolean => {
     const mark = markOf.get(incarnation);
-    const name = `${incarnation}/${thread}/${sequence}`;
-    const mayGo = mark !== undefined && (mark.abandoned || (mark.position !== null && next <= mark.position));
-    if (mayGo) goes.set(name, { incarnation, thread, sequence });
-    else stays.add(name);
+    return mark !== undefined && (mark.abandoned || (mark.position !== null && next <= mark.position));
+  };
+  const goes = new Map<string, { incarnation: number; thread: number; sequences: Set<number> }>();
+  const keyOf = ({ incarnation, thread }: ArchivedLog): string => `${incarnation}/${thread}`;
+  for (const log of catalog.logs) {
+    if (!mayGo(log)) continue;
+    const { incarnation, thread, sequence } = log;
+    const group = goes.get(keyOf(log));
+    if (group === undefined) goes.set(keyOf(log), { incarnation, thread, sequences: new Set([sequence]) });
+    else group.sequences.add(sequence);
   }
-  return [...goes]
-    .filter(([name]) => !stays.has(name))
-    .map(([, log]) => log)
-    .sort((a, b) => a.incarnation - b.incarnation || a.thread - b.thread || a.sequence - b.sequence);
+  for (const log of catalog.logs) if (!mayGo(log)) goes.get(keyOf(log))?.sequences.delete(log.sequence);
+  return [...goes.values()]
+    .sort((a, b) => a.incarnation - b.incarnation || a.thread - b.thread)
+    .flatMap(({ incarnation, thread, sequences }) =>
+      [...sequences].sort((a, b) => a - b).map((sequence) => ({ incarnation, thread, sequence })),
+    );
 }
