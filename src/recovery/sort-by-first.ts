@@ -1,30 +1,37 @@
 import type { Position } from './position.ts';
 
+const digits = 4;
+const radix = 1 << 16;
+
 /**
  * Rising by `first`; among equals the order is left as it comes. A list that rises already costs one pass, as
- * catalogs mostly do. Else position and index are packed into one 64-bit number each, which the engine sorts
- * natively: several times faster than a comparison of bigints per step, and a catalog may hold a million logs.
+ * catalogs mostly do. Else a radix sort over the four 16-bit digits of a position: no comparison of bigints,
+ * of which a million logs in no order would need twenty million.
  */
 export function sortByFirst<Log extends { first: Position }>(logs: readonly Log[]): readonly Log[] {
   if (isRising(logs)) return logs;
-  let lowest = logs[0]!.first; // a list that does not rise is not empty
-  let highest: bigint = lowest;
-  for (const { first } of logs) {
-    if (first < lowest) lowest = first;
-    if (first > highest) highest = first;
-  }
-  const indexBits = BigInt(logs.length.toString(2).length);
-  if ((highest - lowest) >> (64n - indexBits) !== 0n) return logs.toSorted(byFirst);
-  const packed = BigUint64Array.from(
-    logs,
-    ({ first }, index) => ((first - lowest) << indexBits) | BigInt(index),
-  );
-  const indexMask = (1n << indexBits) - 1n;
-  return Array.from(packed.sort(), (entry) => logs[Number(entry & indexMask)]!); // an index of logs
+  const positions = new BigUint64Array(logs.length);
+  for (let index = 0; index < logs.length; index += 1) positions[index] = logs[index]!.first; // below the length
+  // Lowest digit first: clona runs on x64 and arm64, both little-endian.
+  const keys = new Uint16Array(positions.buffer);
+  let order: Uint32Array = Uint32Array.from(logs.keys());
+  for (let digit = 0; digit < digits; digit += 1) order = sortByDigit(keys, digit, order);
+  return Array.from(order, (index) => logs[index]!); // an index of logs
 }
 
-function byFirst(a: { first: Position }, b: { first: Position }): number {
-  return a.first < b.first ? -1 : Number(a.first > b.first);
+/** One stable pass; a digit that all keys share costs only its counting. */
+function sortByDigit(keys: Uint16Array, digit: number, order: Uint32Array): Uint32Array {
+  const places = new Uint32Array(radix + 1);
+  for (let at = digit; at < keys.length; at += digits) places[keys[at]! + 1]! += 1;
+  if (places[keys[digit]! + 1] === order.length) return order;
+  for (let value = 1; value <= radix; value += 1) places[value]! += places[value - 1]!;
+  const sorted = new Uint32Array(order.length);
+  for (const index of order) {
+    const value = keys[index * digits + digit]!;
+    sorted[places[value]!] = index;
+    places[value]! += 1;
+  }
+  return sorted;
 }
 
 function isRising(logs: readonly { first: Position }[]): boolean {
