@@ -1,7 +1,7 @@
 import { basename, dirname, resolve } from 'node:path';
 import { ClonaError } from '../errors.ts';
 import { defaultAnswers, siteFileText, type SiteAnswers } from '../site/template.ts';
-import { examples } from './init/examples.ts';
+import { examples, exampleSiteFile } from './init/examples.ts';
 import { askQuestions, type Terminal } from './init/questions.ts';
 import { exists, readExample, writeFiles, type PlannedFile } from './init/write.ts';
 import { pulumiFiles } from './init/pulumi-files.ts';
@@ -45,7 +45,11 @@ async function init(context: VerbContext, options: OptionValues): Promise<VerbRe
   }
 
   const files: PlannedFile[] = [
-    { path: basename(file), content: siteFileText(answers) },
+    {
+      path: basename(file),
+      content:
+        fromExample === undefined ? siteFileText(answers) : await exampleSiteFile(fromExample, answers),
+    },
     ...pulumiFiles(answers.name),
     ...(fromExample === undefined ? [] : await readExample(fromExample)),
   ];

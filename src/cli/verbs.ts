@@ -19,6 +19,7 @@ export const verbs = {
     summary: 'list, export and verify the evidence ledger',
     load: () => import('./evidence.ts'),
   },
+  smoke: { summary: 'run the smoke tests of the site on staging or LIVE', load: () => import('./smoke.ts') },
   kit: { summary: 'hash, check, fetch or sign an upgrade kit', load: () => import('./kit.ts') },
   plan: { summary: 'say how a target is reached, and why not', load: () => import('./plan.ts') },
   incarnations: {

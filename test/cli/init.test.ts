@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -39,6 +39,22 @@ describe('clona init', () => {
     const site = await loadSite(join(folder, 'clona.yaml'));
     expect(site.departments.map(({ name }) => name)).toContain('accounting');
     expect(site.database.businessCounts.length).toBeGreaterThan(0);
+    expect(site.staging.fence.map(({ name }) => name)).toContain('e-invoicing');
+    const kit = ['kits', '2.1', 'program', 'bin', 'erp'];
+    expect((await stat(join(folder, ...kit))).mode & 0o100).not.toBe(0);
+  });
+
+  test('--from-example takes the name, the machine and the archive that are given', async () => {
+    expect(
+      init('--from-example', 'erp', '--name', 'shop', '--live', 'big', '--archive', '/mnt/a').status,
+    ).toBe(0);
+    const site = await loadSite(join(folder, 'clona.yaml'));
+    expect(site).toMatchObject({
+      name: 'shop',
+      machines: { live: { name: 'big' } },
+      archive: { location: '/mnt/a' },
+    });
+    expect(await readFile(join(folder, 'clona.yaml'), 'utf8')).toContain('# Grade 5: these numbers');
   });
 
   test('leaves a site file that exists as it is, --yes or not, and says the ways out', async () => {

@@ -1,22 +1,25 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import type { SiteAnswers } from '../../site/template.ts';
 import { defaultAnswers } from '../../site/template.ts';
 
-/** Answers for `clona init --from-example NAME`; the files of examples/NAME are written beside the site file. */
+/** What can be changed by options for `clona init --from-example NAME`; the rest stands in examples/NAME/clona.yaml. */
 export const examples: Readonly<Record<string, SiteAnswers>> = {
-  erp: {
-    ...defaultAnswers,
-    name: 'erp',
-    live: 'erp-live',
-    dba: 'dba',
-    kitSource: 'kits/2.1',
-    businessCounts: [
-      { name: 'invoices', sql: 'select count(*), coalesce(sum(total), 0) from invoices' },
-      { name: 'ledger', sql: 'select count(*), coalesce(sum(debit - credit), 0) from ledger' },
-    ],
-    departments: [
-      { name: 'sales', keyUsers: ['sanja'], checks: ['write an order and find it again'] },
-      { name: 'accounting', keyUsers: ['amra'], checks: ['post an invoice with VAT', 'the ledger balances'] },
-      { name: 'payroll', keyUsers: ['petar'], checks: ['compute a salary'] },
-    ],
-  },
+  erp: { ...defaultAnswers, name: 'erp', live: 'erp-live' },
 };
+
+/** The site file of an example, with the answers in their places and its comments kept. */
+export async function exampleSiteFile(example: string, answers: SiteAnswers): Promise<string> {
+  const { parseDocument } = await import('yaml');
+  const file = fileURLToPath(new URL(`../../../examples/${example}/clona.yaml`, import.meta.url));
+  const text = await readFile(file, 'utf8');
+  const document = parseDocument(text);
+  const wanted: readonly [string[], string][] = [
+    [['name'], answers.name],
+    [['machines', 'live', 'name'], answers.live],
+    [['archive', 'location'], answers.archive],
+  ];
+  const changed = wanted.filter(([path, value]) => document.getIn(path) !== value);
+  for (const [path, value] of changed) document.setIn(path, value);
+  return changed.length === 0 ? text : document.toString({ lineWidth: 0 });
+}

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -6,6 +6,8 @@ export interface PlannedFile {
   /** Relative to the folder of the site file. */
   path: string;
   content: string | Buffer;
+  /** Default: as the umask has it. Programs of an example stay programs: the hash of a kit depends on it. */
+  mode?: number;
 }
 
 export type WrittenFile = { path: string; state: 'written' | 'kept' };
@@ -21,7 +23,7 @@ export async function writeFiles(
   signal: AbortSignal,
 ): Promise<WrittenFile[]> {
   const written: WrittenFile[] = [];
-  for (const { path, content } of files) {
+  for (const { path, content, mode } of files) {
     signal.throwIfAborted();
     const target = join(folder, path);
     if (!overwrite.has(path) && (await exists(target))) {
@@ -31,7 +33,7 @@ export async function writeFiles(
     await mkdir(dirname(target), { recursive: true });
     const beside = `${target}.${process.pid}.part`;
     try {
-      await writeFile(beside, content, { flag: 'wx' });
+      await writeFile(beside, content, { flag: 'wx', ...(mode === undefined ? {} : { mode }) });
       await rename(beside, target);
     } catch (error) {
       await rm(beside, { force: true });
@@ -66,7 +68,8 @@ export async function readExample(name: string): Promise<PlannedFile[]> {
     // The published package holds compiled copies beside the sources: people get the sources.
     if (inside.endsWith('.d.ts') || (inside.endsWith('.js') && (await exists(`${path.slice(0, -3)}.ts`))))
       continue;
-    files.push({ path: inside, content: await readFile(path) });
+    const mode = ((await stat(path)).mode & 0o100) === 0 ? {} : { mode: 0o755 };
+    files.push({ path: inside, content: await readFile(path), ...mode });
   }
   return files.sort((left, right) => (left.path < right.path ? -1 : 1));
 }

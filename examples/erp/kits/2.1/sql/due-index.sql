@@ -1,0 +1,2 @@
+DROP INDEX CONCURRENTLY IF EXISTS erp.invoice_due_on;
+CREATE INDEX CONCURRENTLY invoice_due_on ON erp.invoice (due_on);
