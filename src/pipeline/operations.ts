@@ -127,6 +127,7 @@ export interface Operations {
   /** Back to the snapshot; database down. */
   revert(step: Step, machine: MachineName, name: string): Promise<void>;
   removeSnapshot(step: Step, machine: MachineName, name: string): Promise<void>;
+  listSnapshots(signal: AbortSignal, machine: MachineName): Promise<string[]>;
   /**
    * Starts a reverted machine's database on a new incarnation, before its archiving resumes (R20): the old one's
    * log names are in the archive with other content.

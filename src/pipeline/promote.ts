@@ -231,24 +231,35 @@ async function endPromotion(
 ): Promise<void> {
   await recordFact(run, 'promotion.ended', 'end', { release, state, error });
   if (state !== 'promoted' && state !== 'rolledBack') return;
-  await tryStep(run, {
-    name: 'forget-snapshots',
-    title: 'remove snapshots that are no longer needed',
-    evidence: null,
-    mustEnd: true,
-    work: async ({ ledger, operations }, step) => {
-      const taken = (await ledger.list({ kinds: ['guard.snapshot'] })).map(({ run }) => run);
-      // The one of a promotion that holds stays: a rollback after the opening needs it.
-      const needless = taken.filter((name) => name !== null && (name !== run || state === 'rolledBack'));
-      for (const name of needless) if (name !== null) await operations.removeSnapshot(step, 'live', name);
-    },
-  });
+  await forgetSnapshots(run, state);
   await tryStep(run, {
     name: 'tell',
     title: `tell: ${state}`,
     evidence: null,
     mustEnd: true,
     work: async ({ operations }, step) => operations.notify(step, state, `release ${release}: ${state}`),
+  });
+}
+
+/**
+ * Taken back and proven: its own snapshot has served. Promoted: the ones before it can no longer be gone back to;
+ * its own stays for a rollback after the opening.
+ */
+async function forgetSnapshots(run: string, state: 'promoted' | 'rolledBack'): Promise<void> {
+  await tryStep(run, {
+    name: 'forget-snapshots',
+    title: 'remove snapshots that are no longer needed',
+    evidence: null,
+    mustEnd: true,
+    work: async ({ ledger, operations }, step) => {
+      const taken = (await ledger.list({ kinds: ['guard.snapshot'] })).map((record) => record.run);
+      const needless = state === 'rolledBack' ? [run] : taken.filter((name) => name !== null && name !== run);
+      const there = new Set(await operations.listSnapshots(step.signal, 'live'));
+      for (const name of needless) {
+        if (name === null || !there.has(name)) continue;
+        await operations.removeSnapshot({ ...step, key: `${step.key}/${name}` }, 'live', name);
+      }
+    },
   });
 }
 

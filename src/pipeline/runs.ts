@@ -121,6 +121,7 @@ export async function rollBackRelease(context: Context, options: RollbackOptions
   const bearing = await readBearing(context, state.promotion);
   const accepted =
     state.state === 'failed' ? null : await acceptLosses(context, bearing, options.loseChangesSince);
+  await requireSnapshot(context, state.promotion);
   const rollback = newRunId('rollback', context.now());
   const handle = await DBOS.startWorkflow(workflows.rollback, { workflowID: rollback })({
     rollback,
@@ -153,6 +154,15 @@ async function readBearing(context: Context, promotion: string): Promise<Bearing
   const record = await context.ledger.find(`${promotion}/bearing`);
   if (record === null) throw new ClonaError('usage', `promotion ${promotion} never came to a position P`);
   return record.payload as unknown as Bearing;
+}
+
+/** Looked at before LIVE is closed: what cannot be gone back to is not begun. */
+async function requireSnapshot(context: Context, promotion: string): Promise<void> {
+  const names = await context.operations.listSnapshots(context.signal, 'live');
+  if (names.includes(promotion)) return;
+  throw new ClonaError('machineFailed', `the snapshot of LIVE taken by ${promotion} is gone`, {
+    hint: 'the guard backup and the archive hold everything up to P: clona restore --until position:P',
+  });
 }
 
 async function acceptLosses(context: Context, bearing: Bearing, since: string | undefined): Promise<Losses> {

@@ -222,6 +222,7 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
       once(step, `forget`, (world) => {
         if (world.machines[name] !== undefined) delete world.machines[name].snapshots[snapshot];
       }),
+    listSnapshots: async (_signal, name) => Object.keys(machine(read(), name).snapshots),
     reopen: async (step, name) =>
       once(step, `reopen-${name === 'live' ? 'live' : 'staging'}`, (world) => {
         const target = machine(world, name);

@@ -241,4 +241,16 @@ describe('a rollback after the opening', () => {
     });
     expect((await readSiteState(context.ledger)).releases.at(-1)?.state).toBe('rolledBack');
   });
+
+  test('closes nothing when the snapshot to go back to is gone', async () => {
+    const { context, world } = await freshSite();
+    await using _ = context;
+    await releaseToWords(context, 'good@2.1');
+    await confirmAll(context);
+    const { bearing } = await promoteRelease(context, dora);
+    world.meddle(({ machines }) => (machines['live']!.snapshots = {}));
+    const rollback = rollBackRelease(context, { ...dora, loseChangesSince: bearing!.position });
+    await expect(rollback).rejects.toThrow('is gone');
+    expect(world.read().isOpenForUsers).toBe(true);
+  });
 });
