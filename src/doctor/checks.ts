@@ -14,7 +14,7 @@ import { secretsResolve } from './secret-checks.ts';
 import { departments, gradeWithinReach, kitSource, masking, smokeTests } from './site-checks.ts';
 import { controlFolder, listenPort, staleLocks } from './state-checks.ts';
 import { devicesApart } from './device-checks.ts';
-import { isolation, stagingName } from './staging-checks.ts';
+import { isolation, liveMachine, stagingName } from './staging-checks.ts';
 
 /** Everything that doctor looks at, in the order in which it tells it. A new check is a function and a row here. */
 export const checks = {
@@ -31,6 +31,7 @@ export const checks = {
   archiveFolders: { topic: 'archive', rules: ['R14'], look: archiveFolders },
   archiveSpace: { topic: 'archive', rules: ['R12'], look: archiveSpace },
   devices: { topic: 'archive', rules: ['R14', 'R16'], look: devicesApart },
+  machine: { topic: 'database', look: liveMachine },
   reachable: { topic: 'database', look: databaseReachable },
   version: { topic: 'database', look: databaseVersion },
   settings: { topic: 'database', rules: ['R2', 'R13', 'R14'], look: databaseSettings },

@@ -47,13 +47,17 @@ async function lookWithPatience(check: Check, patient: Patient): Promise<Finding
       {
         state: 'failed',
         what: error.message,
-        mend: error.hint ?? 'run the same with --verbose',
+        mend: error.hint ?? describeCause(error) ?? 'see docs/how-to, or ask whoever runs that machine',
         exit: error.exitCode === 2 ? 2 : 6,
       },
     ];
   } finally {
     done.abort();
   }
+}
+
+function describeCause({ cause }: Error): string | undefined {
+  return cause instanceof Error ? `the cause: ${cause.message}` : undefined;
 }
 
 /**

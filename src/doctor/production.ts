@@ -1,3 +1,4 @@
+import type { DatabaseAddress } from '../databases/database.ts';
 import { ClonaError } from '../errors.ts';
 import { resolveDatabaseAddress } from '../site/address.ts';
 import type { Site } from '../site/site.ts';
@@ -20,20 +21,23 @@ export function openProductionLate(site: Site, signal: AbortSignal): OpenProduct
 }
 
 async function open(site: Site, signal: AbortSignal): Promise<Production> {
-  const address = await resolveDatabaseAddress(site.database);
-  if (address === undefined) {
-    throw new ClonaError(
-      'machineFailed',
-      `the machine ${site.machines.live.name} does not say where its database is`,
-      {
-        hint: 'start it, or give database.url in the site file',
-      },
-    );
-  }
+  const address = (await resolveDatabaseAddress(site.database)) ?? (await askMachine(site, signal));
   if (address.engine !== 'postgres') {
     throw new ClonaError('databaseVersion', 'doctor knows the settings of PostgreSQL only, so far');
   }
   const { connect } = await import('../databases/postgres/connect.ts');
   const connection = await connect(address, signal, { applicationName: 'clona doctor', timeoutMs: 5000 });
   return { address, connection };
+}
+
+/** A site that gives no address means the database on its live machine, which says itself where that is. */
+async function askMachine(site: Site, signal: AbortSignal): Promise<DatabaseAddress> {
+  const { platform, root, live } = site.machines;
+  if (platform !== 'local') {
+    throw new ClonaError('siteInvalid', `nothing says where the database of ${live.name} is`, {
+      hint: 'give database.url, or database.host and its companions',
+    });
+  }
+  const { openLocalMachines } = await import('../machines/local/local-machines.ts');
+  return (await openLocalMachines({ root }).describe(live.name, signal)).database;
 }

@@ -1,4 +1,5 @@
-import { failed, ok, warning, type Finding, type Patient } from './check.ts';
+import { ClonaError, toClonaError } from '../errors.ts';
+import { failed, ok, skipped, warning, type Finding, type Patient } from './check.ts';
 
 /** R21: a clone under the name of production could be taken for it. The site file refuses it; so does doctor. */
 export function stagingName({ site }: Patient): Finding[] {
@@ -14,11 +15,14 @@ export async function isolation({ site }: Patient): Promise<Finding[]> {
   if (site.machines.platform === 'vsphere') {
     return [ok('staging gets a network without a way out on vSphere before its first boot')];
   }
-  if (await canMakeNetwork())
+  const { canIsolateNetwork } = await import('../machines/local/network.ts');
+  const network = await canIsolateNetwork();
+  if (network.possible) {
     return [ok('staging gets a network namespace of its own: it reaches nothing but itself')];
+  }
   return [
     warning(
-      'staging is isolated by configuration only: this host lets clona make no network of its own',
+      `staging is isolated by configuration only: ${network.reason}`,
       process.platform === 'linux'
         ? 'run clona as root'
         : 'run clona on Linux as root, where it makes a network namespace',
@@ -26,10 +30,31 @@ export async function isolation({ site }: Patient): Promise<Finding[]> {
   ];
 }
 
-async function canMakeNetwork(): Promise<boolean> {
-  if (process.platform !== 'linux') return false;
-  const { execFile } = await import('node:child_process');
-  return new Promise((resolve) => {
-    execFile('unshare', ['-n', 'true'], { timeout: 5000 }, (error) => resolve(error === null));
-  });
+/** The machine that is to be cloned: there, and running. */
+export async function liveMachine({ site, signal }: Patient): Promise<Finding[]> {
+  const { platform, root, live } = site.machines;
+  if (platform !== 'local')
+    return [skipped(`the machine ${live.name} on vSphere is looked at when it is cloned`)];
+  const { openLocalMachines } = await import('../machines/local/local-machines.ts');
+  const facts = await openLocalMachines({ root })
+    .describe(live.name, signal)
+    .catch((error: unknown) => toClonaError(error));
+  if (facts instanceof ClonaError) {
+    // Without an address of the database the next check says the same of the machine.
+    if (site.database.url === undefined && site.database.host === undefined) return [];
+    return [
+      warning(
+        `${facts.message}: backups work, but there is nothing to clone`,
+        'set machines.live.name, or make the machine',
+      ),
+    ];
+  }
+  const { power, role } = facts;
+  if (role !== 'live') {
+    return [failed(`${live.name} is a staging machine, not production`, 'set machines.live.name')];
+  }
+  if (power === 'off') {
+    return [failed(`the machine ${live.name} is off`, 'start it; a backup needs its database', 6)];
+  }
+  return [ok(`the machine ${live.name} is on`)];
 }
