@@ -31,6 +31,14 @@ export const verbs = {
     summary: 'prove backups by their grades, or judge the log of an export, import or RMAN job',
     load: () => import('./prove.ts'),
   },
+  schedule: {
+    summary: 'list what runs when, or print systemd timers or crontab lines for it',
+    load: () => import('./schedule.ts'),
+  },
+  serve: {
+    summary: 'run the schedule, and take releases from pipelines over HTTP',
+    load: () => import('./serve.ts'),
+  },
 } as const satisfies Record<string, VerbRow>;
 
 export const verbTable: Readonly<Record<string, VerbRow>> = verbs;

@@ -1,0 +1,39 @@
+import { launcherFile } from './launcher.ts';
+import type { Verb, VerbContext, VerbResult } from './verb.ts';
+
+export const verb: Verb = {
+  configure: (command) => void command.option('--listen <address>', 'host:port, in place of serve.listen'),
+  examples: [
+    'clona serve',
+    'clona serve --listen 127.0.0.1:8020',
+    'curl -H "Authorization: Bearer $CLONA_TOKEN" -H "Content-Type: application/json" -d \'{"kit":"kits/2.1"}\' localhost:8020/releases',
+  ],
+  exits: { 7: 'something listens on that address already', 143: 'ended by SIGTERM, as services are' },
+  run: async (context, options) => runServe(context, options['listen']),
+};
+
+async function runServe(context: VerbContext, listen: unknown): Promise<VerbResult> {
+  const { loadSite } = await import('../site/load.ts');
+  const { listJobs } = await import('../schedule/jobs.ts');
+  const { serve } = await import('../serve/serve.ts');
+  const { systemClock } = await import('../serve/scheduler.ts');
+  const site = await loadSite(context.sitePath);
+  if (typeof listen === 'string') site.serve.listen = listen;
+  const jobs = listJobs(site);
+  const { note, signal } = context;
+  if (jobs.length === 0) note('serve: the site file gives no job a time (schedule)');
+  if (site.serve.token === undefined) note('serve: the HTTP trigger is off (serve.token)');
+  await serve({
+    site,
+    jobs,
+    caller: { command: [process.execPath, launcherFile()], siteFile: site.file, folder: site.folder },
+    clock: systemClock,
+    signal,
+    note,
+    onListening: ({ host, port }) =>
+      note(`serve: listens on http://${host.includes(':') ? `[${host}]` : host}:${port}`),
+  });
+  // It ends by a signal only: the answer is that signal's exit code.
+  signal.throwIfAborted();
+  return { json: {}, human: '' };
+}
