@@ -42,6 +42,7 @@ export const errorTable = {
   // 04xx: databases
   databaseFailed: { code: 'CLONA-0401', exit: 6 },
   databaseVersion: { code: 'CLONA-0402', exit: 2 },
+  slotUnbounded: { code: 'CLONA-0410', exit: 2 },
 
   // 05xx: machines and guests
   machineFailed: { code: 'CLONA-0501', exit: 6 },

@@ -10,14 +10,12 @@ export type FramePart =
 
 /** What a worker is asked: to compress a filled slot, or to fill it from parts first. */
 export interface FrameJob {
-  id: number;
   slot: number;
   rawBytes: number;
   parts: FramePart[] | undefined;
 }
 
 export interface FrameAnswer {
-  id: number;
   compressed: Uint8Array<ArrayBuffer> | undefined;
   /** Per file part: CRC-32C of its bytes, and how many the file really had (the rest are zeros). */
   files: { crc32c: number; foundBytes: number }[];

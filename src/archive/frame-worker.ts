@@ -17,14 +17,14 @@ parentPort?.on('message', (job: FrameJob) => {
   parentPort?.postMessage(answer, answer.compressed === undefined ? [] : [answer.compressed.buffer]);
 });
 
-function perform({ id, slot, rawBytes, parts }: FrameJob): FrameAnswer {
+function perform({ slot, rawBytes, parts }: FrameJob): FrameAnswer {
   try {
     const raw = shared.subarray(slot * slotBytes, slot * slotBytes + rawBytes);
     const files = parts === undefined ? [] : fill(raw, parts);
-    return { id, compressed: compress(raw), files, error: undefined };
+    return { compressed: compress(raw), files, error: undefined };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { id, compressed: undefined, files: [], error: { message, code: errorCode(error) } };
+    return { compressed: undefined, files: [], error: { message, code: errorCode(error) } };
   }
 }
 

@@ -1,10 +1,10 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { chown, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BackupHeader } from '../../../src/archive/format.ts';
-import { listBackups, type Archive } from '../../../src/archive/repository.ts';
+import { listBackups, openOrCreateArchive, type Archive } from '../../../src/archive/repository.ts';
 import { takeBackup } from '../../../src/databases/postgres/backup.ts';
 import { connect } from '../../../src/databases/postgres/connect.ts';
 import { ClonaError } from '../../../src/errors.ts';
@@ -15,6 +15,7 @@ import {
   unpackBackup,
   verifyBackup,
 } from '../../support/archive.ts';
+import { canMount, mountSmallDisk } from '../../support/small-disk.ts';
 import { createTestCluster, majorsAvailable, type TestCluster } from '../../support/cluster.ts';
 
 const majors = await majorsAvailable();
@@ -276,5 +277,47 @@ describe.each([15, 18])('backups of server %i', (major) => {
         session.query(`SELECT count(*)::int AS n FROM pg_stat_activity WHERE backend_type = 'walsender'`),
       )
       .toEqual([{ n: 0 }]);
+  });
+
+  test.skipIf(!majors.includes(major) || !canMount())(
+    'a full disk ends the backup, not the server, and leaves nothing',
+    async () => {
+      await using disk = await mountSmallDisk(6);
+      await using session = await cluster.connect();
+      const small = await openOrCreateArchive(join(disk.folder, 'archive'), archive.header, now());
+      for (const kind of ['managed', 'hot', 'quiesced'] as const) {
+        const taking = takeBackup({ address: cluster.address, archive: small, kind, workers, now });
+        await expect(taking).rejects.toMatchObject({ kind: 'diskFull', exitCode: 6 });
+        expect(await readdir(join(small.folder, 'backups'))).toEqual([]);
+      }
+      await expect
+        .poll(async () =>
+          session.query(`SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'clona'`),
+        )
+        .toEqual([{ n: 1 }]);
+      expect(await session.query('SELECT count(*)::int AS n FROM pg_replication_slots')).toEqual([{ n: 0 }]);
+    },
+  );
+
+  test.skipIf(!majors.includes(major))('what a killed backup left is removed by the next one', async () => {
+    const fresh = await makeTestArchive(cluster, 'killed');
+    const backups = join(fresh.folder, 'backups');
+    const script = join(import.meta.dirname, '../../support/backup-child.ts');
+    const child = spawn(process.execPath, [script, fresh.folder, cluster.socketDir]);
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    await expect.poll(async () => (await readdir(backups)).length, { interval: 5, timeout: 20_000 }).toBe(1);
+    child.kill('SIGKILL');
+    await ended;
+    expect(await readdir(backups)).toEqual(['.killed.partial']);
+    expect(await listBackups(fresh)).toEqual([]);
+    await takeBackup({
+      address: cluster.address,
+      archive: fresh,
+      kind: 'managed',
+      label: 'next',
+      workers,
+      now,
+    });
+    expect(await readdir(backups)).toEqual(['next']);
   });
 });

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { zstdDecompressSync } from 'node:zlib';
+import { z } from 'zod';
+import { ClonaError } from '../errors.ts';
+import { archiveError } from './durable-file.ts';
+import { logTrailerBytes, type LogTrailer } from './format.ts';
+
+const skippableMagic = 0x184d2a50;
+const frameHeadBytes = 8;
+
+/** The trailer as a skippable frame of fixed length (RFC 8878, 3.1.2): any zstd passes over it. */
+export function encodeLogTrailer(trailer: LogTrailer): Buffer {
+  const bytes = Buffer.alloc(logTrailerBytes, ' ');
+  bytes.writeUInt32LE(skippableMagic, 0);
+  bytes.writeUInt32LE(logTrailerBytes - frameHeadBytes, 4);
+  const text = JSON.stringify(trailer);
+  if (Buffer.byteLength(text) > logTrailerBytes - frameHeadBytes)
+    throw new Error('a log trailer is too long');
+  bytes.write(text, frameHeadBytes);
+  return bytes;
+}
+
+const trailerSchema: z.ZodType<LogTrailer> = z.object({
+  format: z.literal(1),
+  name: z.string(),
+  systemIdentifier: z.string(),
+  rawBytes: z.number().int().nonnegative(),
+  sha256: z.string().length(64),
+  frameSha256: z.string().length(64),
+  firstTime: z.string().nullable(),
+  lastTime: z.string().nullable(),
+  archivedAt: z.string(),
+});
+
+/** Reads the last bytes of a log file. Throws `archiveDamaged` where they are no trailer. */
+export function decodeLogTrailer(bytes: Buffer, where: string): LogTrailer {
+  const tail = bytes.subarray(Math.max(0, bytes.length - logTrailerBytes));
+  if (
+    tail.length < logTrailerBytes ||
+    tail.readUInt32LE(0) !== skippableMagic ||
+    tail.readUInt32LE(4) !== logTrailerBytes - frameHeadBytes
+  ) {
+    throw damaged(where, 'is cut off: it does not end with its facts');
+  }
+  try {
+    return trailerSchema.parse(JSON.parse(tail.toString('utf8', frameHeadBytes)));
+  } catch (error) {
+    throw damaged(where, 'ends with facts that do not read', error);
+  }
+}
+
+/** What a catalog needs to know of a log file, from its last bytes alone. */
+export async function readLogTrailer(path: string): Promise<LogTrailer> {
+  try {
+    const handle = await open(path, 'r');
+    try {
+      const { size } = await handle.stat();
+      const length = Math.min(size, logTrailerBytes);
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, size - length);
+      return decodeLogTrailer(buffer.subarray(0, bytesRead), path);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw archiveError(error, path);
+  }
+}
+
+/** A log file's segment, checked by every checksum it has. Throws `archiveDamaged` naming the file. */
+export async function readLogSegment(path: string): Promise<{ segment: Buffer; trailer: LogTrailer }> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw archiveError(error, path);
+  });
+  const trailer = decodeLogTrailer(bytes, path);
+  return {
+    segment: unpackLogFrame(bytes.subarray(0, bytes.length - logTrailerBytes), trailer, path),
+    trailer,
+  };
+}
+
+/** The frame before a trailer, unpacked and compared with it. */
+export function unpackLogFrame(frame: Buffer, trailer: LogTrailer, where: string): Buffer {
+  if (sha256(frame) !== trailer.frameSha256) throw damaged(where, 'does not match its checksum');
+  let segment: Buffer;
+  try {
+    segment = zstdDecompressSync(frame, { chunkSize: Math.max(64 * 1024, trailer.rawBytes) });
+  } catch (error) {
+    throw damaged(where, 'does not unpack', error);
+  }
+  if (segment.length !== trailer.rawBytes || sha256(segment) !== trailer.sha256) {
+    throw damaged(where, 'unpacks to something else than was archived');
+  }
+  return segment;
+}
+
+/** Where a file of the log lies in an archive, by the name the server gives it; undefined: not a name of the log. */
+export function locateLogFile(folder: string, name: string): string | undefined {
+  const [, timeline, kind] =
+    /^([0-9A-F]{8})(?:[0-9A-F]{16}(\.partial|\.[0-9A-F]{8}\.backup)?|(\.history))$/.exec(name) ?? [];
+  if (timeline === undefined) return undefined;
+  if (name.endsWith('.history')) return join(folder, 'log', name);
+  const ending = kind === undefined || kind === '.partial' ? '.zst' : '';
+  return join(folder, 'log', timeline, `${name}${ending}`);
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function damaged(where: string, what: string, cause?: unknown): ClonaError {
+  return new ClonaError('archiveDamaged', `${where} ${what}`, {
+    cause,
+    hint: 'the mirror may hold a whole copy',
+    details: { file: where },
+  });
+}
