@@ -6,7 +6,7 @@ export const verb: Verb = {
   examples: [
     'clona serve',
     'clona serve --listen 127.0.0.1:8020',
-    'curl -H "Authorization: Bearer $CLONA_TOKEN" -H "Content-Type: application/json" -d \'{"kit":"kits/2.1"}\' localhost:8020/releases',
+    'clona serve --site erp/clona.yaml >> serve.log 2>&1',
   ],
   exits: { 7: 'something listens on that address already', 143: 'ended by SIGTERM, as services are' },
   run: async (context, options) => runServe(context, options['listen']),

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -123,6 +124,37 @@ test('init writes a site that doctor reads', async () => {
   const { status, stdout } = clona('doctor', '--site', 'shop/clona.yaml', '--json');
   expect([2, 6]).toContain(status);
   expect(JSON.parse(stdout)).toMatchObject({ ok: false, findings: expect.any(Array) });
+});
+
+test('init takes over the example, with kits that hash and smoke tests that are found', async () => {
+  const site = join(user, 'erp');
+  await mkdir(site);
+  expect(clona('init', '--from-example', 'erp', '--site', 'erp/clona.yaml')).toMatchObject({ status: 0 });
+  const files = await readdir(site, { recursive: true });
+  for (const wanted of [
+    'kits/2.1/kit.yaml',
+    'smoke/sales/orders.smoke.ts',
+    'masking/people.sql',
+    'load.ts',
+  ]) {
+    expect(files).toContain(wanted);
+  }
+  expect(files.filter((name) => name.endsWith('.js') || name.endsWith('.d.ts'))).toEqual([]);
+  const hash = (kit: string) => clona('kit', 'hash', kit).stdout;
+  expect(hash('erp/kits/2.1')).toMatch(/[0-9a-f]{64}/);
+  expect(hash('erp/kits/2.1')).toBe(hash(join(root, 'examples/erp/kits/2.1')));
+  const findings = clona('doctor', '--site', 'erp/clona.yaml', '--json').stdout;
+  expect(findings).toContain('smoke tests in');
+});
+
+test('everything that the package exports is in it', async () => {
+  const { exports } = JSON.parse(await readFile(join(user, 'node_modules/clona/package.json'), 'utf8')) as {
+    exports: Record<string, string | { types: string; default: string }>;
+  };
+  for (const target of Object.values(exports)) {
+    const paths = typeof target === 'string' ? [target] : [target.types, target.default];
+    for (const path of paths) expect(existsSync(join(user, 'node_modules/clona', path))).toBe(true);
+  }
 });
 
 test('a program imports the decisions, with types', async () => {
