@@ -2,9 +2,10 @@ import type { LedgerRecord } from '../control/ledger-record.ts';
 import { decideGate, type GateDecision } from '../gate/gate.ts';
 import type { GateFacts } from '../gate/facts.ts';
 import { ClonaError } from '../errors.ts';
-import type { KitFound, Observation, Step } from './operations.ts';
+import type { KitApplied, KitFound, Observation } from './operations.ts';
 import { indexKinds, payloadOf } from './evidence-kinds.ts';
 import { foldFacts } from './release-facts.ts';
+import { createStep } from './step.ts';
 import { readSiteState, type ReleaseState, type SiteState } from './site-state.ts';
 import type { WorkerOptions } from './worker.ts';
 
@@ -16,6 +17,8 @@ export interface ReleaseView {
   records: LedgerRecord[];
   facts: GateFacts;
   kit: KitFound | null;
+  /** What staging recorded of it. */
+  staged: KitApplied | null;
 }
 
 /**
@@ -35,12 +38,14 @@ export async function viewRelease(
   const runs = { release, refresh: state.refresh, promotion };
   const wanted = [runs.release, runs.refresh, ...(promotion === null ? [] : [promotion])];
   const records = await ledger.list({ runs: wanted });
-  const kit = payloadOf(indexKinds(records, release), 'release.kit');
+  const own = indexKinds(records, release);
+  const kit = payloadOf(own, 'release.kit');
+  const staged = payloadOf(own, 'kit.staged');
   const hashes =
     kit === null ? { kit: null, procedure: null, checks: null } : await operations.readHashes(signal, kit);
   const live = knownLive ?? (await lookAtLive(viewer, signal));
   const look = { hashes, live, held: site.held, filledBy: filledBy(site), state: state.state };
-  return { state, records, kit, facts: foldFacts(records, runs, look) };
+  return { state, records, kit, staged, facts: foldFacts(records, runs, look) };
 }
 
 export function decide(viewer: Viewer, view: ReleaseView, due: 'promotion' | 'firstChange'): GateDecision {
@@ -72,7 +77,7 @@ export function pickRelease(site: SiteState, named: string | undefined): Release
 }
 
 async function lookAtLive(viewer: Viewer, signal: AbortSignal): Promise<Observation | null> {
-  const step: Step = { key: 'look', signal, onProgress: () => {} };
+  const step = createStep({ ...viewer, onProgress: () => {} }, 'look', 'look', signal);
   try {
     return await viewer.operations.observe(step, 'live');
   } catch (error) {

@@ -1,4 +1,7 @@
+import type { Json } from '../control/canonical-json.ts';
+import type { KitReport } from '../kit/apply/apply.ts';
 import type { OnProgress } from '../progress.ts';
+import type { SmokeReport } from '../smoke/report.ts';
 
 /** What a step of a run is told about itself. */
 export interface Step {
@@ -6,6 +9,8 @@ export interface Step {
   key: string;
   signal: AbortSignal;
   onProgress: OnProgress;
+  /** What this very step noted, also before a kill; each note is evidence. */
+  notes: { read: () => Promise<Json[]>; write: (note: Json) => Promise<void> };
 }
 
 /** `live`, or the name of a staging machine. */
@@ -55,6 +60,9 @@ export type Restored = {
 
 export type Proof = { backup: string; grade: number; provenAt: string; findings: string[] };
 
+/** `hash`: the kit's own, expected; needed for sources that prove nothing of what they send. */
+export type KitSource = { source: string; hash: string | null };
+
 export type KitFound = {
   name: string;
   version: string;
@@ -66,21 +74,16 @@ export type KitFound = {
   source: string;
 };
 
-export type KitApplied = {
-  outcome: 'succeeded' | 'failed';
-  procedureHash: string;
-  failedStep: string | null;
-  steps: { name: string; outcome: string; seconds: number }[];
-  finishedAt: string;
-};
+/** What installing a kit came to: `failed` is an outcome, its records say in which step. */
+export type KitApplied = KitReport;
 
 export type SmokeRun = {
   checksHash: string;
   passed: number;
+  /** "department: name of the test" */
   failed: string[];
-  skipped: string[];
-  byDepartment: Record<string, { passed: number; failed: string[] }>;
   finishedAt: string;
+  report: SmokeReport | null;
 };
 
 /** What LIVE may lose when it is taken back after it was opened. */
@@ -116,8 +119,9 @@ export interface Operations {
   maskStaging(step: Step, machine: MachineName): Promise<{ maskedAt: string | null; files: string[] }>;
 
   /** Fetches, checks and keeps a kit, so that LIVE gets the very bytes that staging got. */
-  readKit(step: Step, source: string): Promise<KitFound>;
-  applyKit(step: Step, machine: MachineName, kit: KitFound): Promise<KitApplied>;
+  readKit(step: Step, source: KitSource): Promise<KitFound>;
+  /** `staged`: what staging recorded; given for LIVE, where nothing else may run (R17). */
+  applyKit(step: Step, machine: MachineName, kit: KitFound, staged: KitApplied | null): Promise<KitApplied>;
   runSmoke(step: Step, machine: MachineName): Promise<SmokeRun>;
   /** Hashes read again now: kit (null: it cannot be read), its steps, the smoke tests. */
   readHashes(signal: AbortSignal, kit: KitFound): Promise<CurrentHashes>;

@@ -2,7 +2,7 @@ import { DBOS } from '@dbos-inc/dbos-sdk';
 import { ClonaError } from '../errors.ts';
 import { closedConditions, type GateDecision } from '../gate/gate.ts';
 import { decide, viewRelease } from './facts-now.ts';
-import type { Bearing, KitFound, SmokeRun } from './operations.ts';
+import type { Bearing, KitApplied, KitFound, SmokeRun } from './operations.ts';
 import { takeBack, type TakenBack } from './take-back.ts';
 import { keepError, recordFact, runStep, tryStep, type KeptError } from './step.ts';
 import { currentWorker } from './worker.ts';
@@ -55,7 +55,7 @@ export async function promoteWorkflow(input: PromoteInput): Promise<PromoteResul
     return withdraw(input, result);
   }
   try {
-    result.smoke = await change(run, guarded.kit);
+    result.smoke = await change(run, guarded.kit, guarded.staged);
   } catch (thrown) {
     result.error = keepError(thrown);
     return rollBack(input, result, guarded.bearing);
@@ -63,7 +63,9 @@ export async function promoteWorkflow(input: PromoteInput): Promise<PromoteResul
   return openLive(input, result, guarded.bearing);
 }
 
-type Guarded = { ok: true; bearing: Bearing; kit: KitFound } | { ok: false; error: KeptError };
+type Guarded =
+  | { ok: true; bearing: Bearing; kit: KitFound; staged: KitApplied }
+  | { ok: false; error: KeptError };
 
 /** Everything before the first change; afterwards LIVE is closed, quiet, backed up and snapshot at P. */
 async function guardLive(input: PromoteInput, result: PromoteResult): Promise<Guarded> {
@@ -97,8 +99,8 @@ async function guardLive(input: PromoteInput, result: PromoteResult): Promise<Gu
     });
     await takeGuards(run);
     result.gate = await gateStep(input, 'gate-first-change', 'firstChange', bearing);
-    const kit = await kitStep(input);
-    if (result.gate.open && kit !== null) return { ok: true, bearing, kit };
+    const { kit, staged } = await kitStep(input);
+    if (result.gate.open && kit !== null && staged !== null) return { ok: true, bearing, kit, staged };
     throw new ClonaError('gateClosed', `the gate closed before the first change: ${reasons(result.gate)}`);
   } catch (thrown) {
     return { ok: false, error: keepError(thrown) };
@@ -126,27 +128,34 @@ async function takeGuards(run: string): Promise<void> {
   });
 }
 
-async function kitStep({ promotion, release }: PromoteInput): Promise<KitFound | null> {
+async function kitStep({
+  promotion,
+  release,
+}: PromoteInput): Promise<{ kit: KitFound | null; staged: KitApplied | null }> {
   return DBOS.runStep(
     async () => {
       const worker = await currentWorker();
-      return (await viewRelease(worker, release, promotion, worker.ended)).kit;
+      const { kit, staged } = await viewRelease(worker, release, promotion, worker.ended);
+      return { kit, staged };
     },
     { name: 'read-kit' },
   );
 }
 
 /** The same kit, the same steps (R17), then the site's own word on LIVE. */
-async function change(run: string, kit: KitFound): Promise<SmokeRun> {
+async function change(run: string, kit: KitFound, staged: KitApplied): Promise<SmokeRun> {
   const applied = await runStep(run, {
     name: 'upgrade',
     title: 'install the kit on LIVE',
     evidence: 'kit.promoted',
-    work: async ({ operations }, step) => operations.applyKit(step, 'live', kit),
+    work: async ({ operations }, step) => operations.applyKit(step, 'live', kit, staged),
     describe: ({ outcome, failedStep }) => (outcome === 'failed' ? `failed in ${failedStep}` : outcome),
   });
   if (applied.outcome === 'failed') {
-    throw new ClonaError('kitStepFailed', `the kit failed on LIVE in ${applied.failedStep}`);
+    throw new ClonaError(
+      'kitStepFailed',
+      `the kit failed on LIVE in ${applied.failedStep}: ${applied.failure}`,
+    );
   }
   const smoke = await runStep(run, {
     name: 'smoke',

@@ -3,7 +3,7 @@ import { ClonaError } from '../errors.ts';
 import { currentEvidence } from '../gate/evidence.ts';
 import { closedConditions, type GateDecision } from '../gate/gate.ts';
 import { decide, viewRelease } from './facts-now.ts';
-import type { KitFound, KitApplied, Observation, SmokeRun } from './operations.ts';
+import type { KitFound, KitApplied, KitSource, Observation, SmokeRun } from './operations.ts';
 import type { Rehearsal } from './evidence-kinds.ts';
 import { findFreeStaging, readSiteState } from './site-state.ts';
 import { keepError, recordFact, runStep, tryStep, type KeptError } from './step.ts';
@@ -12,7 +12,7 @@ import { currentWorker } from './worker.ts';
 export interface ReleaseInput {
   release: string;
   initiator: string;
-  kitSource: string;
+  kitSource: KitSource;
   startedAt: string;
 }
 
@@ -72,7 +72,7 @@ async function claimStaging({ release, initiator, kitSource }: ReleaseInput): Pr
     work: async (worker) => {
       const free = findFreeStaging(await readSiteState(worker.ledger));
       if (free === null || free.machine === null) throw noStaging();
-      return { initiator, source: kitSource, refresh: free.id, machine: free.machine };
+      return { initiator, source: kitSource.source, refresh: free.id, machine: free.machine };
     },
     describe: ({ machine }) => machine,
   });
@@ -105,7 +105,7 @@ async function installOnStaging(
     name: 'upgrade',
     title: `install the kit on ${machine}`,
     evidence: 'kit.staged',
-    work: async ({ operations }, step) => operations.applyKit(step, machine, kit),
+    work: async ({ operations }, step) => operations.applyKit(step, machine, kit, null),
     describe: ({ outcome, failedStep }) => (outcome === 'failed' ? `failed in ${failedStep}` : outcome),
   });
   if (result.upgrade.outcome === 'failed') return false;

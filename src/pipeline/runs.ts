@@ -52,7 +52,7 @@ export interface ReleaseStarted {
 /** A kit onto a fresh staging machine; returns when the release waits for people, or has failed. */
 export async function startRelease(
   context: Context,
-  options: { kit: string; by: string },
+  options: { kit: string; hash?: string | undefined; by: string },
 ): Promise<ReleaseStarted> {
   const opened = await becomeWorker(context, { who: options.by, what: 'release' });
   if (findFreeStaging(await readSiteState(context.ledger)) === null) throw noStaging();
@@ -60,7 +60,7 @@ export async function startRelease(
   const handle = await DBOS.startWorkflow(workflows.release, { workflowID: release })({
     release,
     initiator: options.by,
-    kitSource: options.kit,
+    kitSource: { source: options.kit, hash: options.hash ?? null },
     startedAt: context.now().toISOString(),
   });
   const ended = handle.getResult();

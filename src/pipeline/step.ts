@@ -53,7 +53,7 @@ async function carryOut<Result>(run: string, options: StepOptions<Result>): Prom
       title,
       async () => {
         signal.throwIfAborted();
-        return work(worker, { key, signal, onProgress: worker.onProgress });
+        return work(worker, createStep(worker, run, key, signal));
       },
       describe,
     );
@@ -72,6 +72,32 @@ async function carryOut<Result>(run: string, options: StepOptions<Result>): Prom
     await worker.ledger.append({ kind: 'step.failed', run, key: `${key}/failed`, payload }, worker.now());
     return { ok: false, error };
   }
+}
+
+/** A step as Operations see it. */
+export function createStep(
+  worker: Pick<Worker, 'ledger' | 'onProgress' | 'now'>,
+  run: string,
+  key: string,
+  signal: AbortSignal,
+): Step {
+  const { ledger, onProgress, now } = worker;
+  return {
+    key,
+    signal,
+    onProgress,
+    notes: {
+      read: async () => {
+        const records = await ledger.list({ runs: [run], kinds: ['step.note'] });
+        // Written below.
+        const notes = records.map(({ payload }) => payload as { step: string; note: Json });
+        return notes.filter(({ step }) => step === key).map(({ note }) => note);
+      },
+      write: async (note) => {
+        await ledger.append({ kind: 'step.note', run, key: null, payload: { step: key, note } }, now());
+      },
+    },
+  };
 }
 
 /** Records a fact that is no work by itself. */

@@ -166,7 +166,7 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
       })),
     maskStaging: async (step) =>
       once(step, `mask`, () => ({ maskedAt: new Date().toISOString(), files: ['mask.sql'] })),
-    readKit: async (step, source) => once(step, 'kit', () => kitOf(source)),
+    readKit: async (step, source) => once(step, 'kit', () => kitOf(source.source)),
     applyKit: async (step, name, kit) =>
       once(
         step,
@@ -178,10 +178,15 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
           if (!fails) target.version = kit.version;
           if (kit.name === 'breaks-invariant') target.orders -= 1;
           return {
+            kit: { name: kit.name, version: kit.version, hash: kit.hash },
             outcome: fails ? ('failed' as const) : ('succeeded' as const),
-            procedureHash: kit.procedureHash,
             failedStep: fails ? 'migrate' : null,
+            failure: fails ? 'the migration broke' : null,
+            versionBefore: '2.0',
+            versionAfter: target.version,
+            procedureHash: kit.procedureHash,
             steps: [],
+            startedAt: new Date().toISOString(),
             finishedAt: new Date().toISOString(),
           };
         },
@@ -195,9 +200,8 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
           checksHash: 'checks-1',
           passed: broken || failing ? 1 : 2,
           failed: broken ? ['orders are whole'] : failing ? ['invoices print'] : [],
-          skipped: [],
-          byDepartment: {},
           finishedAt: new Date().toISOString(),
+          report: null,
         };
       }),
     readHashes: async (_signal, kit) => {
