@@ -15,6 +15,27 @@ export const verbs = {
     summary: 'check a site point by point and say how to mend each',
     load: () => import('./doctor.ts'),
   },
+  refresh: {
+    summary: 'make LIVE STAGING anew from the archive, and prove the archive by it',
+    load: () => import('./refresh.ts'),
+  },
+  release: {
+    summary: 'install a kit on staging, test it, rehearse the rollback, ask the departments',
+    load: () => import('./release.ts'),
+  },
+  signoff: {
+    summary: "give a department's word, or tick the DBA's checklist",
+    load: () => import('./signoff.ts'),
+  },
+  promote: {
+    summary: 'bring an open release to LIVE, or take LIVE back',
+    load: () => import('./promote.ts'),
+  },
+  rollback: { summary: 'take LIVE back to before a promotion', load: () => import('./rollback.ts') },
+  status: {
+    summary: 'say what runs, what waits and why, and how well LIVE could be brought back',
+    load: () => import('./status.ts'),
+  },
   evidence: {
     summary: 'list, export and verify the evidence ledger',
     load: () => import('./evidence.ts'),

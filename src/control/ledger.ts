@@ -1,5 +1,5 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { access, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { quoteIdentifier } from '../databases/postgres/connect.ts';
 import { ClonaError } from '../errors.ts';
@@ -32,7 +32,13 @@ export interface RecordFilter {
 export interface LedgerOptions {
   control: Control;
   /** Files that get each new head: on the archive and on its mirror. */
-  headCopies: readonly string[];
+  headCopies: readonly HeadCopy[];
+}
+
+export interface HeadCopy {
+  path: string;
+  /** Written only where this file is: an empty mount point is not the archive's disk, a new archive wants its folder empty. */
+  beside: string | null;
 }
 
 /** Opens the site's ledger (R22), creating key and first record when there is none. Checks it against the local head. */
@@ -82,8 +88,9 @@ export async function openLedger({ control, headCopies }: LedgerOptions, now: Da
   const copyHead = async (): Promise<void> => {
     const text = `${formatHead(await head())}\n`;
     await replaceFile(ownCopy, text, 0o600);
-    for (const path of headCopies) {
+    for (const { path, beside } of headCopies) {
       try {
+        if (beside !== null) await access(beside);
         await mkdir(dirname(path), { recursive: true });
         await replaceFile(path, text, 0o644);
         lateCopies.delete(path);

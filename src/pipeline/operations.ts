@@ -145,6 +145,9 @@ export interface Operations {
   /** What came to LIVE after `bearing`. */
   countLosses(signal: AbortSignal, bearing: Bearing): Promise<Losses>;
 
+  /** Up to when the archive and its mirror have LIVE's log: what is younger would be lost with LIVE (the RPO). */
+  archivedUntil(signal: AbortSignal): Promise<string | null>;
+
   notify(step: Step, event: PipelineEvent, text: string): Promise<void>;
 }
 

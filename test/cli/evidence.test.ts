@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { writeExport } from '../../src/control/ledger-export.ts';
 import { exportPublicKey, formatHead, signHead } from '../../src/control/ledger-head.ts';
+import { placeControl } from '../../src/control/place.ts';
+import { readServerState } from '../../src/databases/postgres/server.ts';
 import { chainRecord } from '../../src/control/ledger-record.ts';
 
 const bin = new URL('../../bin/clona.js', import.meta.url).pathname;
@@ -36,7 +38,8 @@ beforeAll(async () => {
   await writeFile(join(folder, 'other.pub'), other);
 });
 afterAll(async () => {
-  await rm(folder, { recursive: true, force: true });
+  const { folder: server, socketDir } = placeControl(join(folder, '.clona'));
+  for (const path of [folder, server, socketDir]) await rm(path, { recursive: true, force: true });
 });
 
 async function clona(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -84,4 +87,20 @@ test('evidence verify ends with 4 for another key than the pinned one', async ()
 test('evidence verify ends with 2 for a file that is not there', async () => {
   expect((await clona('evidence', 'verify', 'nowhere.jsonl')).code).toBe(2);
   expect((await clona('evidence', 'verify', file, '--head', 'nowhere.json')).code).toBe(2);
+});
+
+test('evidence is exported from a site of its own control database, and verifies against the head on the archive', async () => {
+  await chmod(folder, 0o711);
+  await writeFile(join(folder, 'clona.yaml'), 'name: tiny\narchive:\n  location: archive\n');
+  await mkdir(join(folder, 'archive'));
+  await writeFile(join(folder, 'archive', 'clona-archive.json'), '{}');
+  const exported = await clona('evidence', 'export', 'own.jsonl', '--json');
+  expect(JSON.parse(exported.stdout)).toMatchObject({ file: 'own.jsonl', records: 1, verified: true });
+  const args = ['--head', 'archive/evidence/head.json', '--key', '.clona/keys/ledger.pub'];
+  expect((await clona('evidence', 'verify', 'own.jsonl', ...args)).code).toBe(0);
+  expect((await clona('evidence', 'list')).stdout).toContain('ledger.opened');
+  // Its own server went down with the last verb.
+  expect((await readServerState(join(placeControl(join(folder, '.clona')).folder, 'data'))).state).toBe(
+    'stopped',
+  );
 });

@@ -37,7 +37,8 @@ async function freshLedger(headCopies: string[] = []): Promise<{ ledger: Ledger;
     address: control.address,
     signal,
   });
-  return { own, ledger: await openLedger({ control: own, headCopies }, now) };
+  const copies = headCopies.map((path) => ({ path, beside: null }));
+  return { own, ledger: await openLedger({ control: own, headCopies: copies }, now) };
 }
 
 const entry = (key: string | null, payload = { label: 'B1' }) => ({
@@ -121,6 +122,16 @@ test('an archive that is away stops no record, and the copy comes later', async 
   await ledger.append(entry(null), now);
   expect([...ledger.lateCopies.keys()]).toEqual([]);
   await expect(stat(path)).resolves.toBeDefined();
+});
+
+test('no head is written where the archive is not', async () => {
+  const { own } = await freshLedger();
+  await using _ = own;
+  const path = join(directory, 'unmounted', 'evidence', 'head.json');
+  const copy = { path, beside: join(directory, 'unmounted', 'clona-archive.json') };
+  const ledger = await openLedger({ control: own, headCopies: [copy] }, now);
+  expect([...ledger.lateCopies.keys()]).toEqual([path]);
+  await expect(stat(join(directory, 'unmounted'))).rejects.toThrow('ENOENT');
 });
 
 test('a tail that was cut off behind the server is found when the ledger is opened', async () => {

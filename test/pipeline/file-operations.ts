@@ -249,6 +249,7 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
       logBytes: '0',
       counts: {},
     }),
+    archivedUntil: async () => new Date().toISOString(),
     notify: async (step, event) =>
       once(step, 'notify', (world) => {
         world.told.push(event);

@@ -38,7 +38,10 @@ export async function openTestContext(options: TestContextOptions): Promise<Cont
   const { site, folder, address, operations, now = () => new Date() } = options;
   const signal = options.signal ?? new AbortController().signal;
   const control = await openControl({ site, directory: join(folder, '.clona'), address, signal });
-  const ledger = await openLedger({ control, headCopies: [join(folder, 'archive', 'head.json')] }, now());
+  const ledger = await openLedger(
+    { control, headCopies: [{ path: join(folder, 'archive', 'head.json'), beside: null }] },
+    now(),
+  );
   return createContext(
     {
       site,

@@ -1,0 +1,55 @@
+import type { SiteStatus, ReleaseStatus } from '../pipeline/status.ts';
+import { gateToJson, showGate } from './show-gate.ts';
+import { openVerbContext } from './site-context.ts';
+import type { Verb } from './verb.ts';
+
+export const verb: Verb = {
+  configure: () => {},
+  examples: ['clona status', 'clona status --json'],
+  exits: { 6: 'the control database does not answer' },
+  run: async (context) => {
+    const { readStatus } = await import('../pipeline/status.ts');
+    await using site = await openVerbContext(context);
+    const status = await readStatus(site);
+    const releases = status.releases.map((release) => ({ ...release, gate: gateToJson(release.gate) }));
+    return { json: { ...status, releases }, human: showStatus(status) };
+  },
+};
+
+function showStatus(status: SiteStatus): string {
+  const { running, interrupted, staging, releases, archive, evidence } = status;
+  const lines = [
+    running === null
+      ? 'nothing runs'
+      : `${running.what} of ${running.who} runs (process ${running.pid} on ${running.host}, since ${running.since})`,
+    ...interrupted.map(({ id, name }) => `${name} ${id} was interrupted: the next ${name} carries it on`),
+    ...staging.map(showStaging),
+    ...(releases.length === 0 ? ['no release is open'] : releases.map(showRelease)),
+    archive.newestProven === null
+      ? 'no backup was proven yet: clona refresh'
+      : `newest proven backup: ${archive.newestProven.backup}, grade ${archive.newestProven.grade}, ${archive.newestProven.provenAt}`,
+    `RPO: ${seconds(archive.rpoSeconds)}; RTO: ${seconds(archive.rtoSeconds)} (the newest restore)`,
+    `evidence: ${evidence.records} records`,
+    ...Object.entries(evidence.lateCopies).map(
+      ([path, why]) => `✖ the head of the evidence could not be copied to ${path}: ${why}`,
+    ),
+  ];
+  return lines.join('\n');
+}
+
+function showStaging({ machine, id, outcome, grade, heldBy }: SiteStatus['staging'][number]): string {
+  const proven = grade === null ? '' : `, grade ${grade}`;
+  return `${machine ?? 'staging'}: ${id} ${outcome}${proven}${heldBy === null ? '' : `, held by release ${heldBy}`}`;
+}
+
+function showRelease({ id, kit, state, initiator, words, gate }: ReleaseStatus): string {
+  const said = words.map(({ department, word, standing, comment }) => {
+    const why = standing.state === 'counts' ? '' : ` (does not count: ${standing.reason})`;
+    return `  ${word === 'confirm' ? '✔' : '✖'} ${department}: ${standing.shown}${comment === null ? '' : `, "${comment}"`}${why}`;
+  });
+  return [`release ${id} of ${kit}, started by ${initiator}: ${state}`, ...said, showGate(gate)].join('\n');
+}
+
+function seconds(value: number | null): string {
+  return value === null ? 'not known' : `${value.toFixed(1)} s`;
+}
