@@ -51,7 +51,7 @@ async function* readEntries(zip: ZipFile): AsyncGenerator<Entry> {
 }
 
 async function addZipEntry(zip: ZipFile, entry: Entry, writer: TreeWriter, limits: KitLimits): Promise<void> {
-  const name = entry.fileName;
+  const name = readName(entry);
   if (entry.isEncrypted()) throw new ClonaError('kitInvalid', `the kit's archive holds "${name}" encrypted`);
   const hasMode = unixMakers.includes(entry.versionMadeBy >> 8);
   const mode = hasMode ? entry.externalFileAttributes >>> 16 : 0;
@@ -74,6 +74,20 @@ async function addZipEntry(zip: ZipFile, entry: Entry, writer: TreeWriter, limit
       `the kit's archive holds "${name}", which is neither file, folder nor link`,
     );
   }
+}
+
+const utf8Flag = 0x0800;
+const unicodePathField = 0x7075;
+
+/**
+ * A zip made on Unix under a locale without UTF-8 holds the name's bytes and does not say what they are; by the
+ * letter of the format they would be code page 437. Unix tools take them as they are, and so do we.
+ */
+function readName(entry: Entry): string {
+  const said = (entry.generalPurposeBitFlag & utf8Flag) !== 0;
+  const unix = unixMakers.includes(entry.versionMadeBy >> 8);
+  if (said || !unix || entry.extraFields.some(({ id }) => id === unicodePathField)) return entry.fileName;
+  return entry.fileNameRaw.toString('utf8');
 }
 
 async function openEntry(zip: ZipFile, entry: Entry): Promise<Readable> {

@@ -1,11 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
 import { ClonaError } from '../errors.ts';
 import type { KitLimits } from './limits.ts';
 import type { Tree } from './tree.ts';
+import { readZstd } from './zstd.ts';
 import { unpackZip } from './unpack-zip.ts';
 import { TreeWriter } from './writer.ts';
 
@@ -50,7 +51,9 @@ async function detectForm(file: string): Promise<ArchiveForm> {
   const starts = (...bytes: number[]): boolean => bytes.every((byte, index) => head[index] === byte);
   if (starts(0x50, 0x4b, 0x03, 0x04) || starts(0x50, 0x4b, 0x05, 0x06)) return 'zip';
   if (starts(0x1f, 0x8b)) return 'tar.gz';
-  if (starts(0x28, 0xb5, 0x2f, 0xfd)) return 'tar.zst';
+  // The second is a frame without data, as parallel compressors put before each frame.
+  if (starts(0x28, 0xb5, 0x2f, 0xfd) || ((head[0] ?? 0) >> 4 === 5 && head.readUIntLE(1, 3) === 0x184d2a))
+    return 'tar.zst';
   if (bytesRead === 512 && head.subarray(257, 262).toString('latin1') === 'ustar') return 'tar';
   throw new ClonaError('kitInvalid', `${file} is no archive that clona knows`, {
     hint: 'a kit is a folder, or a zip, tar, tar.gz or tar.zst',
@@ -65,13 +68,11 @@ async function unpackTar(
   signal: AbortSignal,
 ): Promise<void> {
   const parser = extract();
-  const source = createReadStream(file);
-  const decoder = form === 'tar.gz' ? createGunzip() : createZstdDecompress();
-  const bounded = boundDecoded(limits);
+  const check = checkTarStream(limits);
   const feeding =
-    form === 'tar'
-      ? pipeline(source, parser, { signal })
-      : pipeline(source, decoder, bounded, parser, { signal });
+    form === 'tar.gz'
+      ? pipeline(createReadStream(file), createGunzip(), check, parser, { signal })
+      : pipeline(form === 'tar' ? createReadStream(file) : readZstd(file, signal), check, parser, { signal });
   const reading = (async () => {
     for await (const entry of parser) {
       // tar-stream hands on the chunks that it is fed, and those are Buffers; its types do not say so.
@@ -87,16 +88,27 @@ async function unpackTar(
   if (failures.length > 0) throw telling;
 }
 
-/** Headers and padding cost too: a tar of a million empty entries is a bomb without a byte of content. */
-function boundDecoded(limits: KitLimits): (source: AsyncIterable<Buffer>) => AsyncGenerator<Buffer> {
+const tarBlockBytes = 512;
+
+/**
+ * Headers and padding cost too: a tar of a million empty entries is a bomb without a byte of content. And a tar
+ * that was cut between two entries reads like a whole one: only its closing zero blocks tell them apart (POSIX
+ * pax, "ustar Interchange Format").
+ */
+function checkTarStream(limits: KitLimits): (source: AsyncIterable<Buffer>) => AsyncGenerator<Buffer> {
   const most = limits.unpackedBytes + limits.entries * 4096;
   return async function* (source) {
     let bytes = 0;
+    let tail: Buffer = Buffer.alloc(0);
     for await (const chunk of source) {
       bytes += chunk.length;
       if (bytes > most)
         throw new ClonaError('kitInvalid', `the kit's archive unpacks to more than ${most} bytes`);
+      tail = Buffer.concat([tail, chunk.subarray(-2 * tarBlockBytes)]).subarray(-2 * tarBlockBytes);
       yield chunk;
+    }
+    if (tail.length < 2 * tarBlockBytes || tail.some((byte) => byte !== 0)) {
+      throw new Error('it ends before its closing blocks');
     }
   };
 }
@@ -106,7 +118,14 @@ async function addTarEntry(
   content: AsyncIterable<Buffer>,
   writer: TreeWriter,
 ): Promise<void> {
-  const { name, type, mode, linkname } = header;
+  const { name, type, mode, linkname, pax } = header;
+  // Without its holes such a file would silently be another one.
+  const isSparse =
+    typeof pax === 'object' && pax !== null && Object.keys(pax).some((key) => key.startsWith('GNU.sparse.'));
+  if (isSparse)
+    throw new ClonaError('kitInvalid', `the kit's archive holds "${name}" as a sparse file`, {
+      hint: 'pack it without --sparse',
+    });
   if (type === 'file' || type === 'contiguous-file') {
     await writer.addFile(name, mode, content);
     return;
@@ -115,7 +134,11 @@ async function addTarEntry(
   if (type === 'directory') writer.addFolder(name);
   else if (type === 'symlink') writer.addLink(name, linkname);
   else if (type === 'link') await writer.addCopy(name, linkname, (path) => createReadStream(path));
-  else throw new ClonaError('kitInvalid', `the kit's archive holds "${name}", a ${type}`);
+  else
+    throw new ClonaError(
+      'kitInvalid',
+      `the kit's archive holds "${name}", a ${type ?? 'kind of entry that clona does not know'}`,
+    );
 }
 
 async function drain(stream: AsyncIterable<unknown>): Promise<void> {

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { fetchKit, openKit, type FetchKitOptions } from '../../src/kit/fetch.ts';
 import { hashKit } from '../../src/kit/hash.ts';
 import { defaultKitLimits } from '../../src/kit/limits.ts';
@@ -24,12 +24,16 @@ let hash: string;
 let archive: Buffer;
 
 beforeEach(async () => {
+  // Proxies of the environment are obeyed; the servers of these tests are on this host.
+  vi.stubEnv('NO_PROXY', '127.0.0.1');
+  vi.stubEnv('no_proxy', '127.0.0.1');
   work = await mkdtemp(join(tmpdir(), 'clona-fetch-'));
   folder = await writeFolder(join(work, 'vendor'), plainKit);
   hash = (await hashKit(folder, signal)).hash;
   archive = gzipSync(await tarFiles(plainKit, 'erp-2.1/'));
 });
 afterEach(async () => {
+  vi.unstubAllEnvs();
   await rm(work, { recursive: true, force: true });
 });
 

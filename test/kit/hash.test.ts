@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -89,6 +89,32 @@ describe('the hash of a kit', () => {
     }
   });
 
+  test('is the same for an archive of many zstd frames, as parallel compressors write them, and of many gzip members', async () => {
+    const tar = await tarFiles(plainKit);
+    const pieces = [tar.subarray(0, 700), tar.subarray(700, 2000), tar.subarray(2000)];
+    const skippable = Buffer.from([0x5e, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+    const zstd = Buffer.concat([
+      skippable,
+      ...pieces.flatMap((piece) => [zstdCompressSync(piece), skippable]),
+    ]);
+    for (const archive of [zstd, Buffer.concat(pieces.map((piece) => gzipSync(piece)))]) {
+      expect(await hashOfArchive(archive)).toBe(expectedHash(plainKit));
+    }
+  });
+
+  test('is the same for a zip that does not say that its names are UTF-8', async () => {
+    const zip = zipFiles(plainKit);
+    // The flag of both headers, wherever "needs version 2.0, names are UTF-8" stands.
+    for (
+      let at = zip.indexOf('\u0014\0\0\b', 0, 'latin1');
+      at !== -1;
+      at = zip.indexOf('\u0014\0\0\b', at, 'latin1')
+    ) {
+      zip[at + 3] = 0;
+    }
+    expect(await hashOfArchive(zip)).toBe(expectedHash(plainKit));
+  });
+
   test('does not depend on times, empty folders, or rights other than the owner may execute', async () => {
     const folder = await writeFolder(join(work, 'kit'), plainKit);
     await mkdir(join(folder, 'empty'));
@@ -157,6 +183,7 @@ describe('the hash of a kit', () => {
 });
 
 describe('a kit is refused', () => {
+  const changed: string[] = [];
   const withName = (name: string) =>
     zipOf([
       { name: 'kit.yaml', content: 'x' },
@@ -253,9 +280,37 @@ describe('a kit is refused', () => {
     const zipped = gzipSync(tar);
     expect(await refusalOf(zipped.subarray(0, zipped.length - 20))).toContain('damaged');
     expect(await refusalOf(tar.subarray(0, 1200))).toContain('damaged');
+    expect(await refusalOf(tar.subarray(0, 1024))).toContain('ends before its closing blocks');
+    expect(await refusalOf(zstdCompressSync(tar).subarray(0, -5))).toContain('damaged');
     expect(await refusalOf(zipFiles(plainKit).subarray(0, -10))).toContain('damaged');
     expect(await refusalOf(zipOf([{ name: 'a', content: 'x', crc: 1 }]))).toContain('checksum');
     expect(await refusalOf(Buffer.from('7z\u00BC\u00AF'))).toContain('no archive that clona knows');
+  });
+
+  test('for a sparse file, which would be unpacked without its holes', async () => {
+    const pax = { 'GNU.sparse.major': '1' };
+    expect(await refusalOf(await tarOf([{ name: 'a', content: 'x', pax }]))).toContain('sparse');
+  });
+
+  test('or is what it was, whichever bit of its archive flips, and nothing is written outside', async () => {
+    const expected = expectedHash(plainKit);
+    for (const archive of [
+      await tarFiles(plainKit),
+      zipFiles(plainKit),
+      zstdCompressSync(await tarFiles(plainKit)),
+    ]) {
+      for (let index = 0; index < 150; index += 1) {
+        const flipped = Buffer.from(archive);
+        const at = (index * 7919) % archive.length;
+        flipped[at] = (flipped[at] ?? 0) ^ (1 << (index % 8));
+        const outcome = await hashOfArchive(flipped).catch((error: unknown) => error);
+        if (typeof outcome !== 'string') expect(outcome).toMatchObject({ kind: 'kitInvalid' });
+        else if (outcome !== expected) changed.push(outcome);
+      }
+    }
+    expect((await readdir(work)).sort()).toEqual(['archive', 'unpacked']);
+    // A tar has no checksum over contents and a zip none over names: then the hash tells.
+    expect(changed).not.toContain(expected);
   });
 
   test('when it is empty', async () => {

@@ -82,6 +82,8 @@ export async function applyKit(options: ApplyKitOptions): Promise<KitReport> {
       steps.push(await settle(before, options));
       continue;
     }
+    // Before the record: a step that is on record counts as one that may have run.
+    signal.throwIfAborted();
     const record = await runStep(next, options);
     steps.push(record);
     if (record.state === 'failed') break;
@@ -189,9 +191,8 @@ function guestWork(options: ApplyKitOptions, output: StepOutput): GuestWork {
 }
 
 async function runStep(next: PlannedStep, options: ApplyKitOptions): Promise<KitStepRecord> {
-  const { onRecord, onProgress = silent, database } = options;
-  const password = typeof database === 'function' ? undefined : database.password;
-  const output = new StepOutput([...(options.secrets ?? []), ...(password === undefined ? [] : [password])]);
+  const { onRecord, onProgress = silent } = options;
+  const output = new StepOutput(knownSecrets(options));
   const { index, name, kind, contentHash, repeatable } = next;
   let record: KitStepRecord = {
     index,
@@ -238,6 +239,12 @@ async function runStep(next: PlannedStep, options: ApplyKitOptions): Promise<Kit
     }
     return end('failed', null, output.clean(error.message));
   }
+}
+
+function knownSecrets({ database, secrets = [], env = {} }: ApplyKitOptions): string[] {
+  const password = typeof database === 'function' ? undefined : database.password;
+  const named = Object.entries(env).filter(([name]) => /pass|pwd|secret|token|key/i.test(name));
+  return [...secrets, ...(password === undefined ? [] : [password]), ...named.map(([, value]) => value)];
 }
 
 async function doStep(
