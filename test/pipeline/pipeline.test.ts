@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readLines, writeExport } from '../../src/control/ledger-export.ts';
 import { verifyExport } from '../../src/control/ledger-verify.ts';
+import { ClonaError } from '../../src/errors.ts';
 import { closedConditions } from '../../src/gate/gate.ts';
 import { closeWorker, type Context } from '../../src/pipeline/context.ts';
 import { promoteRelease, rollBackRelease, runRefresh, startRelease } from '../../src/pipeline/runs.ts';
@@ -217,6 +218,31 @@ describe('a promotion that fails', () => {
     await closeWorker(context);
     expect(await rollBackRelease(context, dora)).toMatchObject({ outcome: 'rolledBack' });
     expect(world.read()).toMatchObject({ isOpenForUsers: true, machines: { live: { orders: 100 } } });
+  });
+});
+
+describe('an interrupted promotion', () => {
+  test.each([
+    ['before the first change opens LIVE as it was', 'drain', 'withdrawn', '2.0', 1],
+    ['after the first change takes LIVE back', 'applyKit', 'rolledBack', '2.0', 2],
+  ] as const)('%s', async (_how, at, outcome, version, incarnation) => {
+    const stop = new AbortController();
+    const { context, world } = await freshSite({ signal: stop.signal });
+    await using _ = context;
+    await releaseToWords(context, 'good@2.1');
+    await confirmAll(context);
+    await closeWorker(context);
+    const interrupt = async (): Promise<never> => {
+      stop.abort(new ClonaError('interrupted', 'interrupted'));
+      throw new Error('the connection was closed');
+    };
+    context.operations = { ...world, [at]: interrupt };
+    const result = await promoteRelease(context, dora);
+    expect(result).toMatchObject({ outcome, error: { kind: 'interrupted' } });
+    expect(world.read()).toMatchObject({
+      isOpenForUsers: true,
+      machines: { live: { version, incarnation } },
+    });
   });
 });
 
