@@ -22,7 +22,7 @@ async function step(name, command, timeoutMs, stdoutFile) {
   });
   const timer = setTimeout(() => {
     console.log(`== ${name}: ended after ${timeoutMs / minute} minutes`);
-    process.kill(-child.pid, 'SIGKILL');
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
   }, timeoutMs);
   const status = await new Promise((resolve) => {
     child.on('close', (code, signal) => resolve(code ?? signal));

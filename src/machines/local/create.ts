@@ -99,7 +99,6 @@ async function clearEarlier(
   const earlier = await readRecord(paths);
   if (earlier === undefined) {
     // A folder without a record is what a crash leaves before the record is written; disks always come after it.
-    if ((await lstat(paths.folder).catch(() => undefined)) === undefined) return;
     if ((await lstat(paths.system).catch(() => undefined)) !== undefined) {
       throw new ClonaError('machineFailed', `${paths.folder} exists and is no machine of ours`, {
         hint: 'choose another name, or move that folder away',

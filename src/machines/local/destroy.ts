@@ -5,7 +5,7 @@ import { exists, machinePaths, readRecord, runFolderOf, type MachinePaths } from
 import { withFileLock } from './lock.ts';
 import { killProcesses } from './processes.ts';
 import { chooseMachinesRoot } from './reach.ts';
-import { firstUid, releaseUid, uidCount } from './users.ts';
+import { findReservedUid, firstUid, releaseUid, uidCount } from './users.ts';
 
 export interface DestroyOptions {
   root: string;
@@ -18,7 +18,8 @@ export interface DestroyOptions {
 export async function destroyLocalMachine(options: DestroyOptions, signal: AbortSignal): Promise<void> {
   const { root, name, force = false } = options;
   const paths = machinePaths(root, name);
-  if (!(await exists(dirname(paths.folder)))) return;
+  // Deleted by hand with everything around it: its processes may still be there.
+  if (!(await exists(dirname(paths.folder)))) return removeMachine(paths, signal);
   await withFileLock(paths.lock, signal, async () => {
     const record = await readRecord(paths).catch((error: unknown) => {
       if (force) return undefined;
@@ -38,9 +39,8 @@ export async function destroyLocalMachine(options: DestroyOptions, signal: Abort
 /** The removing itself; the caller holds the lock. The record goes last, so that a cut-off removal is found again. */
 export async function removeMachine(paths: MachinePaths, signal: AbortSignal): Promise<void> {
   const record = await readRecord(paths).catch(() => undefined);
-  const uid = record?.uid ?? (await uidFromDisk(paths));
-  if (uid !== null || (await exists(paths.folder)))
-    await killProcesses({ folder: paths.folder, uid }, signal);
+  const uid = record?.uid ?? (await uidFromDisk(paths)) ?? (await findReservedUid(paths.folder));
+  await killProcesses({ folder: paths.folder, uid }, signal);
   for (const path of [
     record?.run ?? runFolderOf(paths),
     paths.run,

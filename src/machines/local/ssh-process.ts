@@ -70,7 +70,9 @@ function spawnDetached(
 
 async function startError(paths: MachinePaths, cause: unknown): Promise<ClonaError> {
   const said = await readFile(paths.serverLog, 'utf8').catch(() => '');
-  const line = said.split('\n').findLast((text) => text.trim() !== '');
+  const lines = said.split('\n').filter((text) => text.trim() !== '');
+  // Of an exception Node.js prints source, error, stack and its own version.
+  const line = lines.find((text) => /^\w*Error\b/.test(text)) ?? lines.at(-1);
   return new ClonaError('machineFailed', `the machine does not start: ${line ?? 'its SSH server ended'}`, {
     cause,
     details: { log: paths.serverLog },

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ClonaError } from '../../errors.ts';
 import { listProcesses } from './processes.ts';
@@ -48,6 +48,14 @@ async function claimUid(uid: number, folder: string): Promise<boolean> {
     await rm(path, { force: true });
   }
   return false;
+}
+
+/** The number that a folder holds, when its own record of it is lost. */
+export async function findReservedUid(folder: string): Promise<number | null> {
+  for (const name of await readdir(reservations).catch(() => [])) {
+    if ((await readFile(join(reservations, name), 'utf8').catch(() => '')) === folder) return Number(name);
+  }
+  return null;
 }
 
 export async function releaseUid(uid: number | null, folder: string): Promise<void> {

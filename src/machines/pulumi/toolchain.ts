@@ -137,7 +137,8 @@ async function lookIn(
       return { pulumi, version, source, path, languageHost: await findOn(path, 'pulumi-language-nodejs') };
     }
   }
-  if (folders.length > 1) tried.push(source === 'path' ? 'PATH: no pulumi on it' : 'no pulumi in .tools');
+  if (source === 'path') tried.push('PATH: no pulumi on it that would do');
+  if (source === 'tools') tried.push('.tools: no pulumi in it');
   return undefined;
 }
 

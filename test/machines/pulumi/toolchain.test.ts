@@ -101,8 +101,8 @@ describe('the Pulumi engine is looked for', () => {
       hint: expect.stringMatching(/PATH.*\.tools.*CLONA_TOOLCHAIN.*get\.pulumi\.com.*Go/),
       details: {
         tried: [
-          'PATH: no pulumi on it',
-          'no pulumi in .tools',
+          'PATH: no pulumi on it that would do',
+          '.tools: no pulumi in it',
           'unpack the toolchain: CLONA_TOOLCHAIN is not set',
           expect.stringContaining('http://127.0.0.1:1/'),
           expect.stringContaining('Go is not installed'),

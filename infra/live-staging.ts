@@ -1,0 +1,88 @@
+import {
+  ComponentResource,
+  getRootDirectory,
+  output,
+  type ComponentResourceOptions,
+  type Output,
+} from '@pulumi/pulumi';
+import { resolve } from 'node:path';
+import type { DatabaseAddress } from '../src/databases/database.ts';
+import type { SshEndpoint } from '../src/guest/guest.ts';
+import type { MachineFacts } from '../src/machines/machines.ts';
+import { LocalMachine } from './local.ts';
+
+/** The same for every platform; each platform's own settings are in a part of its name. */
+export interface LiveStagingArgs {
+  platform: 'local';
+  /** Name of the staging machine; default: the name of the component. */
+  name?: string | undefined;
+  /** The production machine that is cloned, as the platform knows it. It is only read. */
+  source: string;
+  /** Default: a network of its own where the platform can, which is proven before the machine counts as made. */
+  isolation?: 'network' | 'configuration' | undefined;
+  /** When the machine may be destroyed: a moment (ISO), or a time after it was made. Neither: never by itself. */
+  expiresAt?: string | undefined;
+  timeToLiveMs?: number | undefined;
+  /** True: Pulumi refuses to destroy it until this is false again. */
+  protect?: boolean | undefined;
+  /** Site, archive label and the like; shown with the machine. */
+  labels?: Readonly<Record<string, string>> | undefined;
+  database?: { name?: string | undefined; user?: string | undefined } | undefined;
+  local: {
+    /** Folder of the staging machines. */
+    root: string;
+    /** Folder of the production machine; default: the same. */
+    sourceRoot?: string | undefined;
+  };
+}
+
+/**
+ * LIVE STAGING as code: a clone of the production machine on an isolated network, its data disk empty for the restore.
+ *
+ *     const staging = new LiveStaging('staging', { platform: 'local', source: 'live', local: { root: '.clona/machines' } });
+ *     export const machine = staging.machine;
+ */
+export class LiveStaging extends ComponentResource {
+  /** Everything clona reads of a stack; no secret is in it. */
+  readonly machine: Output<MachineFacts>;
+  readonly sshEndpoint: Output<SshEndpoint>;
+  readonly hostKey: Output<string>;
+  readonly database: Output<DatabaseAddress>;
+  readonly createdAt: Output<string>;
+  readonly expiresAt: Output<string | null>;
+
+  constructor(name: string, args: LiveStagingArgs, options: ComponentResourceOptions = {}) {
+    super('clona:index:LiveStaging', name, {}, options);
+    this.machine = this.#createOnLocal(name, args);
+    this.sshEndpoint = this.machine.apply(({ guest }) => guest.endpoint);
+    this.hostKey = this.machine.apply(({ guest }) => guest.hostKey);
+    this.database = this.machine.apply(({ database }) => database);
+    this.createdAt = this.machine.apply(({ createdAt }) => createdAt);
+    this.expiresAt = output(this.machine).apply(({ expiresAt }) => expiresAt);
+    const { machine, sshEndpoint, hostKey, database, createdAt, expiresAt } = this;
+    this.registerOutputs({ machine, sshEndpoint, hostKey, database, createdAt, expiresAt });
+  }
+
+  #createOnLocal(name: string, args: LiveStagingArgs): Output<MachineFacts> {
+    const { local, source, isolation, expiresAt, timeToLiveMs, protect, labels, database } = args;
+    // Relative folders count from the project's own (with `main` the process begins in another).
+    const project = getRootDirectory() ?? '.';
+    return new LocalMachine(
+      args.name ?? name,
+      {
+        root: resolve(project, local.root),
+        sourceRoot: resolve(project, local.sourceRoot ?? local.root),
+        name: args.name ?? name,
+        source,
+        isolation,
+        expiresAt,
+        timeToLiveMs,
+        protect: protect === true ? protect : undefined,
+        labels: labels === undefined ? undefined : { ...labels },
+        databaseName: database?.name,
+        databaseUser: database?.user,
+      },
+      { parent: this, ...(protect === true ? { protect } : {}) },
+    ).machine;
+  }
+}

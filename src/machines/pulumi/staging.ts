@@ -1,0 +1,168 @@
+import type { EngineEvent, OpMap, OutputMap, Stack } from '@pulumi/pulumi/automation/index.js';
+import { resolve } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { ClonaError } from '../../errors.ts';
+import { silent, withProgress, type OnProgress } from '../../progress.ts';
+import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { MachineFacts } from '../machines.ts';
+import { isDeadLock, lockedError, readLocks } from './locks.ts';
+import { openStack, type WorkspaceSettings } from './workspace.ts';
+
+/**
+ * never: a locked stack is an error. dead: for a run that continues after its own crash: a lock whose process ran on
+ * this host and is gone is cleared, one whose process is still ending is waited for. always: --break-lock.
+ */
+export type BreakLock = 'never' | 'dead' | 'always';
+
+/** How long a run that continues waits for the engine of the run before it. */
+const patienceMs = 60_000;
+
+export interface StagingOptions extends WorkspaceSettings {
+  /** One stack a machine: its name is the machine's. */
+  name: string;
+  breakLock?: BreakLock | undefined;
+}
+
+export interface StagingResult {
+  machine: MachineFacts;
+  engine: 'pulumi' | 'direct';
+  /** How many resources were created, updated, kept …, as Pulumi counts them. */
+  changes: Readonly<OpMap>;
+}
+
+/**
+ * Makes or updates a staging machine through the Pulumi engine: the same program and stack as `pulumi up`. What
+ * was deleted by hand is made again. Throws `toolchainMissing`, `locked`, or `pulumiFailed` with the first error.
+ */
+export async function createStaging(options: StagingOptions, args: LiveStagingArgs): Promise<StagingResult> {
+  const { onProgress = silent, signal } = options;
+  return withProgress(onProgress, `staging machine ${options.name}`, async () => {
+    const stack = await open(options, args);
+    const { summary, outputs } = await unlocked(stack, options, async (told) =>
+      stack.up({ refresh: true, color: 'never', signal, onEvent: told.onEvent }),
+    );
+    return { machine: readMachine(outputs), engine: 'pulumi', changes: summary.resourceChanges ?? {} };
+  });
+}
+
+/** What `createStaging` would do, without doing it. */
+export async function previewStaging(
+  options: StagingOptions,
+  args: LiveStagingArgs,
+): Promise<Readonly<OpMap>> {
+  const stack = await open(options, args);
+  const { changeSummary } = await unlocked(stack, options, async (told) =>
+    stack.preview({ color: 'never', signal: options.signal, onEvent: told.onEvent }),
+  );
+  return changeSummary;
+}
+
+/** Destroys a staging machine and its stack. Gone already: nothing happens. A protected one is refused. */
+export async function destroyStaging(options: StagingOptions): Promise<void> {
+  const { onProgress = silent, signal } = options;
+  await withProgress(onProgress, `destroy staging machine ${options.name}`, async () => {
+    const stack = await openStack(options.name, async () => {}, options);
+    await unlocked(stack, options, async (told) =>
+      stack.destroy({ color: 'never', signal, onEvent: told.onEvent }),
+    );
+    await stack.workspace.removeStack(options.name);
+  });
+}
+
+/** What the stack says of its machine, or undefined where there is no such stack or machine. */
+export async function readStaging(options: StagingOptions): Promise<MachineFacts | undefined> {
+  const stack = await openStack(options.name, async () => {}, options);
+  const outputs = await stack.outputs();
+  return outputs['machine'] === undefined ? undefined : readMachine(outputs);
+}
+
+async function open(options: StagingOptions, given: LiveStagingArgs): Promise<Stack> {
+  const { root, sourceRoot } = given.local;
+  // The engine works in a folder of its own; relative ones are the site's.
+  const args: LiveStagingArgs = {
+    ...given,
+    local: {
+      root: resolve(options.folder, root),
+      sourceRoot: resolve(options.folder, sourceRoot ?? root),
+    },
+  };
+  const { LiveStaging } = await import('../../../infra/live-staging.ts');
+  // The outputs are those of infra/index.ts.
+  const program = async (): Promise<Record<string, unknown>> => {
+    const staging = new LiveStaging(options.name, args);
+    const { machine, sshEndpoint, hostKey, database, createdAt, expiresAt } = staging;
+    return { machine, sshEndpoint, hostKey, database, createdAt, expiresAt };
+  };
+  return openStack(options.name, program, options);
+}
+
+interface Told {
+  onEvent: (event: EngineEvent) => void;
+  errors: string[];
+}
+
+async function unlocked<Result>(
+  stack: Stack,
+  { signal, onProgress = silent, breakLock = 'never', name }: StagingOptions,
+  work: (told: Told) => Promise<Result>,
+): Promise<Result> {
+  const deadline = Date.now() + patienceMs;
+  for (let broken = false; ;) {
+    signal.throwIfAborted();
+    const told: Told = { errors: [], onEvent: (event) => tell(event, told, onProgress) };
+    try {
+      return await work(told);
+    } catch (error) {
+      signal.throwIfAborted();
+      const text = error instanceof Error ? error.message : String(error);
+      if (!/the stack is currently locked by|Another update is currently in progress/.test(text)) {
+        throw engineError(name, told, error);
+      }
+      const locks = readLocks(text);
+      const dead = locks.length > 0 && locks.every(isDeadLock);
+      if (breakLock === 'dead' && !dead && Date.now() < deadline) {
+        await wait(500, undefined, { signal });
+        continue;
+      }
+      if (broken || !(breakLock === 'always' || (breakLock === 'dead' && dead))) {
+        throw lockedError(name, locks, error);
+      }
+      onProgress({ step: 'clear the lock', state: 'done', detail: locks.map(({ file }) => file).join(', ') });
+      await stack.cancel();
+      broken = true;
+    }
+  }
+}
+
+/** Resources become steps of the progress; error messages are kept for whoever throws. */
+function tell(event: EngineEvent, told: Told, onProgress: OnProgress): void {
+  const { resourcePreEvent, resOutputsEvent, diagnosticEvent } = event;
+  const metadata = resourcePreEvent?.metadata ?? resOutputsEvent?.metadata;
+  if (metadata !== undefined && metadata.op !== 'same' && !metadata.type.startsWith('pulumi:')) {
+    const step = `${metadata.op} ${metadata.type} ${metadata.urn.split('::').at(-1) ?? ''}`;
+    onProgress({ step, state: resourcePreEvent === undefined ? 'done' : 'started' });
+  }
+  if (diagnosticEvent?.severity === 'error') told.errors.push(diagnosticEvent.message.trim());
+}
+
+function engineError(name: string, { errors }: Told, cause: unknown): ClonaError {
+  const all = cause instanceof Error ? cause.message : String(cause);
+  const said = errors.find((text) => text !== 'update failed' && text !== 'preview failed');
+  const text = said ?? /^\s*error: (.*)$/m.exec(all)?.[1] ?? all;
+  const line = text.split('\n').find((part) => part.trim() !== '') ?? 'no reason given';
+  return new ClonaError('pulumiFailed', `Pulumi failed on the staging machine "${name}": ${line.trim()}`, {
+    cause,
+    hint: /is protected|delete protected/i.test(errors.join('\n') + all)
+      ? 'the machine is protected: take the protection away first'
+      : undefined,
+    details: { errors },
+  });
+}
+
+function readMachine(outputs: OutputMap): MachineFacts {
+  const value: unknown = outputs['machine']?.value;
+  if (typeof value !== 'object' || value === null) {
+    throw new ClonaError('pulumiFailed', 'the stack has no output "machine"');
+  }
+  return value as MachineFacts; // written by our own program
+}

@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { LocalWorkspaceOptions, PulumiFn, Stack } from '@pulumi/pulumi/automation/index.js';
+import { findToolchain, type Toolchain } from './toolchain.ts';
+import type { OnProgress } from '../../progress.ts';
+
+export const projectName = 'clona';
+
+const keepLogsMs = 3 * 86_400_000;
+
+export interface WorkspaceSettings {
+  /** The site's folder: `.tools` is in it, and `.clona` unless `stateFolder` says otherwise. */
+  folder: string;
+  stateFolder?: string | undefined;
+  /** Any backend of Pulumi by its URL; default: the folder `pulumi` in the state folder. */
+  backend?: string | undefined;
+  /** Passphrase of the secrets in the state; default: PULUMI_CONFIG_PASSPHRASE, its _FILE, or one made once. */
+  passphrase?: string | undefined;
+  signal: AbortSignal;
+  onProgress?: OnProgress | undefined;
+  /** Found before; default: looked for now. */
+  toolchain?: Toolchain | undefined;
+}
+
+/** Opens the stack of one staging machine, made when it is new. Nothing here goes to the network by itself. */
+export async function openStack(
+  stackName: string,
+  program: PulumiFn,
+  settings: WorkspaceSettings,
+): Promise<Stack> {
+  const toolchain = settings.toolchain ?? (await findToolchain(settings));
+  // A quarter of a second and its gRPC: only for those who really go to the engine.
+  const { LocalWorkspace, PulumiCommand } = await import('@pulumi/pulumi/automation/index.js');
+  const state = resolve(settings.stateFolder ?? join(settings.folder, '.clona'));
+  const folder = join(state, 'pulumi');
+  const workDir = join(folder, 'work', stackName);
+  await mkdir(workDir, { recursive: true, mode: 0o700 });
+  await removeOldLogs(join(folder, 'home', 'logs'));
+  const pulumiCommand = await PulumiCommand.get({ root: await linkEngine(folder, toolchain.pulumi) });
+  const options: LocalWorkspaceOptions = {
+    workDir,
+    pulumiCommand,
+    pulumiHome: join(folder, 'home'),
+    envVars: await engineEnvironment(state, folder, toolchain, settings),
+    projectSettings: projectSettings(),
+  };
+  return LocalWorkspace.createOrSelectStack({ stackName, projectName, program }, options);
+}
+
+/** The engine leaves a file for every command it runs, and removes none. */
+async function removeOldLogs(folder: string): Promise<void> {
+  const newest = Date.now() - keepLogsMs;
+  for (const name of await readdir(folder).catch(() => [])) {
+    const path = join(folder, name);
+    const facts = await stat(path).catch(() => undefined);
+    if (facts !== undefined && facts.mtimeMs < newest) await rm(path, { force: true });
+  }
+}
+
+/** `plugins` is part of Pulumi.yaml, though not yet of the SDK's type for it. */
+function projectSettings(): NonNullable<LocalWorkspaceOptions['projectSettings']> {
+  const path = fileURLToPath(new URL('../../../infra/local-provider', import.meta.url));
+  const settings = {
+    name: projectName,
+    runtime: 'nodejs',
+    plugins: { providers: [{ name: 'clona-local', path }] },
+  };
+  return settings;
+}
+
+/** The SDK wants an engine at `bin/pulumi` in some folder. */
+async function linkEngine(folder: string, pulumi: string): Promise<string> {
+  const root = join(folder, 'engine');
+  const path = join(root, 'bin', 'pulumi');
+  if ((await readlink(path).catch(() => undefined)) === pulumi) return root;
+  await mkdir(dirname(path), { recursive: true });
+  await rm(path, { force: true });
+  await symlink(pulumi, path).catch((error: unknown) => {
+    // Another run has just made it.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  });
+  return root;
+}
+
+async function engineEnvironment(
+  state: string,
+  folder: string,
+  toolchain: Toolchain,
+  { backend, passphrase }: WorkspaceSettings,
+): Promise<Record<string, string>> {
+  return {
+    PULUMI_BACKEND_URL: backend ?? `file://${folder}`,
+    PULUMI_SKIP_UPDATE_CHECK: 'true',
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
+    // The provider is found by the Node.js that runs us, not by whichever comes first elsewhere.
+    PATH: [dirname(process.execPath), toolchain.path].join(delimiter),
+    ...(await passphraseVariables(state, passphrase)),
+  };
+}
+
+/** As Pulumi's own variables, so that no passphrase is ever an argument. */
+async function passphraseVariables(
+  state: string,
+  passphrase: string | undefined,
+): Promise<Record<string, string>> {
+  if (passphrase !== undefined) return { PULUMI_CONFIG_PASSPHRASE: passphrase };
+  // Set by the user: the engine inherits them.
+  if (process.env['PULUMI_CONFIG_PASSPHRASE'] !== undefined) return {};
+  if (process.env['PULUMI_CONFIG_PASSPHRASE_FILE'] !== undefined) return {};
+  return { PULUMI_CONFIG_PASSPHRASE_FILE: await ensurePassphrase(state) };
+}
+
+/** `.clona/passphrase`, made once: whoever comes second reads what the first one wrote. */
+export async function ensurePassphrase(state: string): Promise<string> {
+  const path = join(state, 'passphrase');
+  const own = `${path}.${randomBytes(6).toString('hex')}`;
+  await mkdir(state, { recursive: true, mode: 0o700 });
+  await writeFile(own, randomBytes(32).toString('base64url'), { mode: 0o600 });
+  try {
+    await link(own, path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  } finally {
+    await rm(own, { force: true });
+  }
+  return path;
+}
