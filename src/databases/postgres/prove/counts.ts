@@ -218,6 +218,27 @@ export interface CountReport {
   comparisons: CountComparison[];
 }
 
+/** The numbers as they are now, in one snapshot: `name.column` → value. */
+export async function readBusinessCounts(options: {
+  address: DatabaseAddress;
+  counts: readonly BusinessCount[];
+  signal: AbortSignal;
+}): Promise<Record<string, string>> {
+  await using session = await connect(options.address, options.signal, { applicationName: 'clona counts' });
+  return flattenCounts(await askInSnapshot(session, options.counts));
+}
+
+/** `name.column` → value, as text. */
+export function flattenCounts(
+  answers: readonly { name: string; values: CountValues }[],
+): Record<string, string> {
+  return Object.fromEntries(
+    answers.flatMap(({ name, values }) =>
+      Object.entries(values).map(([column, value]) => [`${name}.${column}`, value ?? 'null']),
+    ),
+  );
+}
+
 /**
  * Grade 5, the restored side: the same questions in the restored database (recovered exactly to the restore point), held
  * against production's numbers. As bounds, a number must lie between what was seen before and after the point.
