@@ -32,7 +32,7 @@ export const errorTable = {
   targetUnreachable: { code: 'CLONA-0210', exit: 5 },
 
   // 03xx: archive
-  archiveMissing: { code: 'CLONA-0301', exit: 6 },
+  archiveMissing: { code: 'CLONA-0301', exit: 5 },
   archiveDamaged: { code: 'CLONA-0302', exit: 4 },
   archiveForeign: { code: 'CLONA-0303', exit: 4 },
   archiveGap: { code: 'CLONA-0304', exit: 5 },
@@ -43,6 +43,9 @@ export const errorTable = {
   databaseFailed: { code: 'CLONA-0401', exit: 6 },
   databaseVersion: { code: 'CLONA-0402', exit: 2 },
   slotUnbounded: { code: 'CLONA-0410', exit: 2 },
+  serverUnfit: { code: 'CLONA-0403', exit: 2 },
+  targetOccupied: { code: 'CLONA-0404', exit: 2 },
+  recoveryFailed: { code: 'CLONA-0405', exit: 6 },
 
   // 05xx: machines and guests
   machineFailed: { code: 'CLONA-0501', exit: 6 },

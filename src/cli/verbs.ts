@@ -60,6 +60,8 @@ export const verbs = {
     summary: 'run the schedule, and take releases from pipelines over HTTP',
     load: () => import('./serve.ts'),
   },
+  catalog: { summary: 'read an archive and print its catalog', load: () => import('./catalog.ts') },
+  restore: { summary: 'restore a database from its archive alone', load: () => import('./restore.ts') },
 } as const satisfies Record<string, VerbRow>;
 
 export const verbTable: Readonly<Record<string, VerbRow>> = verbs;

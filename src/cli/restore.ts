@@ -1,0 +1,142 @@
+import { resolve } from 'node:path';
+import type { RestoreReport } from '../databases/postgres/restore/report.ts';
+import { ClonaError } from '../errors.ts';
+import { requireOption } from './input-file.ts';
+import type { OptionValues, Verb, VerbContext } from './verb.ts';
+
+export const verb: Verb = {
+  configure: (command) =>
+    command
+      .option('--archive <dir>', 'the folder of the archive: nothing else is needed')
+      .option('--mirror <dir>', 'its mirror, for what is damaged or missing')
+      .option('--to <dir>', 'the data directory to be: absent or empty')
+      .option(
+        '--until <target>',
+        'latest, time:ISO, position:N, restore-point:NAME, incarnation:I, incarnation:I@N or backup:LABEL',
+        'latest',
+      )
+      .option(
+        '--dry-run',
+        'say what would be restored, the space and the time it takes; write nothing',
+        false,
+      )
+      .option('--start', 'leave the server running, on this host only', false)
+      .option('--port <number>', 'with --start', '5432')
+      .option('--bin <dir>', 'bin folder of the server to use; default: found by the version of the backup')
+      .option(
+        '--run-as <user>',
+        'as root: user of the server; default: owner of the parent folder, postgres, nobody',
+      )
+      .option('--user <name>', 'a superuser of the database', 'postgres')
+      .option('--workers <count>', 'threads; default: one a core, at most 4')
+      .option('--collations <how>', 'when this host sorts texts otherwise: reindex or refuse', 'reindex')
+      .option('--accept-missing', 'go on although extensions or libraries are missing here', false),
+  examples: [
+    'clona restore --archive /archive/erp --to /data/erp --dry-run',
+    'clona restore --archive /archive/erp --to /data/erp',
+    'clona restore --archive /archive/erp --to /data/erp --until time:2026-03-08T17:52:00Z --start --port 5433',
+    'clona restore --archive /archive/erp --to /data/old --until incarnation:3@450 --json',
+  ],
+  exits: {
+    4: 'the archive is damaged or belongs to another database',
+    5: 'the target cannot be reached, the log has a gap, or there is no archive',
+    6: 'disk, server or machine failed',
+    7: 'another process restores to this folder',
+  },
+  run: async (context, options) => {
+    const report = await run(context, options);
+    return { json: report, human: describe(report) };
+  },
+};
+
+async function run({ signal, onProgress }: VerbContext, options: OptionValues): Promise<RestoreReport> {
+  const archiveDir = resolve(requireOption(options, 'archive', 'DIR'));
+  const mirrorDir = typeof options['mirror'] === 'string' ? resolve(options['mirror']) : undefined;
+  const target = resolve(requireOption(options, 'to', 'DIR'));
+  const { parseRestoreUntil } = await import('../databases/postgres/restore/until.ts');
+  const until = parseRestoreUntil(String(options['until']));
+  const workers = readWorkers(options['workers']);
+  const onCollationMismatch = options['collations'];
+  if (onCollationMismatch !== 'reindex' && onCollationMismatch !== 'refuse') {
+    throw new ClonaError('usage', '--collations is reindex or refuse');
+  }
+  const { prepareLocalRestore } = await import('../databases/postgres/restore/prepare-local.ts');
+  const { restore } = await import('../databases/postgres/restore/restore.ts');
+  const { place, binaries } = await prepareLocalRestore({
+    archiveDir,
+    mirrorDir,
+    target,
+    runAsUser: typeof options['runAs'] === 'string' ? options['runAs'] : undefined,
+    binDir: typeof options['bin'] === 'string' ? options['bin'] : undefined,
+    workers,
+    signal,
+  });
+  await using opened = place;
+  return await restore({
+    archiveDir,
+    mirrorDir,
+    until,
+    place: opened,
+    target,
+    binaries,
+    workers,
+    users: [String(options['user'])],
+    onCollationMismatch,
+    acceptMissing: options['acceptMissing'] === true,
+    dryRun: options['dryRun'] === true,
+    start:
+      options['start'] === true
+        ? { socketDir: '/tmp', port: readPort(options['port']), addresses: 'localhost' }
+        : undefined,
+    signal,
+    onProgress,
+  });
+}
+
+function readWorkers(value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  const count = Number(value);
+  if (!Number.isInteger(count) || count < 1 || count > 64)
+    throw new ClonaError('usage', '--workers is a number from 1 to 64');
+  return count;
+}
+
+function readPort(value: unknown): number {
+  const port = Number(value);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new ClonaError('usage', '--port is a number from 1 to 65535');
+  return port;
+}
+
+function describe(report: RestoreReport): string {
+  const { estimate, target, checks, warnings, lost } = report;
+  const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  const tail = warnings.map((line) => `warning: ${line}`);
+  if (report.dryRun) {
+    return [
+      `would restore backup ${report.label} to ${target.folder}, until ${target.until} (timeline ${target.timeline})`,
+      `space: ${mebibytes(estimate.neededBytes)} needed, ${mebibytes(estimate.freeBytes)} free`,
+      `time: about ${estimate.seconds} s for ${mebibytes(estimate.backupBytes)} of backup and ${mebibytes(estimate.logBytes)} of log`,
+      ...tail,
+    ].join('\n');
+  }
+  return [
+    `restored backup ${report.label} to ${target.folder} in ${report.seconds} s (log replayed in ${report.redoSeconds} s)`,
+    `reached ${showLsn(report.positionReached)}${report.timeReached === null ? '' : `, last transaction ${report.timeReached}`}, now on timeline ${report.timelineAfter}`,
+    lost.positions === '0'
+      ? 'of what the archive holds nothing is lost'
+      : `left out: ${lost.positions} bytes of log behind it`,
+    ...checks.map(
+      ({ name, state, detail }) =>
+        `${state === 'ok' ? '✔' : state === 'changed' ? '•' : '!'} ${name}: ${detail}`,
+    ),
+    ...tail,
+    report.isRunning ? 'the server is running' : `start it: ${report.startCommand}`,
+  ].join('\n');
+}
+
+function showLsn(position: string | null): string {
+  if (position === null) return 'an unknown position';
+  const value = BigInt(position);
+  return `${(value >> 32n).toString(16)}/${(value & 0xffff_ffffn).toString(16)}`.toUpperCase();
+}

@@ -1,0 +1,197 @@
+import {
+  access,
+  chown,
+  constants,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { ClonaError } from '../../../errors.ts';
+import { archiveError, errorCode, syncFolder } from '../../../archive/durable-file.ts';
+import type { PostgresBinaries, RunAs } from '../server-binaries.ts';
+import { readServerState, startServer, stopServer } from '../server.ts';
+import { openUnpackPool, type UnpackPool } from './unpack-pool.ts';
+import { isThere, unpackBackup } from './unpack.ts';
+import type { PlaceServer, PlaceServerOptions, RestorePlace } from './place.ts';
+
+export interface LocalPlaceOptions {
+  binaries: PostgresBinaries;
+  /** Required when clona is root: the server's user, who will own the files. */
+  runAs: RunAs | undefined;
+  workers: number;
+  signal: AbortSignal;
+}
+
+/** This host: frames go from the archive straight into files, by several threads. */
+export function openLocalPlace(options: LocalPlaceOptions): RestorePlace {
+  const { runAs, signal } = options;
+  const owner = runAs !== undefined && process.getuid?.() === 0 ? runAs : null;
+  let pool: UnpackPool | undefined;
+  const unpackers = (): UnpackPool => (pool ??= openUnpackPool(options.workers, signal));
+  const own = async (path: string): Promise<void> => {
+    if (owner !== null) await chown(path, owner.uid, owner.gid);
+  };
+  return {
+    where: '',
+    readText: async (path) => readOrNull(path),
+    writeText: async (path, text) =>
+      guarded(path, async () => {
+        await writeFile(path, text, { mode: 0o600 });
+        await own(path);
+      }),
+    list: async (path) => listOrNull(path),
+    isThere,
+    makeFolder: async (path) =>
+      guarded(path, async () => {
+        await mkdir(path, { recursive: true, mode: 0o700 });
+        await own(path);
+      }),
+    remove: async (path) => rm(path, { recursive: true, force: true, maxRetries: 3 }),
+    rename: async (from, to) =>
+      guarded(to, async () => {
+        await rename(from, to);
+        await syncFolder(dirname(to));
+      }),
+    copy: async (from, to) =>
+      guarded(to, async () => {
+        await copyFile(from, to);
+        await own(to);
+      }),
+    examine: async (path) => examine(path, owner),
+    findMissing: async (paths) => {
+      const there = await Promise.all(paths.map(isThere));
+      return paths.filter((_, index) => !there[index]);
+    },
+    unpack: async (unpack) => unpackBackup({ ...unpack, owner, pool: unpackers() }),
+    putSegment: async (segment) => {
+      // A name that nobody asks for until the content is whole.
+      const fresh = join(dirname(segment.target), `.${segment.target.split('/').at(-1)}.new`);
+      await unpackers().run({ kind: 'segment', ...segment, target: fresh, owner });
+      await rename(fresh, segment.target);
+    },
+    startServer: async (server) => startHere(options, server),
+    stopServer: async (dataDir) => stopServer({ dataDir, mode: 'immediate' }),
+    [Symbol.asyncDispose]: async () => pool?.[Symbol.asyncDispose](),
+  };
+}
+
+async function startHere(
+  { binaries, runAs }: LocalPlaceOptions,
+  options: PlaceServerOptions,
+): Promise<PlaceServer> {
+  const { listen, dataDir, logFile, settings, timeoutMs, signal } = options;
+  const ownSocketDir = listen === undefined ? await makeSocketDir(runAs) : undefined;
+  const forget = async (): Promise<void> => {
+    if (ownSocketDir !== undefined) await rm(ownSocketDir, { recursive: true, force: true });
+  };
+  try {
+    const server = await startServer({
+      binaries,
+      dataDir,
+      runAs,
+      socketDir: ownSocketDir ?? listen?.socketDir,
+      listenAddresses: listen?.addresses ?? '',
+      port: listen?.port ?? 5432,
+      settings,
+      logFile,
+      timeoutMs,
+      signal,
+    });
+    if (server.state === 'standby') await waitUntilReady(dataDir, timeoutMs, signal);
+    return {
+      address: (database, user) => server.address(database, user),
+      stop: async (mode) => {
+        // A clean end writes a checkpoint: it may take as long as there are dirty pages.
+        await stopServer({ dataDir, mode, timeoutMs: 600_000 });
+        await forget();
+      },
+    };
+  } catch (error) {
+    await forget();
+    throw error;
+  }
+}
+
+/** A server in recovery without hot standby counts as started, although nobody can enter yet. */
+async function waitUntilReady(dataDir: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const until = performance.now() + timeoutMs;
+  for (;;) {
+    const { state } = await readServerState(dataDir);
+    if (state === 'ready') return;
+    if (state === 'stopped')
+      throw new ClonaError('databaseFailed', `the server in ${dataDir} gave up recovery`);
+    if (signal.aborted || performance.now() > until) {
+      await stopServer({ dataDir, mode: 'immediate' });
+      signal.throwIfAborted();
+      throw new ClonaError('databaseFailed', `the server in ${dataDir} did not end recovery in time`);
+    }
+    await wait(20);
+  }
+}
+
+/** Only the server's user may connect: the folder is the guard, no password is known. */
+async function makeSocketDir(runAs: RunAs | undefined): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir().length > 60 ? '/tmp' : tmpdir(), 'clona-s-'));
+  if (runAs !== undefined && process.getuid?.() === 0) await chown(folder, runAs.uid, runAs.gid);
+  return folder;
+}
+
+/** Walks up to the first folder that exists: its file system takes the files, and each parent must let the user through. */
+async function examine(
+  path: string,
+  owner: RunAs | null,
+): Promise<{ freeBytes: number; unreachable: string | null }> {
+  let folder = dirname(path);
+  while (!(await isThere(folder)) && dirname(folder) !== folder) folder = dirname(folder);
+  const { bavail, bsize } = await statfs(folder);
+  let unreachable: string | null = null;
+  if (owner === null) await access(folder, constants.W_OK).catch(() => (unreachable = folder));
+  else {
+    for (let parent = folder; unreachable === null; parent = dirname(parent)) {
+      if (!maySearch(await stat(parent), owner)) unreachable = parent;
+      if (parent === dirname(parent)) break;
+    }
+  }
+  return { freeBytes: bavail * bsize, unreachable };
+}
+
+function maySearch(folder: { uid: number; gid: number; mode: number }, { uid, gid }: RunAs): boolean {
+  const bit = folder.uid === uid ? 0o100 : folder.gid === gid ? 0o010 : 0o001;
+  return (folder.mode & bit) !== 0;
+}
+
+async function guarded<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw archiveError(error, path);
+  }
+}
+
+async function readOrNull(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw archiveError(error, path);
+  }
+}
+
+async function listOrNull(path: string): Promise<string[] | null> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw archiveError(error, path);
+  }
+}

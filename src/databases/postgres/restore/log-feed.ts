@@ -1,0 +1,184 @@
+import { join } from 'node:path/posix';
+import { setTimeout as wait } from 'node:timers/promises';
+import { readFile } from 'node:fs/promises';
+import { ClonaError } from '../../../errors.ts';
+import type { ArchiveCatalog } from '../catalog.ts';
+import type { FoundSegment } from '../catalog-log.ts';
+import { formatSegmentName, formatTimeline, segmentStart } from '../lsn.ts';
+import type { RestorePlace } from './place.ts';
+import { forEachOf } from './unpack.ts';
+
+/** Segments that lie ready for the server at most: what bounds the extra space. */
+const readyBytes = 2 ** 30;
+
+/**
+ * Puts unpacked segments where the server's restore_command takes them from, a window ahead of the server. A segment is
+ * proven before the server sees it, and a name that is still to come makes the server wait, so that damage never
+ * looks like the end of the log.
+ */
+export interface LogFeed {
+  /** Unpacks the first window. Throws `SegmentDamaged`. */
+  begin: () => Promise<void>;
+  /** Goes on until every segment was handed over; rejects on damage. */
+  keepUp: (signal: AbortSignal) => Promise<void>;
+  restoreCommand: string;
+  /** Bytes of log handed to the place so far. */
+  bytes: () => number;
+  /** Damage that the other copy made good. */
+  repairs: string[];
+}
+
+/** No copy of this segment is whole. */
+export class SegmentDamaged extends Error {
+  readonly segment: FoundSegment;
+  readonly found: ClonaError;
+
+  constructor(segment: FoundSegment, found: ClonaError) {
+    super(found.message, { cause: found });
+    this.segment = segment;
+    this.found = found;
+  }
+}
+
+export interface LogFeedOptions {
+  place: RestorePlace;
+  archive: ArchiveCatalog;
+  segments: readonly FoundSegment[];
+  /** Folder on the file system of the data directory: segments are moved, not copied. */
+  folder: string;
+  workers: number;
+}
+
+export async function openLogFeed(options: LogFeedOptions): Promise<LogFeed> {
+  const { place, archive, folder, workers } = options;
+  const { segmentSizeBytes } = archive.header;
+  const window = Math.max(workers, Math.floor(readyBytes / segmentSizeBytes));
+  const names = options.segments.map((segment) => formatSegmentName(segment, segmentSizeBytes));
+  const repairs: string[] = [];
+  let done = 0;
+  await place.remove(folder);
+  await place.makeFolder(folder);
+  await place.makeFolder(join(folder, 'ready'));
+  await place.writeText(join(folder, 'fetch.sh'), fetchScript);
+  await writeHistories(place, archive, join(folder, 'ready'));
+  const announce = async (): Promise<void> =>
+    place.writeText(
+      join(folder, 'expected'),
+      names
+        .slice(done)
+        .map((name) => `${name}\n`)
+        .join(''),
+    );
+  const put = async (from: number, to: number): Promise<void> => {
+    const some = options.segments.slice(from, to);
+    await forEachOf(some, workers, async (segment) =>
+      putWhole(options, segment, join(folder, 'ready'), repairs),
+    );
+    done = to;
+    await announce();
+  };
+  await announce();
+  return {
+    begin: async () => put(0, Math.min(window, names.length)),
+    keepUp: async (signal) => {
+      while (done < names.length) {
+        signal.throwIfAborted();
+        const ready = ((await place.list(join(folder, 'ready'))) ?? []).filter(
+          (name) => name.length === 24,
+        ).length;
+        const room = window - ready;
+        if (room >= Math.min(workers, names.length - done))
+          await put(done, Math.min(done + room, names.length));
+        else await wait(100, undefined, { signal });
+      }
+    },
+    restoreCommand: `sh ${quoteCommand(join(folder, 'fetch.sh'))} ${quoteCommand(folder)} %f %p`,
+    bytes: () => done * segmentSizeBytes,
+    repairs,
+  };
+}
+
+/** In a restore_command a percent sign is doubled, and sh takes single quotes. */
+function quoteCommand(path: string): string {
+  return `'${path.replaceAll("'", "'\\''").replaceAll('%', '%%')}'`;
+}
+
+/**
+ * Moves a segment to the server: no byte is copied. Files of timelines are copied, since the server asks for them more
+ * than once. A name that is still expected is waited for; past ten minutes the feeder is dead, and a code above 125
+ * makes the server stop instead of taking this for the end of the log.
+ */
+const fetchScript = `# clona: hands the server the file it asks for (restore_command)
+case "$2" in
+  *.history) exec cp "$1/ready/$2" "$3" 2>/dev/null ;;
+esac
+tries=0
+while ! mv "$1/ready/$2" "$3" 2>/dev/null; do
+  grep -qxF "$2" "$1/expected" 2>/dev/null || exec mv "$1/ready/$2" "$3" 2>/dev/null
+  tries=$((tries + 1))
+  [ "$tries" -gt 12000 ] && exit 130
+  sleep 0.05
+done
+`;
+
+/** Every branch is told, not just the path: the server then gives its new timeline a number that none has. */
+async function writeHistories(
+  place: RestorePlace,
+  { folders }: ArchiveCatalog,
+  ready: string,
+): Promise<void> {
+  const written = new Set<number>();
+  for (const { timeline, path, history } of folders.flatMap((folder) => folder.histories)) {
+    if (history === null || written.has(timeline)) continue;
+    written.add(timeline);
+    await place.writeText(join(ready, `${formatTimeline(timeline)}.history`), await readFile(path, 'utf8'));
+  }
+}
+
+async function putWhole(
+  options: LogFeedOptions,
+  segment: FoundSegment,
+  ready: string,
+  repairs: string[],
+): Promise<void> {
+  const { archive, place } = options;
+  const { segmentSizeBytes, systemIdentifier } = archive.header;
+  const name = formatSegmentName(segment, segmentSizeBytes);
+  const copies = archive.folders
+    .flatMap((folder) => folder.segments)
+    .filter(
+      ({ timeline, number, partial }) =>
+        timeline === segment.timeline && number === segment.number && partial === segment.partial,
+    )
+    .filter(({ state }) => state === 'available');
+  let problem: ClonaError | undefined;
+  for (const copy of copies) {
+    try {
+      await place.putSegment({
+        source: copy.path,
+        target: join(ready, name),
+        systemIdentifier,
+        segmentSizeBytes,
+        firstPosition: segmentStart(segment.number, segmentSizeBytes).toString(),
+        timeline: segment.timeline,
+      });
+      if (problem !== undefined)
+        repairs.push(`log segment ${name} is damaged in one copy and was taken from ${copy.path}`);
+      return;
+    } catch (error) {
+      if (
+        !(error instanceof ClonaError) ||
+        (error.kind !== 'archiveDamaged' && error.kind !== 'archiveForeign')
+      )
+        throw error;
+      problem = new ClonaError(error.kind, `log segment ${name} is damaged: ${error.message}`, {
+        cause: error,
+        details: { segment: name, file: copy.path },
+      });
+    }
+  }
+  throw new SegmentDamaged(
+    segment,
+    problem ?? new ClonaError('archiveGap', `log segment ${name} is missing`),
+  );
+}

@@ -1,0 +1,53 @@
+import type { DatabaseAddress } from '../../database.ts';
+import type { ServerSettings } from '../server-settings.ts';
+import type { SegmentJob } from './unpack-job.ts';
+import type { UnpackOptions, UnpackOutcome } from './unpack.ts';
+
+export type PlaceUnpackOptions = Omit<UnpackOptions, 'owner' | 'pool'>;
+export type PlaceSegment = Omit<SegmentJob, 'kind' | 'owner'>;
+
+export interface PlaceServerOptions {
+  dataDir: string;
+  /** Appended to; `dataDir` beside it. */
+  logFile: string;
+  /** On the command line: stronger than every file. */
+  settings: ServerSettings;
+  /** Default: no network, a Unix socket that only we know. */
+  listen?: { socketDir: string; port: number; addresses: string } | undefined;
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
+export interface PlaceServer {
+  address: (database: string, user: string) => DatabaseAddress;
+  stop: (mode: 'fast' | 'immediate') => Promise<void>;
+}
+
+/**
+ * Where a cluster is restored: this host, or a guest over SSH. Paths are the place's own; all that is written belongs
+ * to the user the server runs as, and is readable by that user alone.
+ */
+export interface RestorePlace extends AsyncDisposable {
+  /** For messages: empty for this host. */
+  readonly where: string;
+  /** null: there is no such file. */
+  readText: (path: string) => Promise<string | null>;
+  writeText: (path: string, text: string) => Promise<void>;
+  /** Names in a folder; null: there is no such folder. */
+  list: (path: string) => Promise<string[] | null>;
+  isThere: (path: string) => Promise<boolean>;
+  makeFolder: (path: string) => Promise<void>;
+  /** With all that is in it; absent: nothing to do. */
+  remove: (path: string) => Promise<void>;
+  rename: (from: string, to: string) => Promise<void>;
+  copy: (from: string, to: string) => Promise<void>;
+  /** Bytes free for the folder that `path` will lie in, and whether the server's user can reach it. */
+  examine: (path: string) => Promise<{ freeBytes: number; unreachable: string | null }>;
+  /** Which of these files of the server's installation are absent. */
+  findMissing: (paths: readonly string[]) => Promise<string[]>;
+  unpack: (options: PlaceUnpackOptions) => Promise<UnpackOutcome>;
+  putSegment: (segment: PlaceSegment) => Promise<void>;
+  startServer: (options: PlaceServerOptions) => Promise<PlaceServer>;
+  /** Stops whatever server runs on a data directory; none: nothing to do. */
+  stopServer: (dataDir: string) => Promise<void>;
+}

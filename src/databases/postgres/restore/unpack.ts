@@ -1,0 +1,298 @@
+import { chown, lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ArchiveFile, BackupHeader } from '../../../archive/format.ts';
+import { paddedBytes } from '../../../archive/tar-header.ts';
+import { ClonaError } from '../../../errors.ts';
+import type { OnProgress } from '../../../progress.ts';
+import type { BackupManifest } from '../manifest.ts';
+import { FileLedger, type PartOrigin } from './file-ledger.ts';
+import {
+  controlFile,
+  heldControlFile,
+  type FileOwner,
+  type FrameJob,
+  type UnpackedFrame,
+} from './unpack-job.ts';
+import type { UnpackPool } from './unpack-pool.ts';
+
+export interface UnpackOptions {
+  header: BackupHeader;
+  manifest: BackupManifest;
+  /** Folders that hold this backup: the primary, then the mirror. */
+  sources: string[];
+  /** The data directory to be; what lies there already is used where it is right and removed where it is not. */
+  root: string;
+  /** Where each tablespace goes, by its number. */
+  tablespaces: ReadonlyMap<number, string>;
+  owner: FileOwner | null;
+  pool: UnpackPool;
+  onProgress: OnProgress;
+}
+
+export interface UnpackOutcome {
+  bytes: number;
+  writtenBytes: number;
+  /** Files that were there already and right, so that they were not even unpacked. */
+  reusedFiles: number;
+  /** What was damaged in one copy and taken from the other. */
+  repairs: string[];
+}
+
+/**
+ * Unpacks a backup and proves every file against its manifest. pg_control comes to its place last: until then no
+ * server starts there. Throws `archiveDamaged` naming the file, when no copy of it is whole.
+ */
+export async function unpackBackup(options: UnpackOptions): Promise<UnpackOutcome> {
+  const { header, manifest, root, owner, pool } = options;
+  const ledger = new FileLedger(manifest);
+  const unpacking = new Unpacking(options, ledger);
+  await makeOwnFolder(root, owner);
+  await linkTablespaces(options);
+  const wasThere = await removeStrangers(options, ledger);
+  if (wasThere) await unpacking.findReusable();
+  await unpacking.unpackAll(wasThere);
+  const missing = ledger.findMissing(header.label);
+  if (missing !== undefined) throw missing;
+  await syncAll(root, [...ledger.paths()], pool);
+  await rename(join(root, heldControlFile), join(root, controlFile));
+  return unpacking.outcome;
+}
+
+async function makeOwnFolder(path: string, owner: FileOwner | null): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  if (owner !== null) await chown(path, owner.uid, owner.gid);
+}
+
+/** Links lead to the new places before anything is written through them. */
+async function linkTablespaces({ root, tablespaces, owner }: UnpackOptions): Promise<void> {
+  await makeOwnFolder(join(root, 'pg_tblspc'), owner);
+  for (const [oid, place] of tablespaces) {
+    await makeOwnFolder(place, owner);
+    const link = join(root, 'pg_tblspc', String(oid));
+    await rm(link, { force: true });
+    await symlink(place, link);
+  }
+}
+
+/** Removes what does not belong to this backup. True: something was there. */
+async function removeStrangers(options: UnpackOptions, ledger: FileLedger): Promise<boolean> {
+  const { root, tablespaces } = options;
+  let found = false;
+  const sweep = async (folder: string): Promise<void> => {
+    for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isDirectory() || (folder === 'pg_tblspc' && tablespaces.has(Number(entry.name))))
+        await sweep(path);
+      else if (path === controlFile) await rename(join(root, path), join(root, heldControlFile));
+      else if (ledger.expects(path) === undefined && path !== heldControlFile) await rm(join(root, path));
+      found ||= !entry.isDirectory() && folder !== 'pg_tblspc';
+    }
+  };
+  await sweep('');
+  return found;
+}
+
+const smallestReusableBytes = 2 ** 20;
+
+class Unpacking {
+  readonly outcome: UnpackOutcome = { bytes: 0, writtenBytes: 0, reusedFiles: 0, repairs: [] };
+  readonly #options: UnpackOptions;
+  readonly #ledger: FileLedger;
+  readonly #reusable = new Set<string>();
+  /** Per archive and frame: which copy it was last read from. */
+  readonly #copyOf = new Map<string, number>();
+
+  constructor(options: UnpackOptions, ledger: FileLedger) {
+    this.#options = options;
+    this.#ledger = ledger;
+  }
+
+  /** Files that lie there whole: their frames need not be read at all. Small ones are compared while unpacking. */
+  async findReusable(): Promise<void> {
+    const { root, pool } = this.#options;
+    const large = [...this.#ledger.paths()].filter((path) => {
+      const file = this.#ledger.expects(path);
+      return file?.checksum !== null && (file?.sizeBytes ?? 0) >= smallestReusableBytes;
+    });
+    await forEachOf(large, pool.workers * 2, async (path) => {
+      const { sizeBytes, checksum } = this.#ledger.expects(path)!; // listed by itself
+      const { algorithm, hex } = checksum!; // filtered above
+      const found = await pool.run({ kind: 'checksum', path: join(root, path), sizeBytes, algorithm });
+      if (found.hex !== hex) return;
+      this.#reusable.add(path);
+      this.#ledger.markWhole(path);
+      this.outcome.reusedFiles += 1;
+    });
+  }
+
+  async unpackAll(compare: boolean): Promise<void> {
+    const { header, pool, onProgress } = this.#options;
+    const work = header.archives.flatMap((archive, index) =>
+      archive.frames.flatMap((_, frame) =>
+        this.#isNeeded(archive, frame) ? [{ archive: index, frame }] : [],
+      ),
+    );
+    const totalBytes = header.rawBytes;
+    let toldBytes = 0;
+    await forEachOf(work, pool.workers * 3, async (origin) => {
+      await this.#unpack(origin, compare);
+      if (this.outcome.bytes - toldBytes < totalBytes / 100) return;
+      toldBytes = this.outcome.bytes;
+      onProgress({ step: unpackStep, state: 'running', doneBytes: toldBytes, totalBytes });
+    });
+  }
+
+  /** A frame that lies inside one file that is there already is not read. */
+  #isNeeded(archive: ArchiveFile, index: number): boolean {
+    const { inside, rawBytes } = archive.frames[index]!; // its own index
+    if (inside === null || !this.#reusable.has(prefixOf(archive) + inside.path.replace(/^(?:\.\/)+/, '')))
+      return true;
+    return paddedBytes(inside.fileBytes) - inside.fileOffset < rawBytes;
+  }
+
+  async #unpack(origin: PartOrigin, compare: boolean): Promise<void> {
+    const unpacked = await this.#readSomewhere(origin, compare);
+    this.outcome.writtenBytes += unpacked.writtenBytes;
+    for (const link of unpacked.links) this.#checkLink(link);
+    for (const part of unpacked.parts) {
+      this.outcome.bytes += part.bytes;
+      const verdict = this.#ledger.take(part, origin);
+      if (verdict.kind === 'wrong') await this.#repair(part.path, verdict.problem, verdict.origins);
+      else if (verdict.kind === 'read') await this.#readAgain(part.path, verdict.file);
+    }
+  }
+
+  /** Reads a frame from the first copy that is whole. */
+  async #readSomewhere(origin: PartOrigin, compare: boolean): Promise<UnpackedFrame> {
+    const { sources, header, pool } = this.#options;
+    const key = `${origin.archive}/${origin.frame}`;
+    for (let copy = this.#copyOf.get(key) ?? 0; ; copy += 1) {
+      this.#copyOf.set(key, copy);
+      try {
+        return await pool.run(this.#jobOf(origin, copy, compare));
+      } catch (error) {
+        const isDamage = error instanceof ClonaError && error.kind === 'archiveDamaged';
+        if (!isDamage) throw error;
+        const what = `backup ${header.label}: ${header.archives[origin.archive]?.name}: frame ${origin.frame}`;
+        if (copy + 1 >= sources.length) throw damagedEverywhere(what, error, sources.length);
+        this.outcome.repairs.push(
+          `${what} is damaged in ${sources[copy]} and was taken from ${sources[copy + 1]}`,
+        );
+      }
+    }
+  }
+
+  #jobOf(origin: PartOrigin, copy: number, compare: boolean): FrameJob {
+    const { header, sources, root, owner } = this.#options;
+    const archive = header.archives[origin.archive]!; // the work list was made of them
+    const frame = archive.frames[origin.frame]!;
+    return {
+      kind: 'frame',
+      source: join(sources[copy]!, archive.name), // below the length
+      frame,
+      root,
+      prefix: prefixOf(archive),
+      owner,
+      compare,
+    };
+  }
+
+  /** The frames were whole but the file is not what the manifest says: the other copy gets its turn. */
+  async #repair(path: string, problem: string, origins: readonly PartOrigin[]): Promise<void> {
+    const { header, sources } = this.#options;
+    const copy = Math.max(
+      ...origins.map(({ archive, frame }) => this.#copyOf.get(`${archive}/${frame}`) ?? 0),
+    );
+    if (copy + 1 >= sources.length) {
+      throw damagedEverywhere(`backup ${header.label}: ${problem}`, undefined, sources.length);
+    }
+    this.outcome.repairs.push(
+      `backup ${header.label}: ${problem} in ${sources[copy]}; taken from ${sources[copy + 1]}`,
+    );
+    this.#ledger.forget(path);
+    for (const origin of origins) {
+      this.#copyOf.set(`${origin.archive}/${origin.frame}`, copy + 1);
+      await this.#unpack(origin, true);
+    }
+  }
+
+  async #readAgain(
+    path: string,
+    file: { sizeBytes: number; checksum: { algorithm: FrameAlgorithm; hex: string } | null },
+  ): Promise<void> {
+    const { root, pool, header, sources } = this.#options;
+    if (file.checksum === null) return;
+    const { algorithm, hex } = file.checksum;
+    const place = join(root, path === controlFile ? heldControlFile : path);
+    const found = await pool.run({ kind: 'checksum', path: place, sizeBytes: file.sizeBytes, algorithm });
+    if (found.hex !== hex) {
+      throw damagedEverywhere(
+        `backup ${header.label}: ${path} does not match its checksum`,
+        undefined,
+        sources.length,
+      );
+    }
+    this.#ledger.markWhole(path);
+  }
+
+  /** Links of tablespaces are our own already; a backup holds no others. */
+  #checkLink(path: string): void {
+    if (/^pg_tblspc\/\d+$/.test(path)) return;
+    throw new ClonaError(
+      'archiveDamaged',
+      `backup ${this.#options.header.label}: ${path} is a link, which no backup holds`,
+    );
+  }
+}
+
+type FrameAlgorithm = 'CRC32C' | 'SHA224' | 'SHA256' | 'SHA384' | 'SHA512';
+
+export const unpackStep = 'unpack and verify';
+
+function prefixOf({ tablespaceOid }: ArchiveFile): string {
+  return tablespaceOid === null ? '' : `pg_tblspc/${tablespaceOid}/`;
+}
+
+function damagedEverywhere(what: string, cause: unknown, copies: number): ClonaError {
+  return new ClonaError('archiveDamaged', `${what} is damaged${copies > 1 ? ' in every copy' : ''}`, {
+    cause,
+    hint: copies > 1 ? 'another backup may serve' : 'name the mirror, or take another backup',
+  });
+}
+
+const pathsPerSync = 200;
+
+async function syncAll(root: string, paths: readonly string[], pool: UnpackPool): Promise<void> {
+  const folders = new Set<string>();
+  const files = paths.map((path) => {
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1))
+      folders.add(path.slice(0, at));
+    return path === controlFile ? heldControlFile : path;
+  });
+  const all = [...files, ...folders, '.'].map((path) => join(root, path));
+  const groups = Array.from({ length: Math.ceil(all.length / pathsPerSync) }, (_, index) =>
+    all.slice(index * pathsPerSync, (index + 1) * pathsPerSync),
+  );
+  await Promise.all(groups.map(async (group) => pool.run({ kind: 'sync', paths: group })));
+}
+
+/** Runs `work` over the items, at most `atOnce` of them at a time; the first failure ends it. */
+export async function forEachOf<Item>(
+  items: readonly Item[],
+  atOnce: number,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const next = items[Symbol.iterator]();
+  const runner = async (): Promise<void> => {
+    for (let item = next.next(); item.done !== true; item = next.next()) await work(item.value);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, runner));
+}
+
+/** Whether a path is there, links not followed. */
+export async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
