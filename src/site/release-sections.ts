@@ -36,6 +36,14 @@ export const smoke = (folder: string) =>
     .strictObject({
       directory: path(folder, 'folder of *.smoke.ts and *.sql').prefault('smoke'),
       timeout: duration('all smoke tests together end after this time').prefault('10m'),
+      httpBase: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .meta({
+          title: 'an http or https address',
+          examples: ['http://127.0.0.1:8080'],
+          description: "what http('/path') of a smoke test counts from, as seen from inside the machine",
+        }),
     })
     .prefault({})
     .meta({ description: "the site's smoke tests" });

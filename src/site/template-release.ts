@@ -20,6 +20,7 @@ export function releaseText({ kitSource }: SiteAnswers): string[] {
     'smoke:',
     '  directory: smoke',
     '  # timeout: 10m',
+    "  # httpBase: http://127.0.0.1:8080   # what http('/path') of a test counts from, inside the machine",
     '',
   ];
 }

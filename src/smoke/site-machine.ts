@@ -27,5 +27,13 @@ export async function findSmokeMachine(
   // Only production may be elsewhere than on its machine: a staging database is always the machine's own.
   const elsewhere = role === 'live' ? await resolveDatabaseAddress(site.database) : undefined;
   const { guest, systemDisk, dataDisk, database } = facts;
-  return { name, role, guest, systemDisk, dataDisk, database: elsewhere ?? database, httpBase: null };
+  return {
+    name,
+    role,
+    guest,
+    systemDisk,
+    dataDisk,
+    database: elsewhere ?? database,
+    httpBase: site.smoke.httpBase ?? null,
+  };
 }

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   applyKit,
@@ -9,7 +12,7 @@ import {
   type KitReport,
 } from '../../../src/kit/apply/apply.ts';
 import type { KitStepRecord } from '../../../src/kit/apply/record.ts';
-import { fetchKit } from '../../../src/kit/fetch.ts';
+import { fetchKit, type FetchedKit } from '../../../src/kit/fetch.ts';
 import { createTestCluster, type TestCluster } from '../../support/cluster.ts';
 import { createHostGuest } from '../../support/host-guest.ts';
 import { writeFolder, type TestFile } from '../helpers/archives.ts';
@@ -324,6 +327,46 @@ describe('a run that goes on', () => {
     await expect(apply(other, { previousSteps: records })).rejects.toThrow(
       'is not the step that the earlier run began',
     );
+  });
+
+  /** Installs in another process and kills that as soon as `ready` says so; gives what it had put on record. */
+  async function killWhen(kit: FetchedKit, ready: () => Promise<boolean>): Promise<KitStepRecord[]> {
+    const journal = join(work, 'journal');
+    const address = { ...cluster.address, database };
+    const order = { directory: kit.directory, hash: kit.hash, systemDisk: disk, database: address, journal };
+    const script = fileURLToPath(new URL('./apply-child.ts', import.meta.url));
+    const child = spawn(process.execPath, [script, JSON.stringify(order)], { stdio: 'inherit' });
+    const ended = once(child, 'exit');
+    await expect.poll(ready, { timeout: 30_000 }).toBe(true);
+    child.kill('SIGKILL');
+    await ended;
+    const lines = (await readFile(journal, 'utf8')).split('\n').filter((line) => line !== '');
+    return lines.map((line) => JSON.parse(line) as KitStepRecord); // we wrote them
+  }
+
+  test('killed by -9 in a transaction repeats it, and does not repeat what came before', async () => {
+    const kit = await makeKit(
+      '  - name: once\n    run: echo once >> "$CLONA_SYSTEM_DISK/log"\n  - sql: a.sql\n  - name: after\n    run: echo after >> "$CLONA_SYSTEM_DISK/log"\n',
+      [sql('CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\nSELECT pg_sleep(0.5) /* at work */;\n')],
+    );
+    const earlier = await killWhen(kit, async () => {
+      const found = await query(
+        "SELECT FROM pg_stat_activity WHERE query LIKE '%at work%' AND state = 'active' AND pid <> pg_backend_pid()",
+      );
+      return found.length > 0;
+    });
+    expect(earlier.at(-1)).toMatchObject({ name: 'sql a.sql', state: 'started' });
+    const { report } = await apply(kit, { previousSteps: earlier });
+    expect(report.outcome).toBe('succeeded');
+    expect(await query('SELECT count(*)::int AS n FROM t')).toEqual([{ n: 1 }]);
+    expect(await readFile(join(disk, 'log'), 'utf8')).toBe('once\nafter\n');
+  });
+
+  test('killed by -9 in a command that may not be repeated stops and names it', async () => {
+    const kit = await makeKit('  - name: pay\n    run: touch "$CLONA_SYSTEM_DISK/began"; sleep 1\n');
+    const earlier = await killWhen(kit, async () => (await readdir(disk)).includes('began'));
+    const refused = apply(kit, { previousSteps: earlier });
+    await expect(refused).rejects.toMatchObject({ kind: 'kitStepUncertain', details: { step: 'pay' } });
   });
 
   test('stopped in a step leaves it open and tells who stopped it', async () => {
