@@ -25,7 +25,7 @@ export const verb: Verb = {
 async function planRefresh(context: VerbContext): Promise<VerbResult> {
   await using site = await openVerbContext(context);
   const { createStep } = await import('../pipeline/step.ts');
-  const plan = await site.operations.planRestore(createStep(site, 'plan', 'plan', context.signal), 'latest');
+  const plan = await site.operations.planRestore(createStep(site, 'plan', 'plan', context.signal), null);
   const time =
     plan.secondsExpected === null ? 'not measured yet' : `about ${Math.ceil(plan.secondsExpected)} s`;
   const fits = plan.bytesNeeded <= plan.bytesFree;

@@ -1,3 +1,4 @@
+import type { TakenCounts } from '../databases/postgres/prove/counts.ts';
 import type { Json } from '../control/canonical-json.ts';
 import type { KitReport } from '../kit/apply/apply.ts';
 import type { OnProgress } from '../progress.ts';
@@ -27,7 +28,14 @@ export type Observation = {
 };
 
 /** An observation of LIVE at a named point of its log, which a restore can be held against. */
-export type Bearing = Observation & { position: string; incarnation: number };
+export type Bearing = Observation & {
+  position: string;
+  incarnation: number;
+  /** First transaction number not yet given at that point. */
+  nextTransaction: string;
+  /** Production's numbers as grade 5 holds the restored ones against them; null: the site counts nothing. */
+  taken: TakenCounts | null;
+};
 
 export type BackupTaken = {
   label: string;
@@ -72,6 +80,8 @@ export type KitFound = {
   steps: string[];
   /** Where it came from, without secrets. */
   source: string;
+  /** Where it is kept for LIVE. */
+  folder: string;
 };
 
 /** What installing a kit came to: `failed` is an outcome, its records say in which step. */
@@ -107,11 +117,12 @@ export interface Operations {
   archiveLogTo(step: Step, position: string): Promise<{ archivedTo: string }>;
   observe(step: Step, machine: MachineName): Promise<Observation>;
 
-  planRestore(step: Step, until: string): Promise<RestorePlan>;
+  /** `until` null: to the end of the archived log. */
+  planRestore(step: Step, until: Bearing | null): Promise<RestorePlan>;
   createStaging(step: Step, machine: MachineName): Promise<{ isolation: string; engine: string }>;
   destroyStaging(step: Step, machine: MachineName): Promise<void>;
   /** Leaves the database recovered and shut for everybody but clona. */
-  restoreIntoStaging(step: Step, machine: MachineName, until: string): Promise<Restored>;
+  restoreIntoStaging(step: Step, machine: MachineName, until: Bearing): Promise<Restored>;
   /** R21; then the database may be opened. `fenced` only when each part was tested. */
   fenceStaging(step: Step, machine: MachineName): Promise<{ fenced: boolean; parts: string[] }>;
   proveStaging(step: Step, machine: MachineName, backup: string, expected: Bearing): Promise<Proof>;

@@ -91,6 +91,12 @@ async function guardLive(input: PromoteInput, result: PromoteResult): Promise<Gu
       describe: ({ position }) => `P = ${position}`,
     });
     result.bearing = bearing;
+    if (!bearing.countsExact) {
+      // Without exact numbers nobody could prove a rollback.
+      throw new ClonaError('databaseFailed', 'LIVE could not be counted exactly although it is closed', {
+        hint: 'something still writes, or the lock was not granted in time: database.countsLockTimeout',
+      });
+    }
     await runStep(run, {
       name: 'log',
       title: 'archive the log up to P',

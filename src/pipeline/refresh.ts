@@ -95,7 +95,7 @@ async function prepare(input: RefreshInput, result: RefreshResult): Promise<void
     name: 'plan',
     title: 'plan the restore',
     evidence: 'restore.planned',
-    work: async ({ operations }, step) => operations.planRestore(step, bearing.position),
+    work: async ({ operations }, step) => operations.planRestore(step, bearing),
     describe: ({ backup }) => backup,
   });
 }
@@ -124,7 +124,7 @@ async function fill(input: RefreshInput, result: RefreshResult): Promise<void> {
     name: 'restore',
     title: 'restore the archive into it',
     evidence: 'staging.restored',
-    work: async ({ operations }, step) => operations.restoreIntoStaging(step, machine, bearing.position),
+    work: async ({ operations }, step) => operations.restoreIntoStaging(step, machine, bearing),
     describe: ({ backup, reached }) => `${backup} up to ${reached}`,
   });
   result.restored = restored;

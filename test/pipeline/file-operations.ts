@@ -113,7 +113,13 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
       once(step, 'mark', (world): Bearing => {
         world.position += 10;
         const { incarnation } = machine(world, 'live');
-        return { ...observe(world, 'live'), position: String(world.position), incarnation };
+        return {
+          ...observe(world, 'live'),
+          position: String(world.position),
+          incarnation,
+          nextTransaction: '1',
+          taken: null,
+        };
       }),
     archiveLogTo: async (step, position) =>
       once(step, 'archive-log', (world) => {
@@ -149,7 +155,7 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
         const backup = world.backups.at(-1) ?? '';
         return {
           backup,
-          reached: until,
+          reached: until.position,
           coversUntil: new Date().toISOString(),
           lost: '',
           bytes: 1,
@@ -266,6 +272,7 @@ function kitOf(source: string): KitFound {
     procedureHash: `steps-${source}`,
     steps: ['migrate'],
     source,
+    folder: '',
   };
 }
 

@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { requireRecord, writeRecord, type MachinePaths, type MachineRecord } from './layout.ts';
+import { databasePort, requireRecord, writeRecord, type MachinePaths, type MachineRecord } from './layout.ts';
 import { killProcesses, listProcesses, sendSignal, type ProcessOwner } from './processes.ts';
 import { finishRevert } from './snapshots.ts';
 import { findServer, startServer } from './ssh-process.ts';
@@ -45,6 +45,10 @@ async function startWherePossible(
  */
 async function removeStalePid(paths: MachinePaths): Promise<void> {
   await rm(join(paths.data, 'pg', 'postmaster.pid'), { force: true });
+  // The same for its socket: on a host whose first process buries no orphans the number stays taken.
+  for (const name of [`.s.PGSQL.${databasePort}`, `.s.PGSQL.${databasePort}.lock`]) {
+    await rm(join(paths.run, name), { force: true });
+  }
 }
 
 /**

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { backupFolder, openOrCreateArchive, listBackups, type Archive } from '../../archive/repository.ts';
+import type { BackupHeader } from '../../archive/format.ts';
+import type { DatabaseAddress } from '../../databases/database.ts';
+import { takeBackup } from '../../databases/postgres/backup.ts';
+import { readArchiveIdentity } from '../../databases/postgres/backup-facts.ts';
+import { connect } from '../../databases/postgres/connect.ts';
+import {
+  archiveEverything,
+  startLogArchiver,
+  type LogArchiver,
+} from '../../databases/postgres/log-archiver.ts';
+import { ClonaError } from '../../errors.ts';
+import { withProgress } from '../../progress.ts';
+import type { Site } from '../../site/site.ts';
+import type { BackupTaken, Step } from '../operations.ts';
+
+/** The slot by which LIVE keeps what is not yet in archive and mirror. */
+export function slotName(site: Pick<Site, 'name'>): string {
+  return `clona_${site.name.replaceAll('-', '_')}`;
+}
+
+/** The site's archive and mirror, made on first use. */
+export async function openSiteArchive(
+  { archive }: Site,
+  address: DatabaseAddress,
+  signal: AbortSignal,
+): Promise<{ archive: Archive; mirror: Archive | undefined }> {
+  const identity = await readArchiveIdentity(address, signal);
+  const now = new Date();
+  return {
+    archive: await openOrCreateArchive(archive.location, identity, now),
+    mirror:
+      archive.mirror === undefined ? undefined : await openOrCreateArchive(archive.mirror, identity, now),
+  };
+}
+
+/** A managed backup named after its step: a repeated step finds the backup that it took. */
+export async function backUpLive(site: Site, address: DatabaseAddress, step: Step): Promise<BackupTaken> {
+  const { archive } = await openSiteArchive(site, address, step.signal);
+  const label = step.key.replaceAll(/[^A-Za-z0-9._-]/g, '.').slice(0, 100);
+  const earlier = (await listBackups(archive)).find((backup) => backup.label === label);
+  const header =
+    earlier?.header ??
+    (await takeBackup({
+      address,
+      archive,
+      kind: 'managed',
+      label,
+      compressionLevel: site.archive.compressionLevel,
+      workers: site.archive.workers,
+      now: () => new Date(),
+      signal: step.signal,
+      onProgress: step.onProgress,
+    }));
+  const grade = await proveFresh(archive, header, step);
+  return describe(header, grade);
+}
+
+/** Reads the backup back and compares it with the hashes in its header: what was written is what lies there. */
+async function proveFresh(
+  archive: Archive,
+  { label, archives, manifestSha256 }: BackupHeader,
+  step: Step,
+): Promise<number> {
+  const folder = backupFolder(archive, label);
+  const files = [...archives, { name: 'backup_manifest', sha256: manifestSha256 }];
+  const damaged: string[] = [];
+  await withProgress(step.onProgress, `read ${label} back`, async () => {
+    for (const { name, sha256 } of files) {
+      const hash = createHash('sha256');
+      await pipeline(createReadStream(join(folder, name)), hash, { signal: step.signal });
+      if (hash.digest('hex') !== sha256) damaged.push(name);
+    }
+  });
+  if (damaged.length === 0) return 1;
+  throw new ClonaError('proofFailed', `backup ${label} does not match its checksums: ${damaged.join(', ')}`);
+}
+
+function describe(
+  { label, startedAt, finishedAt, compressedBytes }: BackupHeader,
+  grade: number,
+): BackupTaken {
+  const seconds = (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000;
+  return { label, finishedAt, bytes: compressedBytes, grade, seconds };
+}
+
+/** Runs `work` with an archiver of LIVE's log, as its server is set up (contrib basic_archive). */
+export async function withArchiver<Result>(
+  site: Site,
+  address: DatabaseAddress,
+  step: Pick<Step, 'signal' | 'onProgress'>,
+  work: (archiver: LogArchiver) => Promise<Result>,
+): Promise<Result> {
+  const { archive, mirror } = await openSiteArchive(site, address, step.signal);
+  const spoolDir = await readSpool(address, step.signal);
+  await using archiver = await startLogArchiver({
+    spoolDir,
+    archive,
+    mirror,
+    slot: { address, name: slotName(site) },
+    level: site.archive.compressionLevel,
+    now: () => new Date(),
+    signal: step.signal,
+    onProgress: step.onProgress,
+  });
+  return await work(archiver);
+}
+
+async function readSpool(address: DatabaseAddress, signal: AbortSignal): Promise<string> {
+  await using session = await connect(address, signal);
+  const [row] = await session.query<{ spool: string | null }>(
+    "select nullif(current_setting('basic_archive.archive_directory', true), '') as spool",
+  );
+  if (row?.spool) return row.spool;
+  throw new ClonaError('databaseFailed', "LIVE's server does not hand its log to a spool", {
+    hint: "set archive_mode = on, archive_library = 'basic_archive' and basic_archive.archive_directory: clona doctor",
+  });
+}
+
+/** Switches the log and waits until archive and mirror have everything up to now. */
+export async function archiveLog(site: Site, address: DatabaseAddress, step: Step): Promise<string> {
+  return withArchiver(site, address, step, async (archiver) =>
+    archiveEverything(address, archiver, { signal: step.signal }),
+  );
+}

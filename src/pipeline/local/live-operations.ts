@@ -1,0 +1,63 @@
+import { connect } from '../../databases/postgres/connect.ts';
+import { listBackups } from '../../archive/repository.ts';
+import { readMirrorStatus } from '../../archive/log-mirror.ts';
+import type { Operations } from '../operations.ts';
+import { accessMachine, type SiteAccess } from './access.ts';
+import { archiveLog, backUpLive, openSiteArchive } from './live-archive.ts';
+import { observeMachine, takeBearing } from './observe.ts';
+import { drainSessions, measureLosses, runUserSteps } from './users.ts';
+
+type LiveOperations = Pick<
+  Operations,
+  | 'takeBackup'
+  | 'markRestorePoint'
+  | 'archiveLogTo'
+  | 'closeForUsers'
+  | 'drain'
+  | 'openForUsers'
+  | 'countLosses'
+  | 'archivedUntil'
+>;
+
+/** What is done to LIVE and its archive. */
+export function createLiveOperations(access: SiteAccess): LiveOperations {
+  const { site } = access;
+  return {
+    takeBackup: async (step, _purpose, ifNeeded) => {
+      const { address } = await accessMachine(access, 'live', step.signal);
+      if (ifNeeded) {
+        const { archive } = await openSiteArchive(site, address, step.signal);
+        // Whether its log is whole is asked when the restore is planned, before the first byte.
+        if ((await listBackups(archive)).some(({ header }) => header !== undefined)) return null;
+      }
+      return backUpLive(site, address, step);
+    },
+    markRestorePoint: async (step, name) =>
+      takeBearing(site, await accessMachine(access, 'live', step.signal), name, step.signal),
+    archiveLogTo: async (step) => {
+      const { address } = await accessMachine(access, 'live', step.signal);
+      return { archivedTo: await archiveLog(site, address, step) };
+    },
+    closeForUsers: async (step) =>
+      runUserSteps(await accessMachine(access, 'live', step.signal), site.promotion.closeForUsers, step),
+    drain: async (step) =>
+      drainSessions(await accessMachine(access, 'live', step.signal), site.promotion.drainTimeout, step),
+    openForUsers: async (step) =>
+      runUserSteps(await accessMachine(access, 'live', step.signal), site.promotion.openForUsers, step),
+    countLosses: async (signal, bearing) => {
+      const machine = await accessMachine(access, 'live', signal);
+      return measureLosses(machine, bearing, await observeMachine(site, machine, signal), signal);
+    },
+    archivedUntil: async (signal) => {
+      const { address } = await accessMachine(access, 'live', signal);
+      const { archive } = await openSiteArchive(site, address, signal);
+      const mirrored = (await readMirrorStatus(archive))?.caughtUpAt ?? null;
+      await using session = await connect(address, signal, { applicationName: 'clona status' });
+      const [row] = await session.query<{ at: Date | null }>(
+        'select last_archived_time as at from pg_stat_archiver',
+      );
+      const times = [mirrored, row?.at?.toISOString() ?? null].filter((time) => time !== null);
+      return times.sort().at(-1) ?? null;
+    },
+  };
+}

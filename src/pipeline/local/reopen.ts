@@ -1,0 +1,115 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connect } from '../../databases/postgres/connect.ts';
+import { startGuestServer, stopGuestServer } from '../../databases/postgres/guest-server.ts';
+import { formatTimeline } from '../../databases/postgres/lsn.ts';
+import { parseTimelineHistory } from '../../databases/postgres/timeline.ts';
+import { ClonaError } from '../../errors.ts';
+import type { Guest } from '../../guest/guest.ts';
+import type { Step } from '../operations.ts';
+import { withGuest, type MachineAccess } from './access.ts';
+
+const markName = '.clona-reopened';
+const recoveryMinutes = 60;
+
+/**
+ * Starts a reverted server on a timeline that nobody has used (R20). It recovers from its own pg_wal alone: the
+ * archive has segments of the abandoned future under the very names it would ask for. The archive's .history files
+ * are laid beside its log, so that the new timeline gets a number above all of them; recovery_target_timeline =
+ * current keeps it from following one. Archiving begins with the new timeline: the archiver of archive_mode = on
+ * works only once recovery has ended (PostgreSQL manual, "Continuous Archiving in Standby").
+ */
+export async function reopenServer(
+  machine: MachineAccess,
+  archiveFolders: readonly string[],
+  step: Step,
+): Promise<{ incarnation: number; branchPosition: string }> {
+  const { dataDir } = machine;
+  await withGuest(machine, step.signal, async (guest, server) => {
+    const mark = join(dataDir, markName);
+    const marked = await readText(guest, mark, dataDir, step.signal);
+    if (marked !== step.key) {
+      await stopGuestServer(server, 'fast', step.signal);
+      await layHistories(guest, dataDir, archiveFolders, step.signal);
+      await guest.writeFile(join(dataDir, 'recovery.signal'), '', 0o600, step.signal);
+      // Written after the signal: with the mark, the signal's absence says that recovery has ended.
+      await guest.writeFile(mark, step.key, 0o600, step.signal);
+    }
+    const files = await guest.list(dataDir, step.signal);
+    const recovers = files.includes('recovery.signal');
+    await startGuestServer(server, {
+      signal: step.signal,
+      timeoutMs: recoveryMinutes * 60_000,
+      settings: recovers
+        ? {
+            restore_command: 'false',
+            recovery_target_timeline: 'current',
+            recovery_target: '',
+            hot_standby: 'off',
+          }
+        : undefined,
+    });
+    if (!recovers) return;
+    await waitUntilOpen(machine, step.signal);
+    // Once more with nothing but its own configuration, as it will be started from now on.
+    await stopGuestServer(server, 'fast', step.signal);
+    await startGuestServer(server, { signal: step.signal });
+  });
+  return readBranch(machine, step.signal);
+}
+
+async function layHistories(
+  guest: Guest,
+  dataDir: string,
+  archiveFolders: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const present = new Set(await guest.list(join(dataDir, 'pg_wal'), signal));
+  for (const folder of archiveFolders) {
+    for (const name of await readdir(join(folder, 'log')).catch(() => [])) {
+      if (!/^[0-9A-F]{8}\.history$/.test(name) || present.has(name)) continue;
+      const content = await readFile(join(folder, 'log', name));
+      await guest.writeFile(join(dataDir, 'pg_wal', name), content, 0o600, signal);
+      present.add(name);
+    }
+  }
+}
+
+async function waitUntilOpen(machine: MachineAccess, signal: AbortSignal): Promise<void> {
+  await using session = await connect(machine.address, signal, { timeoutMs: 60_000 });
+  const [row] = await session.query<{ recovers: boolean }>('select pg_is_in_recovery() as recovers');
+  if (row?.recovers !== false) {
+    throw new ClonaError('databaseFailed', 'the reverted server is still in recovery', {
+      hint: `see server.log beside ${machine.dataDir}`,
+    });
+  }
+}
+
+/** Where the timeline in use began, as the server's own .history file says (R5). */
+async function readBranch(
+  machine: MachineAccess,
+  signal: AbortSignal,
+): Promise<{ incarnation: number; branchPosition: string }> {
+  await using session = await connect(machine.address, signal, { timeoutMs: 60_000 });
+  const [row] = await session.query<{ timeline: number }>(
+    "select ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int as timeline",
+  );
+  const timeline = row?.timeline ?? 0;
+  const name = `${formatTimeline(timeline)}.history`;
+  const text = await withGuest(machine, signal, async (guest) =>
+    (await guest.readFile(join(machine.dataDir, 'pg_wal', name), signal)).toString('utf8'),
+  );
+  const last = parseTimelineHistory(text, timeline).ends.at(-1);
+  return { incarnation: timeline, branchPosition: String(last?.switchPoint ?? 0) };
+}
+
+async function readText(
+  guest: Guest,
+  path: string,
+  folder: string,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const names = await guest.list(folder, signal);
+  if (!names.includes(path.slice(path.lastIndexOf('/') + 1))) return null;
+  return (await guest.readFile(path, signal)).toString('utf8');
+}

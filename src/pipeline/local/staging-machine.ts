@@ -1,0 +1,65 @@
+import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import { createStagingDirect, destroyStagingDirect } from '../../machines/pulumi/direct.ts';
+import { createStaging, destroyStaging, type StagingOptions } from '../../machines/pulumi/staging.ts';
+import { resolveSecret } from '../../site/secret.ts';
+import type { Site } from '../../site/site.ts';
+import type { Step } from '../operations.ts';
+
+/** `direct` is the demo's alone: no engine, no state but the machine itself. */
+export type StagingEngine = 'pulumi' | 'direct';
+
+/** A staging machine as code: the program of `pulumi up`. Made before by a step that was killed: it is the same one. */
+export async function makeStaging(
+  site: Site,
+  engine: StagingEngine,
+  name: string,
+  step: Step,
+): Promise<{ isolation: string; engine: string }> {
+  const args = stagingArgs(site, name);
+  const made =
+    engine === 'direct'
+      ? await createStagingDirect(name, args, step.signal, step.onProgress)
+      : await createStaging(await stagingOptions(site, name, step), args);
+  return { isolation: made.machine.isolation, engine: made.engine };
+}
+
+export async function removeStaging(
+  site: Site,
+  engine: StagingEngine,
+  name: string,
+  step: Step,
+): Promise<void> {
+  if (engine === 'direct') await destroyStagingDirect(name, stagingArgs(site, name), step.signal);
+  else await destroyStaging(await stagingOptions(site, name, step));
+}
+
+export function stagingArgs(site: Site, name: string): LiveStagingArgs {
+  const { machines, staging, database } = site;
+  return {
+    platform: 'local',
+    name,
+    source: machines.live.name,
+    timeToLiveMs: staging.timeToLive,
+    labels: { site: site.name },
+    database: {
+      ...(database.name === undefined ? {} : { name: database.name }),
+      ...(database.user === undefined ? {} : { user: database.user }),
+    },
+    local: { root: machines.root },
+  };
+}
+
+async function stagingOptions(site: Site, name: string, step: Step): Promise<StagingOptions> {
+  const { backend, passphrase } = site.pulumi;
+  return {
+    name,
+    folder: site.folder,
+    stateFolder: site.control.directory,
+    backend,
+    passphrase: passphrase === undefined ? undefined : await resolveSecret(passphrase),
+    // The site's lock is ours: an engine's lock whose process is gone was left by a run that was killed.
+    breakLock: 'dead',
+    signal: step.signal,
+    onProgress: step.onProgress,
+  };
+}

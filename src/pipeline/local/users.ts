@@ -1,0 +1,106 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { connect } from '../../databases/postgres/connect.ts';
+import { ClonaError } from '../../errors.ts';
+import type { Site } from '../../site/site.ts';
+import type { Bearing, Losses, Observation, Step } from '../operations.ts';
+import { withGuest, type MachineAccess } from './access.ts';
+
+type UserStep = Site['promotion']['closeForUsers'][number];
+
+/** Runs the site's steps that close or open LIVE for its users: each may be repeated, as opening and closing may. */
+export async function runUserSteps(
+  machine: MachineAccess,
+  steps: readonly UserStep[],
+  step: Step,
+): Promise<void> {
+  for (const { run, sql, timeout } of steps) {
+    const signal = AbortSignal.any([step.signal, AbortSignal.timeout(timeout)]);
+    try {
+      if (sql !== undefined) {
+        await using session = await connect(machine.address, signal, { applicationName: 'clona users' });
+        await session.query(sql);
+      }
+      if (run !== undefined) await runCommand(machine, run, timeout, step.signal);
+    } catch (error) {
+      step.signal.throwIfAborted();
+      if (!signal.aborted) throw error;
+      throw new ClonaError('databaseFailed', `a step for the users did not end within ${timeout / 1000} s`, {
+        cause: error,
+        hint: 'give it more time: promotion.closeForUsers, promotion.openForUsers',
+      });
+    }
+  }
+}
+
+async function runCommand(
+  machine: MachineAccess,
+  run: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const result = await withGuest(machine, signal, async (guest) =>
+    guest.runShell(run, { signal, timeoutMs }),
+  );
+  if (result.exitCode === 0) return;
+  throw new ClonaError(
+    'guestFailed',
+    `a step for the users ended with ${result.exitCode ?? result.signal ?? 'nothing'}`,
+    {
+      cause: new Error(result.stderr.trim().slice(-500)),
+    },
+  );
+}
+
+/**
+ * Waits until every transaction that was under way when it began has ended and none that writes is left. New ones
+ * that LIVE turns away at its door may come and go.
+ */
+export async function drainSessions(machine: MachineAccess, patienceMs: number, step: Step): Promise<void> {
+  await using session = await connect(machine.address, step.signal, { applicationName: 'clona drain' });
+  const [begun] = await session.query<{ at: string }>('select clock_timestamp()::text as at');
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const left = await session.query<{ pid: number; who: string; state: string }>(
+      `select pid, coalesce(usename, '') || coalesce(' (' || nullif(application_name, '') || ')', '') as who,
+              coalesce(state, '') as state
+         from pg_stat_activity
+        where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
+          and xact_start is not null and (xact_start < $1::timestamptz or backend_xid is not null)`,
+      [begun?.at ?? ''],
+    );
+    if (left.length === 0) return;
+    if (performance.now() > deadline) {
+      const named = left.slice(0, 3).map(({ pid, who, state }) => `${who}, process ${pid}, ${state}`);
+      throw new ClonaError(
+        'databaseFailed',
+        `LIVE does not come to rest: ${left.length} transactions still run`,
+        {
+          hint: `end them or give them more time (promotion.drainTimeout): ${named.join('; ')}`,
+          details: { left },
+        },
+      );
+    }
+    await wait(50, undefined, { signal: step.signal });
+  }
+}
+
+/** What came after P: at most so many transactions, so much log, and how the business counts moved. */
+export async function measureLosses(
+  machine: MachineAccess,
+  bearing: Bearing,
+  now: Observation,
+  signal: AbortSignal,
+): Promise<Losses> {
+  await using session = await connect(machine.address, signal, { applicationName: 'clona losses' });
+  const [row] = await session.query<{ transactions: string; bytes: string }>(
+    `select (pg_snapshot_xmax(pg_current_snapshot())::text::numeric - $1::numeric)::text as transactions,
+            ((pg_current_wal_lsn() - '0/0'::pg_lsn) - $2::numeric)::text as bytes`,
+    [bearing.nextTransaction, bearing.position],
+  );
+  const counts: Record<string, string> = {};
+  for (const [name, then] of Object.entries(bearing.counts)) {
+    const value = now.counts[name];
+    if (value !== undefined && value !== then) counts[name] = `${then} → ${value}`;
+  }
+  return { transactions: row?.transactions ?? '0', logBytes: row?.bytes ?? '0', counts };
+}
