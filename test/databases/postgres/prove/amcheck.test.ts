@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { checkStructure, type StructureReport } from '../../../../src/databases/postgres/prove/amcheck.ts';
-import { pageChecksum } from '../../../../src/databases/postgres/prove/page-checksum.ts';
+import { pageChecksums } from '../../../../src/databases/postgres/prove/page-checksum.ts';
 import { silent } from '../../../../src/progress.ts';
 import { createTestCluster, majorsAvailable, type TestCluster } from '../../../support/cluster.ts';
 
@@ -68,9 +68,7 @@ async function rewrite(path: string, change: (bytes: Buffer) => unknown): Promis
   await using handle = await open(path, 'r+');
   const bytes = Buffer.from(await handle.readFile());
   change(bytes);
-  const words = new Int32Array(new Uint8Array(bytes).buffer);
-  for (let page = 0; page < bytes.length / 8192; page += 1) {
-    bytes.writeUInt16LE(pageChecksum(words, page * 2048, 8192, page), page * 8192 + 8);
-  }
+  for (const [page, sum] of pageChecksums(bytes, 8192, 0).entries())
+    bytes.writeUInt16LE(sum, page * 8192 + 8);
   await handle.write(bytes, 0, bytes.length, 0);
 }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importIntoClona, type ImportReport } from '../../../../src/databases/postgres/prove/import.ts';
 import { silent } from '../../../../src/progress.ts';
 import { createTestCluster, majorsAvailable, type TestCluster } from '../../../support/cluster.ts';
-import { pageChecksum } from '../../../../src/databases/postgres/prove/page-checksum.ts';
+import { pageChecksums } from '../../../../src/databases/postgres/prove/page-checksum.ts';
 import { everyCase } from './every-case.ts';
 
 const majors = await majorsAvailable();
@@ -238,9 +238,8 @@ async function damage(
     const bytes = Buffer.from(await handle.readFile());
     change(bytes);
     if (mend) {
-      const words = new Int32Array(new Uint8Array(bytes).buffer);
-      for (let page = 0; page < bytes.length / 8192; page += 1)
-        bytes.writeUInt16LE(pageChecksum(words, page * 2048, 8192, page), page * 8192 + 8);
+      for (const [page, sum] of pageChecksums(bytes, 8192, 0).entries())
+        bytes.writeUInt16LE(sum, page * 8192 + 8);
     }
     await handle.write(bytes, 0, bytes.length, 0);
   }

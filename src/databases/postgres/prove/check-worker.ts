@@ -1,0 +1,36 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import type { CheckAnswer, CheckJob } from './check-pool.ts';
+import { checkFrame } from './frame-check.ts';
+
+/** A thread of CheckPool: reads, unpacks and checks what it is given, and answers with findings or an error. */
+
+let opened: { path: string; handle: number } | undefined;
+
+parentPort?.on('message', ({ id, task }: CheckJob) => {
+  const answer: CheckAnswer = { id, findings: undefined, error: undefined };
+  try {
+    const { path, frame, rules, where } = task;
+    const compressed = readRange(path, frame.compressedOffset, frame.compressedBytes);
+    answer.findings = checkFrame(compressed, frame, rules, where);
+  } catch (error) {
+    answer.error = error instanceof Error ? error.message : String(error);
+  }
+  parentPort?.postMessage(answer, []);
+});
+
+function readRange(path: string, offset: number, length: number): Buffer {
+  if (opened?.path !== path) {
+    if (opened !== undefined) closeSync(opened.handle);
+    opened = undefined;
+    opened = { path, handle: openSync(path, 'r') };
+  }
+  const buffer = Buffer.allocUnsafe(length);
+  let done = 0;
+  while (done < length) {
+    const count = readSync(opened.handle, buffer, done, length - done, offset + done);
+    if (count === 0) throw new Error(`the file ends at ${offset + done}, inside a frame`);
+    done += count;
+  }
+  return buffer;
+}

@@ -1,0 +1,266 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { ArchiveFile, BackupHeader } from '../../../archive/format.ts';
+import { backupFolder, openArchive, readBackupHeader, type Archive } from '../../../archive/repository.ts';
+import { ClonaError } from '../../../errors.ts';
+import { silent, type OnProgress } from '../../../progress.ts';
+import { formatSegmentName } from '../lsn.ts';
+import { parseBackupManifest, type BackupManifest } from '../manifest.ts';
+import { createCheckPool, type CheckPool } from './check-pool.ts';
+import type { FilePiece, FrameRules } from './frame-check.ts';
+import { compareWithManifest } from './manifest-check.ts';
+import { logPageBytes, type LogPageFault } from './log-pages.ts';
+import type { PageVerdict } from './page-checksum.ts';
+
+export interface ChecksumOptions {
+  archiveDir: string;
+  label: string;
+  /** Threads. Default: what the host has, at most 8. */
+  workers?: number | undefined;
+  signal: AbortSignal;
+  onProgress?: OnProgress | undefined;
+}
+
+export interface ArchiveProblem {
+  /** A file of the archive, or a file inside it. */
+  file: string;
+  message: string;
+}
+
+/** Evidence of grade 1. */
+export interface ChecksumReport {
+  passed: boolean;
+  label: string;
+  files: number;
+  rawBytes: number;
+  compressedBytes: number;
+  /** null: the cluster has no data checksums, its pages could not be judged. */
+  pages: Record<PageVerdict, number> | null;
+  problems: ArchiveProblem[];
+  problemsOmitted: number;
+  seconds: number;
+}
+
+const keptProblems = 200;
+
+/**
+ * Grade 1 (R15): the archive of one backup is what the server gave. SHA-256 of each compressed file, checksum of each
+ * frame, of each file against backup_manifest, of backup_manifest and backup.json against themselves, of each page
+ * against its own; carried log by its page headers. Everything is read twice at most and unpacked in memory only.
+ * A broken backup is the answer, not an exception; throws `archiveMissing` where there is no archive or backup at all.
+ */
+export async function proveChecksums(options: ChecksumOptions): Promise<ChecksumReport> {
+  const { archiveDir, label, signal, onProgress = silent } = options;
+  const started = performance.now();
+  const proof = new ChecksumProof(label);
+  const archive = await openOr(proof, archiveDir);
+  if (archive !== null) {
+    await requireFolder(archive, label);
+    const header = await proof.attempt('backup.json', async () => readBackupHeader(archive, label));
+    const manifest = header === null ? null : await readManifest(proof, archive, header);
+    if (header !== null) {
+      await using pool = createCheckPool(options.workers ?? Math.min(8, availableParallelism()), signal);
+      const step = `checksums of ${label}`;
+      onProgress({ step, state: 'started', totalBytes: header.rawBytes });
+      await Promise.all(
+        header.archives.map(async (file) => checkArchiveFile(proof, archive, header, file, pool, signal)),
+      );
+      proof.checkCarriedLog(header, archive.header.segmentSizeBytes);
+      if (manifest !== null) proof.compare(manifest);
+      onProgress({ step, state: proof.passed ? 'done' : 'failed', doneBytes: header.rawBytes });
+    }
+  }
+  return proof.report((performance.now() - started) / 1000);
+}
+
+/** A header that does not read is a finding; a folder that is no archive at all is an error. */
+async function openOr(proof: ChecksumProof, archiveDir: string): Promise<Archive | null> {
+  try {
+    return await openArchive(archiveDir);
+  } catch (error) {
+    if (!(error instanceof ClonaError) || error.kind === 'archiveMissing') throw error;
+    proof.add('clona-archive.json', error.message);
+    return null;
+  }
+}
+
+async function requireFolder(archive: Archive, label: string): Promise<void> {
+  const folder = backupFolder(archive, label);
+  if ((await stat(folder).catch(() => null)) !== null) return;
+  throw new ClonaError('archiveMissing', `the archive ${archive.folder} has no backup ${label}`, {
+    hint: 'see: clona catalog --archive DIR',
+  });
+}
+
+async function readManifest(
+  proof: ChecksumProof,
+  archive: Archive,
+  header: BackupHeader,
+): Promise<BackupManifest | null> {
+  return proof.attempt('backup_manifest', async () => {
+    const content = await readFile(join(backupFolder(archive, header.label), 'backup_manifest'));
+    if (createHash('sha256').update(content).digest('hex') !== header.manifestSha256) {
+      proof.add('backup_manifest', 'is not the one that backup.json names');
+    }
+    const manifest = parseBackupManifest(content, 'backup_manifest');
+    if (manifest.systemIdentifier !== null && manifest.systemIdentifier !== header.systemIdentifier) {
+      proof.add('backup_manifest', `is of system ${manifest.systemIdentifier}`);
+    }
+    return manifest;
+  });
+}
+
+async function checkArchiveFile(
+  proof: ChecksumProof,
+  archive: Archive,
+  header: BackupHeader,
+  file: ArchiveFile,
+  pool: CheckPool,
+  signal: AbortSignal,
+): Promise<void> {
+  const path = join(backupFolder(archive, header.label), file.name);
+  const found = await stat(path).catch(() => null);
+  if (found === null) {
+    proof.add(file.name, 'is not there');
+    return;
+  }
+  if (found.size !== file.compressedBytes) {
+    proof.add(file.name, `has ${found.size} bytes and should have ${file.compressedBytes}`);
+  }
+  const { dataChecksums, blockSizeBytes } = header.requirements;
+  const rules: FrameRules = {
+    pages: dataChecksums ? { blockSizeBytes, startPosition: BigInt(header.start) } : null,
+    log: {
+      segmentSizeBytes: archive.header.segmentSizeBytes,
+      systemIdentifier: archive.header.systemIdentifier,
+    },
+  };
+  if (dataChecksums) proof.countPages();
+  const hashing = proof.attempt(file.name, async () => {
+    if ((await hashFile(path, signal)) !== file.sha256) proof.add(file.name, 'does not match its SHA-256');
+  });
+  const prefix = file.tablespaceOid === null ? '' : `pg_tblspc/${file.tablespaceOid}/`;
+  const frames = file.frames.map(async (frame) => {
+    const findings = await pool.check({ path, frame, rules, where: file.name });
+    if (findings instanceof Error) {
+      proof.add(file.name, `the frame at ${frame.compressedOffset}: ${findings.message}`);
+    } else proof.take(findings, prefix);
+  });
+  await Promise.all([hashing, ...frames]);
+}
+
+async function hashFile(path: string, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 4 * 2 ** 20, signal })) {
+    hash.update(chunk as Buffer);
+  }
+  return hash.digest('hex');
+}
+
+/** Collects what the threads find. */
+class ChecksumProof {
+  readonly #label: string;
+  readonly #problems: ArchiveProblem[] = [];
+  #omitted = 0;
+  #rawBytes = 0;
+  readonly #pieces = new Map<string, FilePiece[]>();
+  readonly #logFaults: { segment: string; fault: LogPageFault }[] = [];
+  #pages: Record<PageVerdict, number> | null = null;
+  #compressedBytes = 0;
+
+  constructor(label: string) {
+    this.#label = label;
+  }
+
+  get passed(): boolean {
+    return this.#problems.length === 0;
+  }
+
+  countPages(): void {
+    this.#pages ??= { good: 0, new: 0, later: 0, damaged: 0, 'torn-new': 0 };
+  }
+
+  add(file: string, message: string): void {
+    if (this.#problems.length < keptProblems) this.#problems.push({ file, message });
+    else this.#omitted += 1;
+  }
+
+  /** Runs a step whose failure is a finding about `file`. */
+  async attempt<Value>(file: string, step: () => Promise<Value>): Promise<Value | null> {
+    try {
+      return await step();
+    } catch (error) {
+      if (error instanceof ClonaError && error.exitCode >= 130) throw error;
+      this.add(file, error instanceof Error ? error.message : String(error));
+      return null;
+    }
+  }
+
+  take(findings: Exclude<Awaited<ReturnType<CheckPool['check']>>, Error>, prefix: string): void {
+    for (const piece of findings.pieces) {
+      const path = prefix + piece.path;
+      const pieces = this.#pieces.get(path);
+      if (pieces === undefined) this.#pieces.set(path, [piece]);
+      else pieces.push(piece);
+      this.#rawBytes += piece.bytes;
+    }
+    if (this.#pages !== null) {
+      for (const verdict of Object.keys(findings.pages) as PageVerdict[]) {
+        this.#pages[verdict] += findings.pages[verdict];
+      }
+    }
+    for (const { path, block, verdict } of findings.damagedPages) {
+      // Half-written when it was copied: the log holds the whole page.
+      if (verdict === 'damaged')
+        this.add(prefix + path, `the page of block ${block} does not match its checksum`);
+    }
+    this.#logFaults.push(...findings.logFaults);
+  }
+
+  /** A backup that carries its log must carry all of it, from start to consistentFrom. */
+  checkCarriedLog(header: BackupHeader, segmentSizeBytes: number): void {
+    this.#compressedBytes = header.compressedBytes;
+    if (!header.ownLog) return;
+    const [start, end] = [BigInt(header.start), BigInt(header.consistentFrom)];
+    const size = BigInt(segmentSizeBytes);
+    for (let number = start / size; number * size < end; number += 1n) {
+      const name = formatSegmentName({ timeline: header.timeline, number: Number(number) }, segmentSizeBytes);
+      const pieces = this.#pieces.get(`pg_wal/${name}`) ?? [];
+      if (pieces.reduce((sum, { bytes }) => sum + bytes, 0) !== segmentSizeBytes) {
+        this.add(`pg_wal/${name}`, 'is not carried whole, though the backup says it carries its log');
+      }
+    }
+    const last = formatSegmentName(
+      { timeline: header.timeline, number: Number((end - 1n) / size) },
+      segmentSizeBytes,
+    );
+    for (const { segment, fault } of this.#logFaults) {
+      const isWanted = fault.position < end && fault.position + BigInt(logPageBytes) > start;
+      // Behind a log switch a segment is empty; the last one must hold the log up to consistentFrom.
+      if (isWanted && (!fault.restEmpty || segment === last)) {
+        this.add(`pg_wal/${segment}`, `the page at ${fault.position} ${fault.message}`);
+      }
+    }
+  }
+
+  compare(manifest: BackupManifest): void {
+    for (const { file, message } of compareWithManifest(manifest, this.#pieces)) this.add(file, message);
+  }
+
+  report(seconds: number): ChecksumReport {
+    return {
+      passed: this.passed,
+      label: this.#label,
+      files: this.#pieces.size,
+      rawBytes: this.#rawBytes,
+      compressedBytes: this.#compressedBytes,
+      pages: this.#pages,
+      problems: this.#problems,
+      problemsOmitted: this.#omitted,
+      seconds,
+    };
+  }
+}
