@@ -43,6 +43,14 @@ export function cutAt(position: Position, cut: Position | null): Position {
   return cut !== null && cut < position ? cut : position;
 }
 
+export function lower(a: Position, b: Position): Position {
+  return a < b ? a : b;
+}
+
+export function upper(a: Position, b: Position): Position {
+  return a > b ? a : b;
+}
+
 /** As people of that engine write it: an SCN is a decimal number, an LSN is two hexadecimal halves. */
 export function showPosition(engine: 'oracle' | 'postgres', position: Position): string {
   if (engine === 'oracle') return position.toString();
