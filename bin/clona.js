@@ -16,8 +16,9 @@ async function run() {
   const { main } = await import(fromSource ? '../src/cli/main.ts' : '../dist/src/cli/main.js');
   for (const [signal, exit] of Object.entries(exits)) process.off(signal, exit);
   await main(process.argv.slice(2));
-  // A connection that a library forgot to close must not keep the command line waiting.
-  setTimeout(() => process.exit(), 5000).unref();
+  // A connection that a library forgot to close, or a pipe that nobody opens, must not keep the command line waiting.
+  const signal = { 130: 'SIGINT', 143: 'SIGTERM' }[process.exitCode];
+  setTimeout(() => (signal === undefined ? process.exit() : process.kill(process.pid, signal)), 2000).unref();
 }
 
 /** The npm package `node` may have brought a Node.js that is new enough. */

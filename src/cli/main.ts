@@ -185,8 +185,13 @@ function abortOnSignals(stop: AbortController): () => void {
       name === 'SIGINT'
         ? new ClonaError('interrupted', 'interrupted')
         : new ClonaError('terminated', 'terminated');
-    if (stop.signal.aborted) process.exit(reason.exitCode);
+    if (stop.signal.aborted) endBySignal(name);
     stop.abort(reason);
+  };
+  const endBySignal = (name: NodeJS.Signals): void => {
+    // The signal itself ends also a process that waits for a disk or a pipe; process.exit() would wait with it.
+    process.off(name, onSignal);
+    process.kill(process.pid, name);
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);

@@ -1,5 +1,9 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
@@ -41,3 +45,29 @@ test('a Node.js that is too old is told apart from a mistake, in one line with t
   expect(text).toContain('needs Node.js 24 or newer');
   expect(text).not.toMatch(/\?\?=|\|\|=|using |#[a-z]+ in /);
 });
+
+test.skipIf(process.platform === 'win32')(
+  'a verb that waits for its input ends with 143 at SIGTERM and 130 at SIGINT',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'clona-main-'));
+    try {
+      expect(spawnSync('mkfifo', [join(folder, 'pipe')]).status).toBe(0);
+      for (const [signal, code] of [
+        ['SIGTERM', 143],
+        ['SIGINT', 130],
+      ] as const) {
+        const child = spawn(process.execPath, [launcher, 'plan', '--catalog', join(folder, 'pipe')]);
+        let said = '';
+        child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+        // Opening the other end succeeds once the verb waits at its end.
+        const writer = await open(join(folder, 'pipe'), 'w');
+        child.kill(signal);
+        const [status] = (await once(child, 'close')) as [number | null];
+        await writer.close();
+        expect({ status, said }).toEqual({ status: code, said: expect.stringContaining('[CLONA-000') });
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+);
