@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { BackupHeader, ServerRequirements } from '../../archive/format.ts';
+import { nameDevice, resolveDevice } from '../../archive/devices.ts';
 import { draftBackup, type Archive } from '../../archive/repository.ts';
 import { ClonaError } from '../../errors.ts';
 import { silent, withProgress } from '../../progress.ts';
@@ -44,7 +45,8 @@ export async function takeBackup(options: BackupOptions): Promise<BackupHeader> 
       `${mebibytes(sum(found.archives, 'rawBytes'))} MiB in ${mebibytes(sum(found.archives, 'compressedBytes'))} MiB`,
   );
   const after = await readLogWork(session);
-  const header = makeHeader(context, copied, requirements, startedAt, {
+  const device = nameDevice(await resolveDevice(archive.folder));
+  const header = makeHeader(context, { ...copied, device }, requirements, startedAt, {
     fullPageImages: Math.max(0, after.fullPageImages - before.fullPageImages),
     logBytes: Math.max(0, after.logBytes - before.logBytes),
   });
@@ -65,7 +67,7 @@ async function copyCluster(kind: BackupOptions['kind'], context: CopyContext): P
 
 function makeHeader(
   context: CopyContext,
-  copied: CopiedFacts,
+  copied: CopiedFacts & { device: string },
   requirements: ServerRequirements,
   startedAt: Date,
   extraRedo: BackupHeader['extraRedo'],
@@ -81,7 +83,6 @@ function makeHeader(
     ...copied,
     startedAt: startedAt.toISOString(),
     finishedAt: options.now().toISOString(),
-    device: 'unknown',
     rawBytes: sum(copied.archives, 'rawBytes'),
     compressedBytes: sum(copied.archives, 'compressedBytes'),
     encryption: null,
