@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
+import { sameDevice } from '../archive/devices.ts';
 import { failed, ok, skipped, warning, type Finding, type Patient } from './check.ts';
 
 interface Place {
@@ -31,27 +32,20 @@ export async function devicesApart(patient: Patient): Promise<Finding[]> {
 }
 
 async function compare(place: Place, other: Place, accepted: string | undefined): Promise<Finding> {
-  const [device, otherDevice] = await Promise.all([deviceOf(place.path), deviceOf(other.path)]);
+  const { same, reasons } = await sameDevice(place.path, other.path);
   const pair = `${other.what} and ${place.what}`;
-  if (device === undefined || otherDevice === undefined)
-    return skipped(`the disks of ${pair} cannot be compared`);
-  if (device !== otherDevice) return ok(`${pair} are on different file systems`);
+  const why = reasons.join('; ');
+  if (same === 'unknown') return skipped(`the disks of ${pair} cannot be compared: ${why}`);
+  if (same === 'no') return ok(`${pair} are on different devices: ${why}`);
   if (accepted !== undefined) {
     return warning(
-      `${pair} are on ONE DISK, accepted: ${accepted}`,
+      `${pair} are on ONE DISK, accepted: ${accepted} (${why})`,
       'when that disk breaks, both are gone: get a second one',
     );
   }
   return failed(
-    `${pair} are on one disk: when it breaks, both are gone`,
+    `${pair} are on one disk: when it breaks, both are gone (${why})`,
     'put one of them on another disk, or say why not: archive.acceptSharedDisk: <reason>',
-  );
-}
-
-async function deviceOf(path: string): Promise<number | undefined> {
-  return stat(path).then(
-    ({ dev }) => dev,
-    () => undefined,
   );
 }
 
@@ -64,7 +58,7 @@ async function databaseFolder({ production }: Patient): Promise<string | undefin
     const [row] = await connection.query<{ folder: string }>(
       "select current_setting('data_directory') as folder",
     );
-    return row !== undefined && (await deviceOf(row.folder)) !== undefined ? row.folder : undefined;
+    return row !== undefined && (await stat(row.folder)).isDirectory() ? row.folder : undefined;
   } catch {
     return undefined; // said by databaseReachable already
   }
