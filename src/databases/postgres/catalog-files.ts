@@ -12,6 +12,7 @@ import {
 } from '../../archive/repository.ts';
 import { ClonaError } from '../../errors.ts';
 import type { RecordState } from '../../recovery/catalog.ts';
+import { readPin } from '../../archive/pins.ts';
 import { readLogFolder, type FoundHistory, type FoundSegment } from './catalog-log.ts';
 import { parseBackupManifest, type BackupManifest } from './manifest.ts';
 
@@ -33,6 +34,7 @@ export interface FoundBackup {
   /** null: unreadable; the state is then `damaged`. */
   manifest: BackupManifest | null;
   grade: number | null;
+  pinned: boolean;
   state: RecordState;
   /** Why it is not available. */
   problem: string | null;
@@ -63,11 +65,13 @@ async function examine(archive: Archive, entry: BackupEntry): Promise<FoundBacku
     header: entry.header ?? null,
     manifest: null,
     grade: null,
+    pinned: false,
     state: 'available',
     problem: null,
     isForeign: false,
   };
   try {
+    backup.pinned = (await readPin(entry.folder)) !== undefined;
     const content = await readManifest(entry.folder);
     backup.manifest = parseBackupManifest(content, 'backup_manifest');
     if (entry.header === undefined)

@@ -177,7 +177,7 @@ function timelineOf({ header, manifest }: FoundBackup): number | null {
 }
 
 function toBackup(found: FoundBackup): Backup[] {
-  const { header, manifest, label, state, grade } = found;
+  const { header, manifest, label, state, grade, pinned } = found;
   if (header !== null) {
     const { timeline, kind, start, consistentFrom, startedAt, finishedAt, device, ownLog, compressedBytes } =
       header;
@@ -194,7 +194,7 @@ function toBackup(found: FoundBackup): Backup[] {
         state,
         ownLog,
         grade,
-        pinned: false,
+        pinned,
         bytes: compressedBytes,
       },
     ];
@@ -215,7 +215,7 @@ function toBackup(found: FoundBackup): Backup[] {
       state,
       ownLog: false,
       grade,
-      pinned: false,
+      pinned,
       bytes: null,
     },
   ];

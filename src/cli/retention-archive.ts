@@ -1,0 +1,129 @@
+import { userInfo } from 'node:os';
+import { openArchive, type Archive } from '../archive/repository.ts';
+import { removePin, writePin } from '../archive/pins.ts';
+import { applyRemoval } from '../databases/postgres/apply-removal.ts';
+import { readArchive } from '../databases/postgres/catalog.ts';
+import { addLiveFacts } from '../databases/postgres/catalog-live.ts';
+import { ClonaError } from '../errors.ts';
+import { withProgress } from '../progress.ts';
+import type { Catalog } from '../recovery/catalog.ts';
+import type { Policy } from '../retention/policy.ts';
+import type { RemovalStep } from '../retention/removal.ts';
+import type { OptionValues, VerbContext, VerbResult } from './verb.ts';
+
+/** An archive whose keeping is decided and done, with or without a site around it. */
+export interface Keeping extends AsyncDisposable {
+  catalog: Catalog;
+  /** The site's; undefined without a site. */
+  policy: Policy | undefined;
+  apply: (steps: readonly RemovalStep[]) => Promise<void>;
+  pin: (label: unknown, unpin: unknown, why: unknown) => Promise<VerbResult>;
+}
+
+type Record = (kind: string, payload: { [key: string]: string }) => Promise<void>;
+
+interface Places {
+  archiveDir: string;
+  mirrorDir: string | undefined;
+}
+
+/** By `--archive` alone, or by the site: then LIVE says which incarnation is CURRENT, and every removal is evidence. */
+export async function openKeeping(context: VerbContext, options: OptionValues): Promise<Keeping> {
+  const { archive, mirror } = options;
+  if (typeof archive === 'string') {
+    const places = { archiveDir: archive, mirrorDir: typeof mirror === 'string' ? mirror : undefined };
+    const { catalog } = await readArchive(places, context.signal);
+    return keepingOf(
+      context,
+      places,
+      catalog,
+      undefined,
+      async () => {},
+      async () => {},
+    );
+  }
+  const changes = options['apply'] === true || options['pin'] !== undefined || options['unpin'] !== undefined;
+  return openSiteKeeping(context, changes);
+}
+
+async function openSiteKeeping(context: VerbContext, changes: boolean): Promise<Keeping> {
+  const { loadSite } = await import('../site/load.ts');
+  const site = await loadSite(context.sitePath);
+  const places = { archiveDir: site.archive.location, mirrorDir: site.archive.mirror };
+  const { catalog: fromFiles, header } = await readArchive(places, context.signal);
+  const { accessMachine, openAccess } = await import('../pipeline/local/access.ts');
+  const { address } = await accessMachine(openAccess(site), 'live', context.signal);
+  const catalog = await addLiveFacts(fromFiles, address, context.signal, header.systemIdentifier);
+  if (!changes)
+    return keepingOf(
+      context,
+      places,
+      catalog,
+      site.archive.retention,
+      async () => {},
+      async () => {},
+    );
+  const { openSite } = await import('../pipeline/open-site.ts');
+  const opened = await openSite(context.sitePath, context.signal);
+  const run = `retention-${new Date().toISOString()}`;
+  const record: Record = async (kind, payload) => {
+    await opened.ledger.append({ kind, run, key: null, payload }, new Date());
+  };
+  return keepingOf(context, places, catalog, site.archive.retention, record, async () =>
+    opened[Symbol.asyncDispose](),
+  );
+}
+
+function keepingOf(
+  context: VerbContext,
+  places: Places,
+  catalog: Catalog,
+  policy: Policy | undefined,
+  record: Record,
+  close: () => Promise<void>,
+): Keeping {
+  return {
+    catalog,
+    policy,
+    apply: async (steps) => {
+      const archives = await openBoth(places);
+      await withProgress(context.onProgress, 'remove what is obsolete', async () =>
+        applyRemoval({
+          archives,
+          steps,
+          signal: context.signal,
+          onStep: async (step) => record('removed', describeStep(step)),
+        }),
+      );
+    },
+    pin: async (label, unpin, why) => {
+      const by = userInfo().username;
+      const archive = await openArchive(places.archiveDir);
+      if (typeof label === 'string') {
+        await writePin(archive, label, {
+          by,
+          why: typeof why === 'string' ? why : '',
+          at: new Date().toISOString(),
+        });
+        await record('pinned', { label, by, why: String(why) });
+        return { json: { pinned: label }, human: `${label} is pinned: it is kept until somebody unpins it` };
+      }
+      if (typeof unpin !== 'string') throw new ClonaError('usage', 'give --pin LABEL or --unpin LABEL');
+      await removePin(archive, unpin);
+      await record('unpinned', { label: unpin, by });
+      return { json: { unpinned: unpin }, human: `${unpin} is left to the policy again` };
+    },
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function openBoth({ archiveDir, mirrorDir }: Places): Promise<Archive[]> {
+  const archive = await openArchive(archiveDir);
+  return mirrorDir === undefined ? [archive] : [archive, await openArchive(mirrorDir)];
+}
+
+function describeStep(step: RemovalStep): { [key: string]: string } {
+  if (step.kind === 'backup') return { backup: step.label, reason: step.reason };
+  const { incarnation, thread, sequence } = step.log;
+  return { log: `${incarnation}/${thread}/${sequence}`, reason: step.reason };
+}
