@@ -42,7 +42,7 @@ export const verb: Verb = {
     const { openKeeping } = await import('./retention-archive.ts');
     await using keeping = await openKeeping(context, options);
     if (typeof options['pin'] === 'string' || typeof options['unpin'] === 'string') {
-      return keeping.pin(options['pin'], options['unpin'], options['why']);
+      return await keeping.pin(options['pin'], options['unpin'], options['why']);
     }
     const { catalog } = keeping;
     if (Array.isArray(options['remove'])) return whatIf(catalog, options['remove']);
