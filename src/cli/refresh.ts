@@ -25,7 +25,12 @@ export const verb: Verb = {
 async function planRefresh(context: VerbContext): Promise<VerbResult> {
   await using site = await openVerbContext(context);
   const { createStep } = await import('../pipeline/step.ts');
-  const plan = await site.operations.planRestore(createStep(site, 'plan', 'plan', context.signal), null);
+  const { readNewestRestore } = await import('../pipeline/refresh.ts');
+  const plan = await site.operations.planRestore(
+    createStep(site, 'plan', 'plan', context.signal),
+    null,
+    await readNewestRestore(site.ledger),
+  );
   const time =
     plan.secondsExpected === null ? 'not measured yet' : `about ${Math.ceil(plan.secondsExpected)} s`;
   const fits = plan.bytesNeeded <= plan.bytesFree;

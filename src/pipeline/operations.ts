@@ -50,7 +50,6 @@ export type RestorePlan = {
   /** Bytes needed on the staging machine, and there. */
   bytesNeeded: number;
   bytesFree: number;
-  /** From the measured time of earlier restores; null: none was measured. */
   secondsExpected: number | null;
   steps: string[];
 };
@@ -63,7 +62,10 @@ export type Restored = {
   /** What of production's history is not in it; empty: nothing. */
   lost: string;
   bytes: number;
+  logBytes: number;
   seconds: number;
+  unpackSeconds: number;
+  redoSeconds: number;
 };
 
 export type Proof = { backup: string; grade: number; provenAt: string; findings: string[] };
@@ -117,8 +119,8 @@ export interface Operations {
   archiveLogTo(step: Step, position: string): Promise<{ archivedTo: string }>;
   observe(step: Step, machine: MachineName): Promise<Observation>;
 
-  /** `until` null: to the end of the archived log. */
-  planRestore(step: Step, until: Bearing | null): Promise<RestorePlan>;
+  /** `until` null: to the end of the archived log. `measured`: the newest restore, for the time it will take. */
+  planRestore(step: Step, until: Bearing | null, measured: Restored | null): Promise<RestorePlan>;
   createStaging(step: Step, machine: MachineName): Promise<{ isolation: string; engine: string }>;
   destroyStaging(step: Step, machine: MachineName): Promise<void>;
   /** Leaves the database recovered and shut for everybody but clona. */

@@ -1,3 +1,5 @@
+import type { Ledger } from '../control/ledger.ts';
+import { readPayload } from './evidence-kinds.ts';
 import { readSiteState } from './site-state.ts';
 import { recordFact, runStep, keepError, type KeptError } from './step.ts';
 import type { Bearing, Proof, RestorePlan, Restored } from './operations.ts';
@@ -95,9 +97,16 @@ async function prepare(input: RefreshInput, result: RefreshResult): Promise<void
     name: 'plan',
     title: 'plan the restore',
     evidence: 'restore.planned',
-    work: async ({ operations }, step) => operations.planRestore(step, bearing),
+    work: async ({ operations, ledger }, step) =>
+      operations.planRestore(step, bearing, await readNewestRestore(ledger)),
     describe: ({ backup }) => backup,
   });
+}
+
+/** The newest restore that was measured: the RTO as it really is. */
+export async function readNewestRestore(ledger: Ledger): Promise<Restored | null> {
+  const record = (await ledger.list({ kinds: ['staging.restored'] })).at(-1);
+  return record === undefined ? null : readPayload(record, 'staging.restored');
 }
 
 async function fill(input: RefreshInput, result: RefreshResult): Promise<void> {

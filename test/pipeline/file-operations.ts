@@ -159,7 +159,10 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
           coversUntil: new Date().toISOString(),
           lost: '',
           bytes: 1,
+          logBytes: 1,
           seconds: 1,
+          unpackSeconds: 1,
+          redoSeconds: 1,
         };
       }),
     fenceStaging: async (step) => once(step, `fence`, () => ({ fenced: true, parts: ['archiving', 'mail'] })),

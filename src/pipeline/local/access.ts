@@ -66,7 +66,8 @@ export async function accessMachine(
     dataDir: join(facts.dataDisk, 'pg'),
     runAs,
     binaries,
-    address: elsewhere ?? { ...facts.database, ...databaseName(site) },
+    address:
+      elsewhere ?? (machine === 'live' ? { ...facts.database, ...databaseName(site) } : facts.database),
     isDatabaseHere: elsewhere === undefined,
   };
 }

@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { backupFolder, openOrCreateArchive, listBackups, type Archive } from '../../archive/repository.ts';
+import {
+  backupFolder,
+  listBackups,
+  openOrCreateArchive,
+  readBackupHeader,
+  type Archive,
+} from '../../archive/repository.ts';
 import type { BackupHeader } from '../../archive/format.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import { takeBackup } from '../../databases/postgres/backup.ts';
@@ -60,24 +66,32 @@ export async function backUpLive(site: Site, address: DatabaseAddress, step: Ste
   return describe(header, grade);
 }
 
-/** Reads the backup back and compares it with the hashes in its header: what was written is what lies there. */
-async function proveFresh(
+/** Reads the backup back: what was written is what lies there. */
+async function proveFresh(archive: Archive, { label }: BackupHeader, step: Step): Promise<number> {
+  const damaged = await compareChecksums(archive, label, step);
+  if (damaged.length === 0) return 1;
+  throw new ClonaError('proofFailed', `backup ${label} does not match its checksums: ${damaged.join(', ')}`);
+}
+
+/** Names of the files of a backup whose content is not what its header says; empty: all are whole. */
+export async function compareChecksums(
   archive: Archive,
-  { label, archives, manifestSha256 }: BackupHeader,
-  step: Step,
-): Promise<number> {
-  const folder = backupFolder(archive, label);
+  label: string,
+  step: Pick<Step, 'signal' | 'onProgress'>,
+): Promise<string[]> {
+  const { archives, manifestSha256 } = await readBackupHeader(archive, label);
   const files = [...archives, { name: 'backup_manifest', sha256: manifestSha256 }];
   const damaged: string[] = [];
-  await withProgress(step.onProgress, `read ${label} back`, async () => {
+  await withProgress(step.onProgress, `compare the checksums of ${label}`, async () => {
     for (const { name, sha256 } of files) {
       const hash = createHash('sha256');
-      await pipeline(createReadStream(join(folder, name)), hash, { signal: step.signal });
+      await pipeline(createReadStream(join(backupFolder(archive, label), name)), hash, {
+        signal: step.signal,
+      });
       if (hash.digest('hex') !== sha256) damaged.push(name);
     }
   });
-  if (damaged.length === 0) return 1;
-  throw new ClonaError('proofFailed', `backup ${label} does not match its checksums: ${damaged.join(', ')}`);
+  return damaged;
 }
 
 function describe(

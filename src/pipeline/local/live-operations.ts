@@ -1,10 +1,10 @@
 import { connect } from '../../databases/postgres/connect.ts';
-import { listBackups } from '../../archive/repository.ts';
 import { readMirrorStatus } from '../../archive/log-mirror.ts';
 import type { Operations } from '../operations.ts';
 import { accessMachine, type SiteAccess } from './access.ts';
 import { archiveLog, backUpLive, openSiteArchive } from './live-archive.ts';
 import { observeMachine, takeBearing } from './observe.ts';
+import { isArchiveWhole } from './restore-staging.ts';
 import { drainSessions, measureLosses, runUserSteps } from './users.ts';
 
 type LiveOperations = Pick<
@@ -25,11 +25,7 @@ export function createLiveOperations(access: SiteAccess): LiveOperations {
   return {
     takeBackup: async (step, _purpose, ifNeeded) => {
       const { address } = await accessMachine(access, 'live', step.signal);
-      if (ifNeeded) {
-        const { archive } = await openSiteArchive(site, address, step.signal);
-        // Whether its log is whole is asked when the restore is planned, before the first byte.
-        if ((await listBackups(archive)).some(({ header }) => header !== undefined)) return null;
-      }
+      if (ifNeeded && (await isArchiveWhole(access, step.signal))) return null;
       return backUpLive(site, address, step);
     },
     markRestorePoint: async (step, name) =>

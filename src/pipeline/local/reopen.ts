@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { connect } from '../../databases/postgres/connect.ts';
 import { startGuestServer, stopGuestServer } from '../../databases/postgres/guest-server.ts';
 import { formatTimeline } from '../../databases/postgres/lsn.ts';
@@ -75,13 +76,27 @@ async function layHistories(
   }
 }
 
+/** Without hot standby the server counts as started while it still recovers, and turns sessions away (57P03). */
 async function waitUntilOpen(machine: MachineAccess, signal: AbortSignal): Promise<void> {
-  await using session = await connect(machine.address, signal, { timeoutMs: 60_000 });
-  const [row] = await session.query<{ recovers: boolean }>('select pg_is_in_recovery() as recovers');
-  if (row?.recovers !== false) {
-    throw new ClonaError('databaseFailed', 'the reverted server is still in recovery', {
-      hint: `see server.log beside ${machine.dataDir}`,
-    });
+  const deadline = performance.now() + recoveryMinutes * 60_000;
+  for (;;) {
+    if (await isOpen(machine, signal)) return;
+    if (performance.now() > deadline) break;
+    await wait(50, undefined, { signal });
+  }
+  throw new ClonaError('databaseFailed', 'the reverted server is still in recovery', {
+    hint: `see server.log beside ${machine.dataDir}`,
+  });
+}
+
+async function isOpen(machine: MachineAccess, signal: AbortSignal): Promise<boolean> {
+  try {
+    await using session = await connect(machine.address, signal, { timeoutMs: 60_000 });
+    const [row] = await session.query<{ recovers: boolean }>('select pg_is_in_recovery() as recovers');
+    return row?.recovers === false;
+  } catch (error) {
+    if (error instanceof ClonaError && error.details?.['sqlState'] === '57P03') return false;
+    throw error;
   }
 }
 

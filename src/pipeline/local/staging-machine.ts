@@ -1,50 +1,57 @@
 import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { DatabaseAddress } from '../../databases/database.ts';
 import { createStagingDirect, destroyStagingDirect } from '../../machines/pulumi/direct.ts';
 import { createStaging, destroyStaging, type StagingOptions } from '../../machines/pulumi/staging.ts';
 import { resolveSecret } from '../../site/secret.ts';
 import type { Site } from '../../site/site.ts';
 import type { Step } from '../operations.ts';
+import { accessMachine, type SiteAccess } from './access.ts';
 
 /** `direct` is the demo's alone: no engine, no state but the machine itself. */
 export type StagingEngine = 'pulumi' | 'direct';
 
 /** A staging machine as code: the program of `pulumi up`. Made before by a step that was killed: it is the same one. */
 export async function makeStaging(
-  site: Site,
+  access: SiteAccess,
   engine: StagingEngine,
   name: string,
   step: Step,
 ): Promise<{ isolation: string; engine: string }> {
-  const args = stagingArgs(site, name);
+  const { address } = await accessMachine(access, 'live', step.signal);
+  const args = stagingArgs(access.site, name, address);
   const made =
     engine === 'direct'
       ? await createStagingDirect(name, args, step.signal, step.onProgress)
-      : await createStaging(await stagingOptions(site, name, step), args);
+      : await createStaging(await stagingOptions(access.site, name, step), args);
   return { isolation: made.machine.isolation, engine: made.engine };
 }
 
 export async function removeStaging(
-  site: Site,
+  { site }: SiteAccess,
   engine: StagingEngine,
   name: string,
   step: Step,
 ): Promise<void> {
-  if (engine === 'direct') await destroyStagingDirect(name, stagingArgs(site, name), step.signal);
-  else await destroyStaging(await stagingOptions(site, name, step));
+  if (engine === 'pulumi') return destroyStaging(await stagingOptions(site, name, step));
+  // Whatever its database is called: the machine goes.
+  const args = stagingArgs(site, name, { database: 'postgres', user: 'postgres' });
+  return destroyStagingDirect(name, args, step.signal);
 }
 
-export function stagingArgs(site: Site, name: string): LiveStagingArgs {
-  const { machines, staging, database } = site;
+export function stagingArgs(
+  site: Site,
+  name: string,
+  database: Pick<DatabaseAddress, 'database' | 'user'>,
+): LiveStagingArgs {
+  const { machines, staging } = site;
   return {
     platform: 'local',
     name,
     source: machines.live.name,
     timeToLiveMs: staging.timeToLive,
     labels: { site: site.name },
-    database: {
-      ...(database.name === undefined ? {} : { name: database.name }),
-      ...(database.user === undefined ? {} : { user: database.user }),
-    },
+    // Restored from LIVE, it has LIVE's names inside.
+    database: { name: database.database, user: database.user },
     local: { root: machines.root },
   };
 }

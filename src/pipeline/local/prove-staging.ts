@@ -1,0 +1,138 @@
+import { addGrade, openArchive } from '../../archive/repository.ts';
+import { checkStructure } from '../../databases/postgres/prove/amcheck.ts';
+import { compareBusinessCounts } from '../../databases/postgres/prove/counts.ts';
+import { dropClone, importIntoClona } from '../../databases/postgres/prove/import.ts';
+import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
+import type { Bearing, Proof, Step } from '../operations.ts';
+import { accessMachine, type MachineAccess, type SiteAccess } from './access.ts';
+import { compareChecksums } from './live-archive.ts';
+import { isArchiveWhole } from './restore-staging.ts';
+
+interface Finding {
+  grade: number;
+  passed: boolean;
+  said: string;
+}
+
+/**
+ * Grades 1 to 5 of the backup that staging was restored from (R15), each remembered with what was found. The first
+ * that fails ends it: a grade includes those before it.
+ */
+export async function proveStaging(
+  access: SiteAccess,
+  name: string,
+  backup: string,
+  expected: Bearing,
+  step: Step,
+): Promise<Proof> {
+  const machine = await accessMachine(access, name, step.signal);
+  const archive = await openArchive(access.site.archive.location);
+  const findings: Finding[] = [];
+  let grade = 0;
+  for (const look of looks) {
+    const finding = await look({ access, machine, backup, expected, step });
+    findings.push(finding);
+    const at = new Date().toISOString();
+    if (!finding.passed) break;
+    grade = finding.grade;
+    await addGrade(archive, backup, { grade, at, evidence: step.key, detail: finding.said });
+  }
+  const said = findings.map(
+    ({ grade, passed, said }) => `grade ${grade} ${passed ? 'proven' : 'failed'}: ${said}`,
+  );
+  return { backup, grade, provenAt: new Date().toISOString(), findings: said };
+}
+
+interface Subject {
+  access: SiteAccess;
+  machine: MachineAccess;
+  backup: string;
+  expected: Bearing;
+  step: Step;
+}
+
+const looks: readonly ((subject: Subject) => Promise<Finding>)[] = [
+  proveFiles,
+  proveLog,
+  proveOpened,
+  proveRows,
+  proveCounts,
+];
+
+async function proveFiles({ access, backup, step }: Subject): Promise<Finding> {
+  const archive = await openArchive(access.site.archive.location);
+  const damaged = await compareChecksums(archive, backup, step);
+  const passed = damaged.length === 0;
+  return {
+    grade: 1,
+    passed,
+    said: passed ? 'every file matches its checksum' : `damaged: ${damaged.join(', ')}`,
+  };
+}
+
+async function proveLog({ access, step }: Subject): Promise<Finding> {
+  const passed = await isArchiveWhole(access, step.signal);
+  return { grade: 2, passed, said: passed ? 'the log has no gap' : 'the log has a gap' };
+}
+
+async function proveOpened({ expected }: Subject): Promise<Finding> {
+  // The restore before this step threw where it did not come so far.
+  return { grade: 3, passed: true, said: `restored and opened at ${expected.position}` };
+}
+
+/** R23: the copy holds what masking would hide, so it goes right after the proof. */
+async function proveRows({ access, machine, step }: Subject): Promise<Finding> {
+  const { address } = machine;
+  const { site } = access;
+  const common = {
+    address,
+    database: address.database,
+    workers: defaultWorkers(),
+    signal: step.signal,
+    onProgress: step.onProgress,
+  };
+  const prefix = site.staging.clonaPrefix === 'X' ? 'x' : 'clona';
+  const imported = await importIntoClona({ ...common, cloneName: site.name.replaceAll('-', '_'), prefix });
+  await dropClone(address, imported.cloneDatabase, step.signal);
+  if (!imported.passed) {
+    const named = imported.problems.slice(0, 5).map(({ object, message }) => `${object}: ${message}`);
+    return { grade: 4, passed: false, said: named.join('; ') };
+  }
+  const structure = await checkStructure(common);
+  if (!structure.passed) {
+    const named = structure.problems.slice(0, 5).map(({ object, message }) => `${object}: ${message}`);
+    return { grade: 4, passed: false, said: named.join('; ') };
+  }
+  const checked = structure.available
+    ? `, ${structure.indexes} indexes well-formed`
+    : ', structure not checked (no amcheck)';
+  return {
+    grade: 4,
+    passed: true,
+    said: `${imported.rows} rows of ${imported.tables.length} tables imported, ${imported.constraints.validated} constraints validated${checked}`,
+  };
+}
+
+async function proveCounts({ access, machine, expected, step }: Subject): Promise<Finding> {
+  if (expected.taken === null || expected.taken.counts.length === 0) {
+    return { grade: 5, passed: false, said: 'the site counts nothing: database.businessCounts' };
+  }
+  const report = await compareBusinessCounts({
+    address: machine.address,
+    counts: access.site.database.businessCounts,
+    taken: expected.taken,
+    signal: step.signal,
+  });
+  const wrong = report.comparisons.filter(({ agrees }) => !agrees);
+  const how = report.mode === 'exact' ? 'exactly' : `as bounds (${report.reason ?? 'no lock'})`;
+  const said =
+    wrong.length === 0
+      ? `${report.comparisons.length} business counts agree ${how}`
+      : wrong
+          .map(
+            ({ name, column, restored, low, high }) =>
+              `${name}.${column}: ${restored}, production had ${low}${low === high ? '' : ` to ${high}`}`,
+          )
+          .join('; ');
+  return { grade: 5, passed: report.passed, said };
+}

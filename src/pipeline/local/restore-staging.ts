@@ -1,0 +1,130 @@
+import { dirname, join } from 'node:path';
+import { readArchive } from '../../databases/postgres/catalog.ts';
+import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
+import { openLocalPlace } from '../../databases/postgres/restore/local-place.ts';
+import { restore } from '../../databases/postgres/restore/restore.ts';
+import type { RestoreUntil } from '../../databases/postgres/restore/context.ts';
+import type { RestoreReport } from '../../databases/postgres/restore/report.ts';
+import { ClonaError } from '../../errors.ts';
+import { planRecovery } from '../../recovery/plan.ts';
+import { parsePosition } from '../../recovery/position.ts';
+import type { Bearing, RestorePlan, Restored, Step } from '../operations.ts';
+import { accessMachine, type MachineAccess, type SiteAccess } from './access.ts';
+
+/** Space, time and steps before the first byte. The staging machine need not be there yet. */
+export async function planStagingRestore(
+  access: SiteAccess,
+  until: Bearing | null,
+  measured: Restored | null,
+  step: Step,
+): Promise<RestorePlan> {
+  const live = await accessMachine(access, 'live', step.signal);
+  // A folder that is never made, beside LIVE's: the same file system, reachable for the same kind of user.
+  const planned = { ...live, dataDir: join(dirname(dirname(live.facts.dataDisk)), '.planned', 'pg') };
+  const report = await runRestore(access, planned, until, measured, step, true);
+  const { neededBytes, freeBytes, seconds } = report.estimate;
+  const plan = {
+    backup: report.label,
+    bytesNeeded: neededBytes,
+    bytesFree: freeBytes,
+    secondsExpected: seconds,
+    steps: stepsOf(report),
+  };
+  if (until !== null && neededBytes > freeBytes) {
+    throw new ClonaError('diskFull', `the restore needs ${neededBytes} bytes, and ${freeBytes} are free`, {
+      hint: 'free space where the machines are, and refresh again',
+      details: { neededBytes, freeBytes },
+    });
+  }
+  return plan;
+}
+
+function stepsOf({ plan }: RestoreReport): string[] {
+  const { steps } = plan;
+  return Array.isArray(steps) ? steps.map(String) : [];
+}
+
+/** Restores into the machine's data disk, exactly up to the bearing; the server is left stopped. */
+export async function restoreStaging(
+  access: SiteAccess,
+  name: string,
+  until: Bearing,
+  step: Step,
+): Promise<Restored> {
+  const machine = await accessMachine(access, name, step.signal);
+  const report = await runRestore(access, machine, until, null, step, false);
+  const { label, positionReached, lost, bytes, logBytes, seconds, unpackSeconds, redoSeconds } = report;
+  return {
+    backup: label,
+    reached: positionReached ?? until.position,
+    // Restored exactly to the point: it holds what LIVE held then, however long before the last change was.
+    coversUntil: until.at,
+    lost:
+      lost.positions === '0'
+        ? ''
+        : `${lost.positions} bytes of log behind ${until.position}, which came after the point`,
+    bytes,
+    logBytes,
+    seconds,
+    unpackSeconds,
+    redoSeconds,
+  };
+}
+
+async function runRestore(
+  { site }: SiteAccess,
+  machine: MachineAccess,
+  until: Bearing | null,
+  measured: Restored | null,
+  step: Step,
+  dryRun: boolean,
+): Promise<RestoreReport> {
+  const { binaries, runAs, dataDir, address } = machine;
+  const workers = Math.min(site.archive.workers, defaultWorkers());
+  await using place = openLocalPlace({ binaries, runAs, workers, signal: step.signal });
+  return await restore({
+    archiveDir: site.archive.location,
+    mirrorDir: site.archive.mirror,
+    until: targetOf(until),
+    place,
+    target: dataDir,
+    binaries,
+    workers,
+    users: [address.user],
+    // A step that was killed goes on with what is right already.
+    replace: !dryRun,
+    speed: measured === null ? undefined : speedOf(measured),
+    dryRun,
+    signal: step.signal,
+    onProgress: step.onProgress,
+  });
+}
+
+function targetOf(until: Bearing | null): RestoreUntil {
+  if (until === null) return { kind: 'latest' };
+  const position = parsePosition(until.position, 'the restore point');
+  return { kind: 'incarnation', incarnation: until.incarnation, position };
+}
+
+function speedOf({ bytes, logBytes, unpackSeconds, redoSeconds }: Restored): {
+  unpack: number;
+  redo: number;
+} {
+  return {
+    unpack: bytes / Math.max(0.1, unpackSeconds),
+    redo: Math.max(logBytes, 2 ** 24) / Math.max(0.1, redoSeconds),
+  };
+}
+
+/** Can the archive alone bring LIVE back to the end of its archived log? */
+export async function isArchiveWhole({ site }: SiteAccess, signal: AbortSignal): Promise<boolean> {
+  const { location, mirror } = site.archive;
+  try {
+    const { catalog } = await readArchive({ archiveDir: location, mirrorDir: mirror }, signal);
+    return planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' }).reachable;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof ClonaError) return false;
+    throw error;
+  }
+}
