@@ -60,6 +60,7 @@ export const verbs = {
     summary: 'run the schedule, and take releases from pipelines over HTTP',
     load: () => import('./serve.ts'),
   },
+  backup: { summary: 'take a backup of production into the archive', load: () => import('./backup.ts') },
   catalog: { summary: 'read an archive and print its catalog', load: () => import('./catalog.ts') },
   restore: { summary: 'restore a database from its archive alone', load: () => import('./restore.ts') },
 } as const satisfies Record<string, VerbRow>;

@@ -21,13 +21,18 @@ export function openProductionLate(site: Site, signal: AbortSignal): OpenProduct
 }
 
 async function open(site: Site, signal: AbortSignal): Promise<Production> {
-  const address = (await resolveDatabaseAddress(site.database)) ?? (await askMachine(site, signal));
+  const address = await findProduction(site, signal);
   if (address.engine !== 'postgres') {
     throw new ClonaError('databaseVersion', 'doctor knows the settings of PostgreSQL only, so far');
   }
   const { connect } = await import('../databases/postgres/connect.ts');
   const connection = await connect(address, signal, { applicationName: 'clona doctor', timeoutMs: 5000 });
   return { address, connection };
+}
+
+/** Where production's database is: by the site file, else by what its live machine says. */
+export async function findProduction(site: Site, signal: AbortSignal): Promise<DatabaseAddress> {
+  return (await resolveDatabaseAddress(site.database)) ?? askMachine(site, signal);
 }
 
 /** A site that gives no address means the database on its live machine, which says itself where that is. */

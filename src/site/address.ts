@@ -52,5 +52,14 @@ function parseUrl(engine: 'postgres' | 'oracle', text: string, from: string): Da
       url.searchParams.get('user') ||
       (engine === 'postgres' ? 'postgres' : ''),
     password: decodeURIComponent(url.password) || url.searchParams.get('password') || undefined,
+    sslMode: readSslMode(url.searchParams.get('sslmode'), wrong),
   };
+}
+
+/** libpq's words. Its half measures (allow, prefer, verify-ca) are taken as the whole ones: encryption asked for is kept. */
+function readSslMode(text: string | null, wrong: (what: string) => ClonaError): DatabaseAddress['sslMode'] {
+  if (text === null || text === 'disable') return undefined;
+  if (['allow', 'prefer', 'require'].includes(text)) return 'require';
+  if (['verify-ca', 'verify-full'].includes(text)) return 'verify-full';
+  throw wrong(`asks for an unknown sslmode`);
 }

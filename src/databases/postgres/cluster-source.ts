@@ -5,9 +5,9 @@ import type { PlannedFrame } from '../../archive/frame-plan.ts';
 import type { FramePool, FrameSlot, PackedFrame } from '../../archive/frame-pool.ts';
 import { ClonaError } from '../../errors.ts';
 import type { DatabaseAddress } from '../database.ts';
-import type { ServerFacts } from './backup-facts.ts';
+import { readServerFacts, type ServerFacts } from './backup-facts.ts';
 import { listFilesBySql, listLocalFiles, type ClusterFile } from './cluster-files.ts';
-import { quoteLiteral, type Connection } from './connect.ts';
+import { connect, quoteLiteral, type Connection } from './connect.ts';
 import { openCopySession, type ReplicationSession } from './replication/session.ts';
 
 /** How a hot backup gets at the files of a running cluster. */
@@ -33,6 +33,16 @@ export async function openClusterSource(
 ): Promise<ClusterSource> {
   if (await isOnThisHost(address, session, facts)) return localSource(facts.dataDirectory, pool);
   return sqlSource(address, session, pool, connections, signal);
+}
+
+/** The server's data directory where it lies on this host; undefined where it does not or cannot be seen. */
+export async function findLocalDataDir(
+  address: DatabaseAddress,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  await using session = await connect(address, signal);
+  const facts = await readServerFacts(session);
+  return (await isOnThisHost(address, session, facts)) ? facts.dataDirectory : undefined;
 }
 
 /** The same path on this host may be another cluster, even a clone: the pid file's start time must be this server's. */
