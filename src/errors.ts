@@ -32,10 +32,11 @@ export const errorTable = {
   targetUnreachable: { code: 'CLONA-0210', exit: 5 },
 
   // 03xx: archive
-  archiveMissing: { code: 'CLONA-0301', exit: 5 },
+  archiveMissing: { code: 'CLONA-0301', exit: 6 },
   archiveDamaged: { code: 'CLONA-0302', exit: 4 },
   archiveForeign: { code: 'CLONA-0303', exit: 4 },
   archiveGap: { code: 'CLONA-0304', exit: 5 },
+  archiveAbsent: { code: 'CLONA-0305', exit: 5 },
   diskFull: { code: 'CLONA-0310', exit: 6 },
   sharedDisk: { code: 'CLONA-0311', exit: 2 },
 

@@ -33,7 +33,7 @@ export interface ArchiveCatalog {
  * Makes the catalog from the files of an archive alone (and of its mirror: what is damaged or missing in one is
  * available when the other has it). Which incarnation is CURRENT only a live server can say (`addLiveFacts`); from
  * files it is the highest timeline, as recovery_target_timeline = latest reads them (docs/decisions/0031).
- * Throws `archiveMissing`, `archiveDamaged`, `archiveForeign`.
+ * Throws `archiveAbsent`, `archiveDamaged`, `archiveForeign`.
  */
 export async function readArchive(places: ArchivePlaces, signal: AbortSignal): Promise<ArchiveCatalog> {
   const { folders, warnings } = await readFolders(places, signal);
@@ -91,7 +91,7 @@ async function readFolders(
   const folders = read.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failures = read.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
   const [first, second] = folders;
-  if (first === undefined) throw failures[0];
+  if (first === undefined) throw asAbsent(failures[0]);
   if (second !== undefined && second.header.systemIdentifier !== first.header.systemIdentifier) {
     throw new ClonaError(
       'archiveForeign',
@@ -103,6 +103,13 @@ async function readFolders(
     folders,
     warnings: failures.map((error) => (error instanceof Error ? error.message : String(error))),
   };
+}
+
+/** To restore from, an archive that is not there reaches nothing: that is no failure of this machine. */
+function asAbsent(error: unknown): unknown {
+  if (!(error instanceof ClonaError) || error.kind !== 'archiveMissing') return error;
+  const { message, hint, details } = error;
+  return new ClonaError('archiveAbsent', message, { cause: error.cause, hint, details });
 }
 
 function inFolder(folder: ArchiveFolder, folders: readonly ArchiveFolder[], line: string): string {
@@ -166,7 +173,7 @@ function refuseLostCurrent(histories: readonly FoundHistory[], current: number |
 }
 
 function emptyArchive(dir: string): ClonaError {
-  return new ClonaError('archiveMissing', `the archive in ${dir} holds neither a backup nor log`, {
+  return new ClonaError('archiveAbsent', `the archive in ${dir} holds neither a backup nor log`, {
     hint: 'was a backup ever taken, or is this the wrong folder?',
     details: { archive: dir },
   });

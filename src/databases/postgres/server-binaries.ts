@@ -126,8 +126,9 @@ async function installedBinDirs(): Promise<string[]> {
   packaged.sort((a, b) => b.major - a.major);
   const found: string[] = [];
   for (const folder of [...fromPath, ...packaged.map((row) => row.folder)]) {
-    if ((await isFile(join(folder, 'postgres'))) && (await isFile(join(folder, 'initdb'))))
-      found.push(folder);
+    if (!(await isFile(join(folder, 'postgres'))) || !(await isFile(join(folder, 'initdb')))) continue;
+    // A folder of links (/usr/local/bin) is not where the libraries and extensions lie beside.
+    found.push(dirname(await realpath(join(folder, 'postgres'))));
   }
   return found;
 }

@@ -12,6 +12,8 @@ export interface RestoreLayout {
   logFile: string;
   /** Log segments on their way to the server. */
   feed: string;
+  /** Guests: what an interrupted run has unpacked already. */
+  unpacked: string;
   recoveryConfiguration: string;
   recoveryAccess: string;
   /** Tablespaces lie here, each under its number: outside of the data directory, as the server wants them. */
@@ -27,6 +29,7 @@ export function layoutOf(target: string): RestoreLayout {
     marker: join(work, 'restore.json'),
     logFile: join(work, 'server.log'),
     feed: join(work, 'log'),
+    unpacked: join(work, 'unpacked'),
     recoveryConfiguration: join(work, 'recovery.conf'),
     recoveryAccess: join(work, 'recovery_hba.conf'),
     tablespaces: `${target}.tablespaces`,

@@ -2,7 +2,6 @@ import {
   access,
   chown,
   constants,
-  copyFile,
   mkdir,
   mkdtemp,
   readdir,
@@ -61,11 +60,6 @@ export function openLocalPlace(options: LocalPlaceOptions): RestorePlace {
       guarded(to, async () => {
         await rename(from, to);
         await syncFolder(dirname(to));
-      }),
-    copy: async (from, to) =>
-      guarded(to, async () => {
-        await copyFile(from, to);
-        await own(to);
       }),
     examine: async (path) => examine(path, owner),
     findMissing: async (paths) => {

@@ -2,6 +2,7 @@ import { join } from 'node:path/posix';
 import { ClonaError, toClonaError } from '../../../errors.ts';
 import { withProgress } from '../../../progress.ts';
 import { connect } from '../connect.ts';
+import { formatTimeline } from '../lsn.ts';
 import type { RestoreContext, StartRequest } from './context.ts';
 import { configureCluster, type ConfigureOutcome } from './configure.ts';
 import { defaultWorkers } from './default-workers.ts';
@@ -34,6 +35,8 @@ export async function makeCluster(context: RestoreContext): Promise<MadeCluster>
   const feed = await makeFeed(context);
   const unpackMs = performance.now();
   const unpacked = await unpack(context);
+  // From here on the files change: nothing that was unpacked may be taken for finished by another run.
+  await place.remove(layout.unpacked);
   const unpackSeconds = (performance.now() - unpackMs) / 1000;
   const configured = await withProgress(
     onProgress,
@@ -123,6 +126,7 @@ async function unpack(context: RestoreContext): Promise<UnpackOutcome> {
           .filter(({ header }) => header.manifestSha256 === first.header.manifestSha256)
           .map(({ dir }) => dir),
         root: layout.partial,
+        journal: layout.unpacked,
         tablespaces,
         onProgress,
       }),
@@ -156,6 +160,7 @@ async function openAndClose(
     const user = await requireSuperuser(context, server);
     const timeline = await readTimeline(server, user, signal);
     const reached = await readReached(place, layout.partial, timeline);
+    await announceTimeline(context, timeline);
     const findings = await putInOrder({
       server,
       user,
@@ -168,6 +173,15 @@ async function openAndClose(
     await server.stop('immediate').catch(() => {});
     throw error;
   }
+}
+
+/**
+ * It was opened without archiving, so the server has not asked for its new .history file to be archived. If this copy
+ * becomes production one day and archiving is turned on, an archive without that file could not tell where its log belongs.
+ */
+async function announceTimeline({ place, layout }: RestoreContext, timeline: number): Promise<void> {
+  const status = join(layout.partial, 'pg_wal', 'archive_status');
+  await place.writeText(join(status, `${formatTimeline(timeline)}.history.ready`), '');
 }
 
 async function requireSuperuser({ options, signal }: RestoreContext, server: PlaceServer): Promise<string> {

@@ -3,7 +3,10 @@ import type { ServerSettings } from '../server-settings.ts';
 import type { SegmentJob } from './unpack-job.ts';
 import type { UnpackOptions, UnpackOutcome } from './unpack.ts';
 
-export type PlaceUnpackOptions = Omit<UnpackOptions, 'owner' | 'pool'>;
+export type PlaceUnpackOptions = Omit<UnpackOptions, 'owner' | 'pool'> & {
+  /** File in which a place may remember what it has finished (layout.ts). */
+  journal: string;
+};
 export type PlaceSegment = Omit<SegmentJob, 'kind' | 'owner'>;
 
 export interface PlaceServerOptions {
@@ -40,7 +43,6 @@ export interface RestorePlace extends AsyncDisposable {
   /** With all that is in it; absent: nothing to do. */
   remove: (path: string) => Promise<void>;
   rename: (from: string, to: string) => Promise<void>;
-  copy: (from: string, to: string) => Promise<void>;
   /** Bytes free for the folder that `path` will lie in, and whether the server's user can reach it. */
   examine: (path: string) => Promise<{ freeBytes: number; unreachable: string | null }>;
   /** Which of these files of the server's installation are absent. */

@@ -18,6 +18,14 @@ export interface FrameJob {
   compare: boolean;
 }
 
+/** Unpacks one frame into memory, for a place that is not this host. */
+export interface ReadFrameJob {
+  kind: 'read';
+  source: string;
+  frame: Frame;
+  prefix: string;
+}
+
 /** Unpacks one segment of the log to `target` and proves it against its trailer. */
 export interface SegmentJob {
   kind: 'segment';
@@ -45,7 +53,7 @@ export interface SyncJob {
   paths: string[];
 }
 
-export type UnpackJob = FrameJob | SegmentJob | ChecksumJob | SyncJob;
+export type UnpackJob = FrameJob | ReadFrameJob | SegmentJob | ChecksumJob | SyncJob;
 
 /** A file, or the part of one that lay in a frame. */
 export interface UnpackedPart {
@@ -63,13 +71,21 @@ export interface UnpackedFrame {
   writtenBytes: number;
 }
 
+/** What a frame holds, as tar for another host: without links (they lead to production) and without pg_control (it comes last). */
+export interface ReadFrame extends UnpackedFrame {
+  tar: Uint8Array<ArrayBuffer>;
+  control: { offset: number; bytes: Uint8Array<ArrayBuffer> } | null;
+}
+
 export type UnpackResult<Job extends UnpackJob> = Job extends FrameJob
   ? UnpackedFrame
-  : Job extends ChecksumJob
-    ? { hex: string | null }
-    : Job extends SegmentJob
-      ? { rawBytes: number }
-      : null;
+  : Job extends ReadFrameJob
+    ? ReadFrame
+    : Job extends ChecksumJob
+      ? { hex: string | null }
+      : Job extends SegmentJob
+        ? { rawBytes: number }
+        : null;
 
 export interface UnpackAnswer {
   result: unknown;

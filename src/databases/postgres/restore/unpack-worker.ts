@@ -18,6 +18,7 @@ import { parentPort } from 'node:worker_threads';
 import { zstdDecompressSync } from 'node:zlib';
 import { crc32c, formatCrc32c } from '../../../archive/crc32c.ts';
 import { logTrailerBytes } from '../../../archive/format.ts';
+import { decodeLogTrailer } from '../../../archive/log-file.ts';
 import { decodeTarHeader, paddedBytes, tarBlockBytes } from '../../../archive/tar-header.ts';
 import { ClonaError } from '../../../errors.ts';
 import { readSegmentIdentity } from '../log-records.ts';
@@ -27,6 +28,8 @@ import {
   type ChecksumJob,
   type FileOwner,
   type FrameJob,
+  type ReadFrame,
+  type ReadFrameJob,
   type SegmentJob,
   type SyncJob,
   type UnpackAnswer,
@@ -37,7 +40,10 @@ import {
 /** A thread of UnpackPool: does one job after the other, synchronously, with the memory of one frame or segment. */
 
 parentPort?.on('message', (job: UnpackJob) => {
-  parentPort?.postMessage(perform(job), []);
+  const answer = perform(job);
+  // What was read for another host is handed over, not copied.
+  const { tar } = (answer.result ?? {}) as Partial<ReadFrame>;
+  parentPort?.postMessage(answer, tar === undefined ? [] : [tar.buffer]);
 });
 
 function perform(job: UnpackJob): UnpackAnswer {
@@ -60,6 +66,8 @@ function run(job: UnpackJob): unknown {
   switch (job.kind) {
     case 'frame':
       return unpackFrame(job);
+    case 'read':
+      return readForElsewhere(job);
     case 'segment':
       return unpackSegment(job);
     case 'checksum':
@@ -69,41 +77,87 @@ function run(job: UnpackJob): unknown {
   }
 }
 
-function unpackFrame(job: FrameJob): UnpackedFrame {
-  const raw = readFrame(job);
+type TakePart = (path: string, fileBytes: number, offset: number, content: Buffer) => void;
+
+/**
+ * Walks over the members and pieces of members in a frame. `keep` is told which bytes of the frame are of files and
+ * folders that may lie on another host as they are.
+ */
+function walkFrame(
+  job: FrameJob | ReadFrameJob,
+  raw: Buffer,
+  take: TakePart,
+  keep: (from: number, to: number) => void,
+): UnpackedFrame {
   const done: UnpackedFrame = { parts: [], folders: [], links: [], writtenBytes: 0 };
-  const inside = job.frame.inside;
+  const takePart = (name: string, fileBytes: number, offset: number, content: Buffer): string => {
+    const path = memberPath(job.prefix, name);
+    done.parts.push({ path, fileBytes, offset, bytes: content.length, crc32c: crc32c(content) });
+    take(path, fileBytes, offset, content);
+    return path;
+  };
+  const { inside } = job.frame;
   let at = 0;
   if (inside !== null) {
     const bytes = Math.max(0, Math.min(inside.fileBytes - inside.fileOffset, raw.length));
-    takePart(job, inside.path, inside.fileBytes, inside.fileOffset, raw.subarray(0, bytes), done);
-    at = paddedBytes(inside.fileBytes) - inside.fileOffset;
+    const path = takePart(inside.path, inside.fileBytes, inside.fileOffset, raw.subarray(0, bytes));
+    at = Math.min(raw.length, paddedBytes(inside.fileBytes) - inside.fileOffset);
+    if (path !== controlFile) keep(0, at);
   }
   while (at + tarBlockBytes <= raw.length) {
+    const from = at;
     const member = decodeTarHeader(raw.subarray(at, at + tarBlockBytes), job.source);
     at += tarBlockBytes;
     if (member === undefined) continue;
-    if (member.type === 'folder') done.folders.push(memberPath(job.prefix, member.path));
-    else if (member.type === 'link') done.links.push(memberPath(job.prefix, member.path));
-    else {
+    const isTop = /^(?:\.\/?)?$/.test(member.path);
+    if (member.type === 'link') done.links.push(memberPath(job.prefix, member.path));
+    else if (member.type === 'folder') {
+      if (!isTop) done.folders.push(memberPath(job.prefix, member.path));
+      keep(from, at);
+    } else {
       const bytes = Math.min(member.sizeBytes, raw.length - at);
-      takePart(job, member.path, member.sizeBytes, 0, raw.subarray(at, at + bytes), done);
-      at += paddedBytes(member.sizeBytes);
+      const path = takePart(member.path, member.sizeBytes, 0, raw.subarray(at, at + bytes));
+      at = Math.min(raw.length, at + paddedBytes(member.sizeBytes));
+      if (path !== controlFile) keep(from, at);
     }
   }
-  for (const folder of done.folders) makeFolder(join(job.root, folder), job.owner);
   return done;
 }
 
-function readFrame({ source, frame }: FrameJob): Buffer {
+function unpackFrame(job: FrameJob): UnpackedFrame {
+  const raw = readFrame(job);
+  let writtenBytes = 0;
+  const write: TakePart = (path, fileBytes, offset, content) => {
+    const target = join(job.root, path === controlFile ? heldControlFile : path);
+    writtenBytes += writePart(target, fileBytes, offset, content, job);
+  };
+  const done = walkFrame(job, raw, write, () => {});
+  for (const folder of done.folders) makeFolder(join(job.root, folder), job.owner);
+  return { ...done, writtenBytes };
+}
+
+function readForElsewhere(job: ReadFrameJob): ReadFrame {
+  const raw = readFrame(job);
+  const pieces: Buffer[] = [];
+  let control: ReadFrame['control'] = null;
+  const hold: TakePart = (path, _fileBytes, offset, content) => {
+    if (path === controlFile) control = { offset, bytes: Uint8Array.from(content) };
+  };
+  const done = walkFrame(job, raw, hold, (from, to) => pieces.push(raw.subarray(from, to)));
+  const tar = Uint8Array.from(Buffer.concat(pieces));
+  return { ...done, writtenBytes: tar.length, tar, control };
+}
+
+function readFrame({ source, frame }: FrameJob | ReadFrameJob): Buffer {
   const packed = readSource(source, frame.compressedOffset, frame.compressedBytes);
   // One chunk of the known size: no copy. The frame's own checksum is proven here.
   const raw = zstdDecompressSync(packed, {
     chunkSize: Math.max(frame.rawBytes, 64),
     maxOutputLength: frame.rawBytes + 1,
   });
-  if (raw.length !== frame.rawBytes)
+  if (raw.length !== frame.rawBytes) {
     throw damaged(`${source}: a frame has ${raw.length} bytes, not ${frame.rawBytes}`);
+  }
   return raw;
 }
 
@@ -123,20 +177,6 @@ function readSource(path: string, offset: number, bytes: number): Buffer {
   }
   if (count < bytes) throw damaged(`${path} is cut off`);
   return packed;
-}
-
-function takePart(
-  job: FrameJob,
-  name: string,
-  fileBytes: number,
-  offset: number,
-  content: Buffer,
-  done: UnpackedFrame,
-): void {
-  const path = memberPath(job.prefix, name);
-  done.parts.push({ path, fileBytes, offset, bytes: content.length, crc32c: crc32c(content) });
-  const target = join(job.root, path === controlFile ? heldControlFile : path);
-  done.writtenBytes += writePart(target, fileBytes, offset, content, job);
 }
 
 /** Parts of one file may come from several threads in any order: each writes at its own place. */
@@ -209,9 +249,7 @@ function memberPath(prefix: string, name: string): string {
 function unpackSegment(job: SegmentJob): { rawBytes: number } {
   const packed = readSource(job.source, 0, statSync(job.source, { throwIfNoEntry: false })?.size ?? 1);
   if (packed.length <= logTrailerBytes) throw damaged('it is cut off');
-  const trailer = JSON.parse(packed.toString('utf8', packed.length - logTrailerBytes + 8)) as {
-    sha256: string;
-  };
+  const trailer = decodeLogTrailer(packed, job.source);
   const raw = zstdDecompressSync(packed.subarray(0, packed.length - logTrailerBytes), {
     chunkSize: job.segmentSizeBytes,
     maxOutputLength: job.segmentSizeBytes + 1,

@@ -6,13 +6,8 @@ import { ClonaError } from '../../../errors.ts';
 import type { OnProgress } from '../../../progress.ts';
 import type { BackupManifest } from '../manifest.ts';
 import { FileLedger, type PartOrigin } from './file-ledger.ts';
-import {
-  controlFile,
-  heldControlFile,
-  type FileOwner,
-  type FrameJob,
-  type UnpackedFrame,
-} from './unpack-job.ts';
+import { damagedEverywhere, FrameReader } from './frame-reader.ts';
+import { controlFile, heldControlFile, type FileOwner } from './unpack-job.ts';
 import type { UnpackPool } from './unpack-pool.ts';
 
 export interface UnpackOptions {
@@ -99,12 +94,12 @@ class Unpacking {
   readonly #options: UnpackOptions;
   readonly #ledger: FileLedger;
   readonly #reusable = new Set<string>();
-  /** Per archive and frame: which copy it was last read from. */
-  readonly #copyOf = new Map<string, number>();
+  readonly #reader: FrameReader;
 
   constructor(options: UnpackOptions, ledger: FileLedger) {
     this.#options = options;
     this.#ledger = ledger;
+    this.#reader = new FrameReader(options.header, options.sources, this.outcome.repairs);
   }
 
   /** Files that lie there whole: their frames need not be read at all. Small ones are compared while unpacking. */
@@ -151,9 +146,12 @@ class Unpacking {
   }
 
   async #unpack(origin: PartOrigin, compare: boolean): Promise<void> {
-    const unpacked = await this.#readSomewhere(origin, compare);
+    const { root, owner, pool } = this.#options;
+    const unpacked = await this.#reader.read(origin, async (source, frame, archive) =>
+      pool.run({ kind: 'frame', source, frame, root, prefix: prefixOf(archive), owner, compare }),
+    );
     this.outcome.writtenBytes += unpacked.writtenBytes;
-    for (const link of unpacked.links) this.#checkLink(link);
+    refuseLinks(unpacked.links, this.#options.header.label);
     for (const part of unpacked.parts) {
       this.outcome.bytes += part.bytes;
       const verdict = this.#ledger.take(part, origin);
@@ -162,58 +160,11 @@ class Unpacking {
     }
   }
 
-  /** Reads a frame from the first copy that is whole. */
-  async #readSomewhere(origin: PartOrigin, compare: boolean): Promise<UnpackedFrame> {
-    const { sources, header, pool } = this.#options;
-    const key = `${origin.archive}/${origin.frame}`;
-    for (let copy = this.#copyOf.get(key) ?? 0; ; copy += 1) {
-      this.#copyOf.set(key, copy);
-      try {
-        return await pool.run(this.#jobOf(origin, copy, compare));
-      } catch (error) {
-        const isDamage = error instanceof ClonaError && error.kind === 'archiveDamaged';
-        if (!isDamage) throw error;
-        const what = `backup ${header.label}: ${header.archives[origin.archive]?.name}: frame ${origin.frame}`;
-        if (copy + 1 >= sources.length) throw damagedEverywhere(what, error, sources.length);
-        this.outcome.repairs.push(
-          `${what} is damaged in ${sources[copy]} and was taken from ${sources[copy + 1]}`,
-        );
-      }
-    }
-  }
-
-  #jobOf(origin: PartOrigin, copy: number, compare: boolean): FrameJob {
-    const { header, sources, root, owner } = this.#options;
-    const archive = header.archives[origin.archive]!; // the work list was made of them
-    const frame = archive.frames[origin.frame]!;
-    return {
-      kind: 'frame',
-      source: join(sources[copy]!, archive.name), // below the length
-      frame,
-      root,
-      prefix: prefixOf(archive),
-      owner,
-      compare,
-    };
-  }
-
   /** The frames were whole but the file is not what the manifest says: the other copy gets its turn. */
   async #repair(path: string, problem: string, origins: readonly PartOrigin[]): Promise<void> {
-    const { header, sources } = this.#options;
-    const copy = Math.max(
-      ...origins.map(({ archive, frame }) => this.#copyOf.get(`${archive}/${frame}`) ?? 0),
-    );
-    if (copy + 1 >= sources.length) {
-      throw damagedEverywhere(`backup ${header.label}: ${problem}`, undefined, sources.length);
-    }
-    this.outcome.repairs.push(
-      `backup ${header.label}: ${problem} in ${sources[copy]}; taken from ${sources[copy + 1]}`,
-    );
+    this.#reader.turnToOther(problem, origins);
     this.#ledger.forget(path);
-    for (const origin of origins) {
-      this.#copyOf.set(`${origin.archive}/${origin.frame}`, copy + 1);
-      await this.#unpack(origin, true);
-    }
+    for (const origin of origins) await this.#unpack(origin, true);
   }
 
   async #readAgain(
@@ -234,30 +185,21 @@ class Unpacking {
     }
     this.#ledger.markWhole(path);
   }
-
-  /** Links of tablespaces are our own already; a backup holds no others. */
-  #checkLink(path: string): void {
-    if (/^pg_tblspc\/\d+$/.test(path)) return;
-    throw new ClonaError(
-      'archiveDamaged',
-      `backup ${this.#options.header.label}: ${path} is a link, which no backup holds`,
-    );
-  }
 }
 
 type FrameAlgorithm = 'CRC32C' | 'SHA224' | 'SHA256' | 'SHA384' | 'SHA512';
 
 export const unpackStep = 'unpack and verify';
 
-function prefixOf({ tablespaceOid }: ArchiveFile): string {
+export function prefixOf({ tablespaceOid }: ArchiveFile): string {
   return tablespaceOid === null ? '' : `pg_tblspc/${tablespaceOid}/`;
 }
 
-function damagedEverywhere(what: string, cause: unknown, copies: number): ClonaError {
-  return new ClonaError('archiveDamaged', `${what} is damaged${copies > 1 ? ' in every copy' : ''}`, {
-    cause,
-    hint: copies > 1 ? 'another backup may serve' : 'name the mirror, or take another backup',
-  });
+/** Links of tablespaces are made anew; a backup holds no others. */
+export function refuseLinks(links: readonly string[], label: string): void {
+  const strange = links.find((path) => !/^pg_tblspc\/\d+$/.test(path));
+  if (strange === undefined) return;
+  throw new ClonaError('archiveDamaged', `backup ${label}: ${strange} is a link, which no backup holds`);
 }
 
 const pathsPerSync = 200;
