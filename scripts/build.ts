@@ -20,7 +20,11 @@ if (tsc.status !== 0) throw new Error(`tsc ended with ${tsc.status ?? tsc.signal
 await rewriteSourceUrls();
 // The examples' own sources are what `clona init --from-example` writes for people.
 await copyTree('examples', () => true);
-for (const folder of ['src', 'infra']) await copyTree(folder, (path) => !path.endsWith('.ts'));
+for (const folder of ['src', 'infra']) {
+  // Here the program itself has the name of the file that says which Node.js a checkout needs.
+  await copyTree(folder, (path) => !path.endsWith('.ts') && path !== join(root, 'infra/index.js'));
+}
+await copyTree('tools', (path) => /go\.(?:mod|sum)$/.test(path));
 
 /**
  * tsc rewrites the imports of JavaScript only. `new URL('./worker.ts', import.meta.url)` names a file that is

@@ -50,7 +50,7 @@ async function init(context: VerbContext, options: OptionValues): Promise<VerbRe
       content:
         fromExample === undefined ? siteFileText(answers) : await exampleSiteFile(fromExample, answers),
     },
-    ...pulumiFiles(answers.name),
+    ...pulumiFiles(folder, answers.live),
     ...(fromExample === undefined ? [] : await readExample(fromExample)),
   ];
   const written = await writeFiles(folder, files, new Set(overwrite ? [basename(file)] : []), context.signal);

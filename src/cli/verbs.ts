@@ -19,6 +19,10 @@ export const verbs = {
     summary: 'make LIVE STAGING anew from the archive, and prove the archive by it',
     load: () => import('./refresh.ts'),
   },
+  destroy: {
+    summary: 'take staging machines away, with everything they left',
+    load: () => import('./destroy.ts'),
+  },
   release: {
     summary: 'install a kit on staging, test it, rehearse the rollback, ask the departments',
     load: () => import('./release.ts'),

@@ -9,6 +9,8 @@ export interface RefreshState {
   outcome: 'running' | 'succeeded' | 'failed';
   grade: number | null;
   restoreSeconds: number | null;
+  /** The machine it filled is gone (clona destroy): nothing can be installed there any more. */
+  destroyed: boolean;
 }
 
 export interface ReleaseState {
@@ -35,6 +37,7 @@ const relevantKinds = [
   'refresh.ended',
   'staging.restored',
   'staging.chosen',
+  'staging.destroyed',
   'release.started',
   'release.kit',
   'release.ended',
@@ -47,6 +50,7 @@ export async function readSiteState(ledger: Ledger): Promise<SiteState> {
   const refreshes = new Map<string, RefreshState>();
   const releases = new Map<string, ReleaseState>();
   for await (const record of ledger.read({ kinds: relevantKinds })) {
+    if (record.kind === 'staging.destroyed') markDestroyed(refreshes.values(), record);
     if (record.run === null) continue;
     applyToRefreshes(refreshes, record.run, record);
     applyToReleases(releases, record.run, record);
@@ -68,6 +72,7 @@ function applyToRefreshes(refreshes: Map<string, RefreshState>, run: string, rec
       outcome: 'running',
       grade: null,
       restoreSeconds: null,
+      destroyed: false,
     });
   }
   const refresh = refreshes.get(run);
@@ -77,6 +82,14 @@ function applyToRefreshes(refreshes: Map<string, RefreshState>, run: string, rec
   if (record.kind === 'refresh.ended') {
     refresh.outcome = payload['outcome'] === 'succeeded' ? 'succeeded' : 'failed';
     refresh.grade = typeof payload['grade'] === 'number' ? payload['grade'] : null;
+  }
+}
+
+/** Whatever was on that machine before this record. */
+function markDestroyed(refreshes: Iterable<RefreshState>, { run, payload }: LedgerRecord): void {
+  const { machine } = payload as Record<string, unknown>;
+  for (const refresh of refreshes) {
+    if (refresh.machine === machine && refresh.id !== run) refresh.destroyed = true;
   }
 }
 
@@ -115,8 +128,8 @@ export function findFreeStaging(state: SiteState): RefreshState | null {
     if (refresh.machine !== null) newestOnMachine.set(refresh.machine, refresh);
   }
   const free = [...newestOnMachine.values()].filter(
-    ({ id, outcome, machine }) =>
-      outcome === 'succeeded' && !used.has(id) && machine !== null && !state.held.has(machine),
+    ({ id, outcome, machine, destroyed }) =>
+      outcome === 'succeeded' && !destroyed && !used.has(id) && machine !== null && !state.held.has(machine),
   );
   return free.at(-1) ?? null;
 }

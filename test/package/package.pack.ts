@@ -2,9 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createTestMachine, listLeftovers } from '../support/machine.ts';
+import { findTestToolchain } from '../support/toolchain.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let folder: string;
@@ -146,6 +148,51 @@ test('init takes over the example, with kits that hash and smoke tests that are 
   const findings = clona('doctor', '--site', 'erp/clona.yaml', '--json').stdout;
   expect(findings).toContain('smoke tests in');
 });
+
+test('init writes a Pulumi program that finds the provider and the component in the package', async () => {
+  const site = join(user, 'cloned');
+  await mkdir(site);
+  expect(clona('init', '--yes', '--name', 'cloned', '--site', 'cloned/clona.yaml')).toMatchObject({
+    status: 0,
+  });
+  const [, provider = ''] = /path: "(.*)"/.exec(await readFile(join(site, 'Pulumi.yaml'), 'utf8')) ?? [];
+  expect(existsSync(join(site, provider, 'pulumi-resource-clona-local'))).toBe(true);
+  expect(await readFile(join(site, 'staging.mjs'), 'utf8')).toContain('from "clona"');
+});
+
+const toolchain = await findTestToolchain();
+
+test.skipIf(toolchain === undefined || toolchain.languageHost === null)(
+  'pulumi up makes a staging machine from the packed program, and destroys it (needs the Pulumi toolchain)',
+  async () => {
+    await using live = await createTestMachine({ role: 'live' });
+    const site = join(user, 'cloned');
+    const pulumi = (...args: string[]): string => {
+      const env = {
+        ...withoutNpmContext(),
+        PATH: `${dirname(process.execPath)}:${toolchain?.path}`,
+        PULUMI_HOME: join(folder, 'pulumi-home'),
+        PULUMI_CONFIG_PASSPHRASE: 'test',
+        PULUMI_SKIP_UPDATE_CHECK: 'true',
+      };
+      const all = ['--non-interactive', '--color', 'never', ...args];
+      const { stdout, stderr, status } = spawnSync(toolchain?.pulumi ?? '', all, {
+        cwd: site,
+        env,
+        encoding: 'utf8',
+      });
+      if (status !== 0) throw new Error(`${stdout}${stderr}`);
+      return stdout;
+    };
+    pulumi('stack', 'init', 'staging');
+    pulumi('config', 'set', 'root', live.root);
+    expect(pulumi('up', '--yes')).toContain('3 created');
+    expect(pulumi('preview')).toContain('3 unchanged');
+    pulumi('destroy', '--yes');
+    expect(await listLeftovers(live.root, 'staging')).toEqual([]);
+  },
+  120_000,
+);
 
 test('everything that the package exports is in it', async () => {
   const { exports } = JSON.parse(await readFile(join(user, 'node_modules/clona/package.json'), 'utf8')) as {

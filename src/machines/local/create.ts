@@ -59,7 +59,7 @@ export async function createLocalMachine(
   return withFileLock(paths.lock, signal, async () => {
     await clearEarlier(paths, settings, signal);
     try {
-      const record = await layOut(paths, settings, isolation);
+      const record = await layOut(paths, settings, isolation, signal);
       await withProgress(onProgress, 'clone the system disk', async () =>
         fillDisks(paths, settings, record, signal),
       );
@@ -120,7 +120,10 @@ async function layOut(
   paths: MachinePaths,
   settings: LocalMachineSettings,
   isolation: MachineRecord['isolation'],
+  signal: AbortSignal,
 ): Promise<MachineRecord> {
+  // A reserved user number counts only while the machine's folder is there.
+  await mkdir(paths.folder, { recursive: true, mode: 0o711 });
   const record: MachineRecord = {
     version: 1,
     name: settings.name,
@@ -133,7 +136,7 @@ async function layOut(
     owner: settings.owner ?? null,
     labels: { ...settings.labels },
     user: 'clona',
-    uid: await reserveUid(paths.folder),
+    uid: await reserveUid(paths.folder, signal),
     run: runFolderOf(paths),
     hostKey: '',
     sshPort: isolation === 'none' ? 0 : null,

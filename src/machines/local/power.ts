@@ -15,7 +15,7 @@ export function ownerOf(paths: MachinePaths, record: MachineRecord): ProcessOwne
 export async function powerOnMachine(paths: MachinePaths, name: string, signal: AbortSignal): Promise<void> {
   if ((await findServer(paths)) !== undefined) return;
   let record = await requireRecord(paths, name);
-  await keepUid(record.uid, paths.folder);
+  await keepUid(record.uid, paths.folder, signal);
   // Without its server the machine is off, and nothing of it may still run.
   await killProcesses(ownerOf(paths, record), signal);
   record = await finishRevert(paths, record, signal);

@@ -147,3 +147,20 @@ export async function deleteMachine({ root, name }: MachineInputs, signal: Abort
   // Protection is Pulumi's here: a protected resource never comes this far.
   await destroyLocalMachine({ root, name, force: true }, signal);
 }
+
+/**
+ * Removes a machine that its own stack no longer knows (the state was lost), or that was made without an engine.
+ * One that belongs to somebody else is left alone. Returns whether there was such a machine.
+ */
+export async function deleteForgottenMachine(
+  { root, name }: Pick<MachineInputs, 'root' | 'name'>,
+  stack: { project: string; name: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const record = await readRecord(machinePaths(root, name));
+  if (record === undefined || record.role === 'live' || record.owner === null) return false;
+  const ours = [`direct:${name}`, `urn:pulumi:${stack.name}::${stack.project}::`];
+  if (!ours.some((owner) => record.owner?.startsWith(owner))) return false;
+  await destroyLocalMachine({ root, name, force: !record.protect }, signal);
+  return true;
+}

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ClonaError } from '../../errors.ts';
+import { withFileLock } from './lock.ts';
 import { listProcesses } from './processes.ts';
 import { runsAsRoot, shortHash } from './reach.ts';
 
@@ -12,10 +13,16 @@ import { runsAsRoot, shortHash } from './reach.ts';
 export const firstUid = 70_000;
 export const uidCount = 10_000;
 const reservations = '/run/clona/uids';
+/** Beside the folder, which goes with its last reservation. */
+const reservationsLock = '/run/clona-uids.lock';
 
 /** A user number for a machine that nobody else has; the same one for the same folder whenever it is free. */
-export async function reserveUid(folder: string): Promise<number | null> {
+export async function reserveUid(folder: string, signal: AbortSignal): Promise<number | null> {
   if (!runsAsRoot()) return null;
+  return withFileLock(reservationsLock, signal, async () => findFreeUid(folder));
+}
+
+async function findFreeUid(folder: string): Promise<number> {
   const start = Number.parseInt(shortHash(folder).slice(0, 8), 16) % uidCount;
   const taken = await readPasswd();
   for (let step = 0; step < uidCount; step += 1) {
@@ -67,10 +74,10 @@ export async function releaseUid(uid: number | null, folder: string): Promise<vo
 }
 
 /** After a reboot /run is empty: the machine's number is claimed again before it starts. */
-export async function keepUid(uid: number | null, folder: string): Promise<void> {
+export async function keepUid(uid: number | null, folder: string, signal: AbortSignal): Promise<void> {
   if (uid === null) return;
   if ((await readFile(join(reservations, String(uid)), 'utf8').catch(() => '')) === folder) return;
-  if (await claimUid(uid, folder)) return;
+  if (await withFileLock(reservationsLock, signal, async () => claimUid(uid, folder))) return;
   throw new ClonaError('machineFailed', `user number ${uid} is not this machine's any more`, {
     hint: 'another machine took it while this host was down: destroy one of the two and make it again',
   });

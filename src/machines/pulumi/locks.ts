@@ -46,8 +46,8 @@ export function lockedError(stack: string, locks: readonly StackLock[], cause: u
   return new ClonaError('locked', `the stack "${stack}" is locked by ${who}`, {
     cause,
     hint: dead
-      ? 'that process is gone, so the lock was left by a crash: run again with --break-lock'
-      : 'wait for it; --break-lock only when you know that it is gone',
+      ? `that process is gone, a crash left its lock: clona destroy ${stack} --break-lock, or pulumi cancel, clears it`
+      : `wait for it; clear it (clona destroy ${stack} --break-lock, or pulumi cancel) only when you know that it is gone`,
     details: { locks, dead },
   });
 }

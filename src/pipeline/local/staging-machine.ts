@@ -56,7 +56,11 @@ export function stagingArgs(
   };
 }
 
-async function stagingOptions(site: Site, name: string, step: Step): Promise<StagingOptions> {
+export async function stagingOptions(
+  site: Site,
+  name: string,
+  step: Pick<Step, 'signal' | 'onProgress'>,
+): Promise<StagingOptions> {
   const { backend, passphrase } = site.pulumi;
   return {
     name,

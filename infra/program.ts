@@ -1,0 +1,17 @@
+import { Config, getProject, runtime, RunError } from '@pulumi/pulumi';
+import { readStagingConfig } from './config.ts';
+import { LiveStaging, type LiveStagingArgs } from './live-staging.ts';
+
+/**
+ * One staging machine by the keys of `pulumi config` (infra/config.ts). `defaults` stand for keys that the stack
+ * does not set. Throws a RunError with every mistake of the configuration.
+ */
+export function createStagingByConfig(defaults: Partial<Pick<LiveStagingArgs, 'source'>> = {}): LiveStaging {
+  const config = new Config(getProject());
+  const settings = readStagingConfig(config, runtime.allConfig());
+  if ('mistakes' in settings) {
+    throw new RunError(`the configuration of this stack has mistakes:\n${settings.mistakes}`);
+  }
+  const source = config.get('source') ?? defaults.source ?? settings.args.source;
+  return new LiveStaging(settings.args.name ?? 'staging', { ...settings.args, source });
+}
