@@ -20,6 +20,8 @@ const signal = AbortSignal.timeout(300_000);
 const toolchain = await findTestToolchain();
 const missing = toolchain === undefined ? ' (Pulumi is not here, set CLONA_TOOLCHAIN)' : '';
 
+const database = { database: 'erp', user: 'postgres' };
+
 describe.skipIf(toolchain === undefined)(`clona destroy${missing}`, () => {
   let folder: string;
   let site: Site;
@@ -44,7 +46,7 @@ describe.skipIf(toolchain === undefined)(`clona destroy${missing}`, () => {
   const clone = async (name: string): Promise<void> => {
     const step = { signal, onProgress: () => {} };
     const options = { ...(await stagingOptions(site, name, step)), toolchain };
-    await createStaging(options, stagingArgs(site, name));
+    await createStaging(options, stagingArgs(site, name, database));
   };
   const names = async (): Promise<string[]> =>
     (await listLocalMachines({ root: root() })).map(({ name }) => name);
@@ -121,7 +123,7 @@ describe.skipIf(toolchain === undefined)(`clona destroy${missing}`, () => {
   test('a machine whose stack was lost is taken away all the same; production never', async () => {
     await clone('staging');
     await rm(join(folder, '.clona/pulumi'), { recursive: true });
-    await createStagingDirect('demo', stagingArgs(site, 'demo'), signal);
+    await createStagingDirect('demo', stagingArgs(site, 'demo', database), signal);
     expect(await clona('staging', 'demo', 'live', '--yes')).toMatchObject({
       code: 3,
       json: {
@@ -151,7 +153,7 @@ describe.skipIf(toolchain === undefined)(`clona destroy${missing}`, () => {
       await createStagingDirect(
         name,
         {
-          ...stagingArgs(site, name),
+          ...stagingArgs(site, name, database),
           timeToLiveMs: undefined,
           expiresAt: name === 'young' ? '2099-01-01T00:00:00.000Z' : past,
         },
