@@ -216,10 +216,23 @@ function refuseGap(archive: ArchiveCatalog, until: Until, plan: PlanAnswer, path
     'archiveGap',
     `the log has a gap at ${formatLsn(reached)}: ${gaps.length > 0 ? gaps.join(', ') : 'a segment'} missing or damaged`,
     {
+      cause: whyDamaged(archive, gaps),
       hint: `name the mirror, or say that everything behind is given up: --until ${acceptGap(until, reached)}`,
       details: { segments: gaps, reachable: reached.toString() },
     },
   );
+}
+
+/** What was found wrong with these segments when the archive was looked at. */
+function whyDamaged({ folders, header }: ArchiveCatalog, names: readonly string[]): Error | undefined {
+  const problems = folders
+    .flatMap((folder) => folder.segments)
+    .filter(
+      (segment) =>
+        segment.problem !== null && names.includes(formatSegmentName(segment, header.segmentSizeBytes)),
+    )
+    .map(({ problem }) => problem);
+  return problems.length === 0 ? undefined : new Error(problems.join('; '));
 }
 
 function acceptGap(until: Until, reached: Position): string {
@@ -230,7 +243,12 @@ function acceptGap(until: Until, reached: Position): string {
 export function nameGaps(archive: ArchiveCatalog, path: Path, from: Position): string[] {
   const { segmentSizeBytes } = archive.header;
   const present = new Set(availableOn(archive, path).map(({ number }) => number));
-  const last = Math.max(-1, ...present);
+  // The last one known, whole or not: logs may be too many to be arguments of one call.
+  const last = archive.catalog.logs.reduce(
+    (highest, { incarnation, sequence }) =>
+      path.depthOf.has(incarnation) && sequence > highest ? sequence : highest,
+    -1,
+  );
   const timelineAt = (number: number): number => {
     const start = BigInt(number) * BigInt(segmentSizeBytes);
     return (
