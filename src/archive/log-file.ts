@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
-import { z } from 'zod';
 import { ClonaError } from '../errors.ts';
 import { archiveError } from './durable-file.ts';
 import { logTrailerBytes, type LogTrailer } from './format.ts';
@@ -22,17 +21,18 @@ export function encodeLogTrailer(trailer: LogTrailer): Buffer {
   return bytes;
 }
 
-const trailerSchema: z.ZodType<LogTrailer> = z.object({
-  format: z.literal(1),
-  name: z.string(),
-  systemIdentifier: z.string(),
-  rawBytes: z.number().int().nonnegative(),
-  sha256: z.string().length(64),
-  frameSha256: z.string().length(64),
-  firstTime: z.string().nullable(),
-  lastTime: z.string().nullable(),
-  archivedAt: z.string(),
-});
+/** By hand: this module is loaded by threads, where a schema library costs more than the work. */
+function isTrailer(value: unknown): value is LogTrailer {
+  if (typeof value !== 'object' || value === null) return false;
+  const { format, rawBytes, firstTime, lastTime, ...rest } = value as Record<keyof LogTrailer, unknown>;
+  const texts = [rest.name, rest.systemIdentifier, rest.archivedAt, rest.sha256, rest.frameSha256];
+  return (
+    format === 1 &&
+    Number.isSafeInteger(rawBytes) &&
+    texts.every((text) => typeof text === 'string') &&
+    [firstTime, lastTime].every((time) => time === null || typeof time === 'string')
+  );
+}
 
 /** Reads the last bytes of a log file. Throws `archiveDamaged` where they are no trailer. */
 export function decodeLogTrailer(bytes: Buffer, where: string): LogTrailer {
@@ -44,11 +44,14 @@ export function decodeLogTrailer(bytes: Buffer, where: string): LogTrailer {
   ) {
     throw damaged(where, 'is cut off: it does not end with its facts');
   }
+  let facts: unknown;
   try {
-    return trailerSchema.parse(JSON.parse(tail.toString('utf8', frameHeadBytes)));
+    facts = JSON.parse(tail.toString('utf8', frameHeadBytes));
   } catch (error) {
     throw damaged(where, 'ends with facts that do not read', error);
   }
+  if (!isTrailer(facts)) throw damaged(where, 'ends with facts of another shape');
+  return facts;
 }
 
 /** What a catalog needs to know of a log file, from its last bytes alone. */

@@ -1,3 +1,5 @@
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ClonaError } from '../errors.ts';
 
@@ -41,22 +43,29 @@ export function openThreadPool<Question, Answer>(options: {
       // Both were just seen to be there.
       const [worker, asked] = [idle.pop()!, queue.shift()!];
       busy.set(worker, asked);
+      // A question under way keeps the process alive, an idle thread does not.
+      worker.ref();
       worker.postMessage(asked.question, []);
     }
   };
   const start = (): Worker => {
     const { module, workerData, name } = options;
-    const worker = new Worker(module, { workerData, name, resourceLimits: smallHeap });
+    const worker = new Worker(module, {
+      workerData,
+      name,
+      resourceLimits: smallHeap,
+      env: threadEnvironment(),
+    });
     worker.on('message', (answer: Answer) => {
       const asked = busy.get(worker);
       busy.delete(worker);
+      worker.unref();
       idle.push(worker);
       dispatch();
       asked?.resolve(answer);
     });
     worker.on('error', fail);
     worker.on('exit', () => fail(new ClonaError('internal', `a thread (${name}) ended`)));
-    // A pool that nobody waits for must not keep the process alive.
     worker.unref();
     return worker;
   };
@@ -80,6 +89,12 @@ export function openThreadPool<Question, Answer>(options: {
 }
 
 const smallHeap = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 64 };
+
+/** Threads find what was compiled before only where the environment names it: half of their time to start. */
+function threadEnvironment(): NodeJS.ProcessEnv {
+  const cache = getCompileCacheDir();
+  return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
+}
 
 /** A module beside the caller's, named without ending: the built package holds .js files, the sources are run as they are. */
 export function besideModule(name: string, callerUrl: string): URL {
