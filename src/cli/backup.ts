@@ -28,7 +28,8 @@ export const verb: Verb = {
       .option(
         '--accept-shared-disk <reason>',
         'archive and database on one device are refused without a reason',
-      );
+      )
+      .option('--as <name>', 'who takes it, for the evidence; default: the account that runs clona');
   },
   examples: [
     'clona backup',
@@ -38,7 +39,8 @@ export const verb: Verb = {
   exits: {
     4: 'the archive is damaged or belongs to another database',
     6: 'database, disk or network failed',
-    7: 'another process is writing a backup into this archive',
+    2: 'also: the archive lies on the disk of the database and nobody accepted that',
+    7: 'another run has the site, or another process writes a backup into this archive',
   },
   run: backup,
 };
@@ -51,7 +53,39 @@ interface Task {
   acceptSharedDisk: string | undefined;
 }
 
+/** With neither address nor folder given it is the site's: one run at a time, read back, with its log, on record. */
 async function backup(context: VerbContext, options: OptionValues): Promise<VerbResult> {
+  const isSites = readText(options['database']) === undefined && readText(options['archive']) === undefined;
+  return isSites ? backUpForSite(context, options) : backUpAlone(context, options);
+}
+
+async function backUpForSite(context: VerbContext, options: OptionValues): Promise<VerbResult> {
+  const { signal, onProgress, note } = context;
+  const kind = readKind(options['kind']);
+  const { accountName, openSite } = await import('../pipeline/open-site.ts');
+  const { backUpSite } = await import('../pipeline/back-up.ts');
+  await using opened = await openSite(context.sitePath, signal);
+  const { header, archive, ...rest } = await backUpSite(opened, {
+    by: readText(options['as']) ?? accountName(),
+    kind,
+    label: readText(options['label']),
+    level: readNumber(options['level'], '--level', 1, 19),
+    workers: readNumber(options['workers'], '--workers', 1, 64),
+    ownLog: options['withoutLog'] !== true,
+    acceptSharedDisk: readText(options['acceptSharedDisk']),
+    signal,
+    onProgress,
+  });
+  for (const warning of rest.warnings) note(`warning: ${warning}`);
+  const log =
+    rest.archivedTo === null ? 'the log is not archived' : `the log is archived up to ${rest.archivedTo}`;
+  return {
+    json: { ...answer(header, archive), ...rest },
+    human: [...describe(header, archive), `grade 1: read back and compared; ${log}`].join('\n'),
+  };
+}
+
+async function backUpAlone(context: VerbContext, options: OptionValues): Promise<VerbResult> {
   const { signal, onProgress, note } = context;
   const kind = readKind(options['kind']);
   const task = await readTask(context, options);
@@ -73,7 +107,12 @@ async function backup(context: VerbContext, options: OptionValues): Promise<Verb
     signal,
     onProgress,
   });
-  return { json: answer(header, archive), human: describe(header, archive) };
+  return {
+    json: answer(header, archive),
+    human: [...describe(header, archive), 'grade 0: it exists; `clona prove` says what it is worth'].join(
+      '\n',
+    ),
+  };
 }
 
 /** Options win over the site file, which is read only for what they leave open. */
@@ -87,7 +126,7 @@ async function readTask({ sitePath, signal }: VerbContext, options: OptionValues
     return { address, archiveDir: resolve(archive), level, workers, acceptSharedDisk: reason };
   }
   const { loadSite } = await import('../site/load.ts');
-  const { findProduction } = await import('../doctor/production.ts');
+  const { findProduction } = await import('../pipeline/production.ts');
   const site = await loadSite(sitePath);
   return {
     address: database === undefined ? await findProduction(site, signal) : await addressFrom(database),
@@ -113,28 +152,15 @@ async function addressFrom(reference: string): Promise<DatabaseAddress> {
   return address!;
 }
 
-/** R16: refused on one device, unless somebody says why not. */
 async function checkDevices(task: Task, signal: AbortSignal, note: (line: string) => void): Promise<void> {
   const { findLocalDataDir } = await import('../databases/postgres/cluster-source.ts');
-  const { sameDevice } = await import('../archive/devices.ts');
+  const { requireOwnDisk } = await import('../pipeline/production.ts');
   const dataDir = await findLocalDataDir(task.address, signal);
-  if (dataDir === undefined) return;
-  const { same, reasons } = await sameDevice(dataDir, task.archiveDir);
-  if (same !== 'yes') return;
-  if (task.acceptSharedDisk === undefined) {
-    throw new ClonaError(
-      'sharedDisk',
-      `the archive ${task.archiveDir} lies on the device of the database: ${reasons[0]}`,
-      {
-        hint: 'put the archive on another disk, or say why not: archive.acceptSharedDisk in the site file, or --accept-shared-disk REASON',
-        details: { reasons },
-      },
-    );
-  }
-  note(`warning: archive and database are on ONE DISK (${reasons[0]}), accepted: ${task.acceptSharedDisk}`);
+  const warning = await requireOwnDisk(dataDir, task.archiveDir, task.acceptSharedDisk);
+  if (warning !== null) note(`warning: ${warning}`);
 }
 
-function answer(header: BackupHeader, archive: Archive): unknown {
+function answer(header: BackupHeader, archive: Archive): Record<string, unknown> {
   const { archives, requirements: _requirements, ...facts } = header;
   return {
     archive: archive.folder,
@@ -144,15 +170,14 @@ function answer(header: BackupHeader, archive: Archive): unknown {
   };
 }
 
-function describe(header: BackupHeader, archive: Archive): string {
+function describe(header: BackupHeader, archive: Archive): string[] {
   const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
   return [
     `backup ${header.label} (${header.kind}) in ${archive.folder}`,
     `${mebibytes(header.rawBytes)} in ${mebibytes(header.compressedBytes)}, ${secondsOf(header)} s, timeline ${header.timeline}, from ${header.start} to ${header.consistentFrom}`,
     header.ownLog ? 'it carries its own log' : 'it needs the archived log from start to end',
     ...(header.pauseMs === null ? [] : [`writers were paused for ${header.pauseMs} ms`]),
-    'grade 0: it exists; `clona prove` says what it is worth',
-  ].join('\n');
+  ];
 }
 
 function secondsOf({ startedAt, finishedAt }: BackupHeader): number {

@@ -1,5 +1,3 @@
-import { stat } from 'node:fs/promises';
-import { isAbsolute } from 'node:path';
 import { sameDevice } from '../archive/devices.ts';
 import { failed, ok, skipped, warning, type Finding, type Patient } from './check.ts';
 
@@ -50,15 +48,10 @@ async function compare(place: Place, other: Place, accepted: string | undefined)
 }
 
 /** The data folder of a database that runs on this host. */
-async function databaseFolder({ production }: Patient): Promise<string | undefined> {
+async function databaseFolder({ production, signal }: Patient): Promise<string | undefined> {
   try {
-    const { address, connection } = await production();
-    const here = isAbsolute(address.host) || ['localhost', '127.0.0.1', '::1'].includes(address.host);
-    if (!here) return undefined;
-    const [row] = await connection.query<{ folder: string }>(
-      "select current_setting('data_directory') as folder",
-    );
-    return row !== undefined && (await stat(row.folder)).isDirectory() ? row.folder : undefined;
+    const { findLocalDataDir } = await import('../databases/postgres/cluster-source.ts');
+    return await findLocalDataDir((await production()).address, signal);
   } catch {
     return undefined; // said by databaseReachable already
   }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { DBOS } from '@dbos-inc/dbos-sdk';
 import { ClonaError } from '../errors.ts';
 import { becomeWorker, orEnded, type Context, type OpenedWorker } from './context.ts';
@@ -8,16 +7,11 @@ import type { PromoteResult } from './promote.ts';
 import type { RefreshResult } from './refresh.ts';
 import { noStaging, type ReleaseResult } from './release.ts';
 import type { RollbackResult } from './rollback.ts';
+import { newRunId } from './run-id.ts';
 import { findFreeStaging, readSiteState, type ReleaseState, type SiteState } from './site-state.ts';
 import { reviveError } from './step.ts';
 import { wakeRelease } from './wake.ts';
 import { workflows } from './workflows.ts';
-
-/** `refresh-20260314-223000-1f9c`: sorts by time, says what it is, and fits into names of snapshots. */
-export function newRunId(kind: string, now: Date): string {
-  const time = now.toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15);
-  return `${kind}-${time}-${randomBytes(2).toString('hex')}`;
-}
 
 export interface RefreshOptions {
   by: string;

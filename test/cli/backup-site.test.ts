@@ -1,0 +1,113 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, chown, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { openSite } from '../../src/pipeline/open-site.ts';
+import { acquireSiteLock } from '../../src/control/lock.ts';
+import { archiveSettings } from '../../src/databases/postgres/log-slot.ts';
+import { createTestCluster, type TestCluster } from '../support/cluster.ts';
+
+const launcher = fileURLToPath(new URL('../../bin/clona.js', import.meta.url));
+let cluster: TestCluster;
+let folder: string;
+
+beforeAll(async () => {
+  cluster = await createTestCluster({ settings: { wal_level: 'replica', max_wal_senders: 4 } });
+  const spool = join(cluster.folder, 'spool');
+  await mkdir(spool);
+  if (cluster.runAs !== undefined) await chown(spool, cluster.runAs.uid, cluster.runAs.gid);
+  await cluster.stop();
+  await cluster.start(archiveSettings(spool, 1024));
+  folder = await mkdtemp(join(tmpdir(), 'clona-backup-'));
+  await chmod(folder, 0o755);
+  await writeSite('archive-a', 'acceptSharedDisk: a test');
+});
+afterAll(async () => {
+  await cluster[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function writeSite(archive: string, more: string): Promise<void> {
+  const { host, port, user } = cluster.address;
+  await writeFile(
+    join(folder, 'clona.yaml'),
+    `name: erp
+database: { host: '${host}', port: ${port}, user: ${user} }
+archive: { location: ${archive}, mirror: ${archive}-mirror, compressionLevel: 1, ${more} }
+`,
+  );
+}
+
+function clona(...args: string[]) {
+  return spawnSync(process.execPath, [launcher, ...args], { cwd: folder, encoding: 'utf8' });
+}
+
+describe('clona backup of a site', () => {
+  test('takes a backup, reads it back, archives the log to its end, and records it', () => {
+    const { status, stdout, stderr } = clona('backup', '--label', 'first', '--json');
+    expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+    const taken = JSON.parse(stdout) as { archivedTo: string };
+    expect(taken).toMatchObject({
+      label: 'first',
+      kind: 'managed',
+      grade: 1,
+      warnings: [expect.stringContaining('ONE DISK')],
+    });
+    expect(taken.archivedTo).toMatch(/^[0-9A-F]{24}$/);
+    const catalog = JSON.parse(clona('catalog', '--archive', 'archive-a', '--json').stdout) as {
+      backups: { label: string; grade: number }[];
+      logs: unknown[];
+    };
+    expect(catalog.backups).toEqual([expect.objectContaining({ label: 'first', grade: 1 })]);
+    expect(catalog.logs.length).toBeGreaterThan(0);
+    expect(clona('evidence', 'list', '--json').stdout).toContain('"backup.taken"');
+  });
+
+  test('shows an accepted shared disk wherever it speaks of the archive', () => {
+    const { stderr, stdout } = clona('backup', '--kind', 'quiesced', '--label', 'second');
+    expect(stderr).toMatch(/ONE DISK .*accepted: a test/);
+    expect(stdout).toContain('grade 1');
+  });
+
+  test('refuses an archive on the disk of the database that nobody accepted, before anything is written (R16)', async () => {
+    await writeSite('archive-b', '');
+    const { status, stderr } = clona('backup');
+    await writeSite('archive-a', 'acceptSharedDisk: a test');
+    expect(status).toBe(2);
+    expect(stderr).toContain('[CLONA-0311]');
+    expect(await readdir(folder)).not.toContain('archive-b');
+  });
+
+  test('ends with 7 and the name of the run that has the site', async () => {
+    await using opened = await openSite(join(folder, 'clona.yaml'), new AbortController().signal);
+    await using _lock = await acquireSiteLock(opened.control, { who: 'amra', what: 'promote' }, new Date());
+    const { status, stderr } = clona('backup');
+    expect(status).toBe(7);
+    expect(stderr).toContain('promote of amra');
+  });
+
+  test('ends with 143 at SIGTERM, and the archive has no backup more than before', async () => {
+    const before = await readdir(join(folder, 'archive-a/backups'));
+    const child = spawn(process.execPath, [launcher, 'backup', '--label', 'cut'], { cwd: folder });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const closed = once(child, 'close') as Promise<[number | null]>;
+    const begun = async () =>
+      (await readdir(join(folder, 'archive-a/backups'))).some((name) => name.includes('cut'));
+    await vi.waitFor(async () => expect(await begun()).toBe(true), { timeout: 30_000, interval: 5 });
+    child.kill('SIGTERM');
+    const [status] = await closed;
+    expect({ status, said }).toEqual({ status: 143, said: expect.stringContaining('[CLONA-0003]') });
+    expect(await readdir(join(folder, 'archive-a/backups'))).toEqual(before);
+  });
+
+  test('ends with 6 when the database does not answer', async () => {
+    await cluster.stop('immediate');
+    const { status, stderr } = clona('backup', '--json');
+    expect(status).toBe(6);
+    expect(stderr).toContain('does not answer');
+  });
+});
