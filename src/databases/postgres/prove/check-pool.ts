@@ -2,15 +2,17 @@ import { Worker } from 'node:worker_threads';
 import type { Frame } from '../../../archive/format.ts';
 import { ClonaError } from '../../../errors.ts';
 import type { FrameFindings, FrameRules } from './frame-check.ts';
+import type { LogFileFindings, LogFileTask } from './log-file-check.ts';
 
-export interface CheckTask {
+export interface FrameTask {
   path: string;
   frame: Frame;
   rules: FrameRules;
   where: string;
 }
 
-export type CheckFindings = FrameFindings;
+export type CheckTask = ({ kind: 'frame' } & FrameTask) | ({ kind: 'log' } & LogFileTask);
+export type CheckFindings = FrameFindings | LogFileFindings;
 
 export interface CheckJob {
   id: number;
@@ -26,7 +28,8 @@ export interface CheckAnswer {
 
 export interface CheckPool extends AsyncDisposable {
   /** Findings, or what is wrong with the data as an Error. A thread that dies rejects with a ClonaError. */
-  check: (task: CheckTask) => Promise<CheckFindings | Error>;
+  checkFrame: (task: FrameTask) => Promise<FrameFindings | Error>;
+  checkLogFile: (task: LogFileTask) => Promise<LogFileFindings | Error>;
 }
 
 /** Threads that check frames and log files; at most `workers` tasks are under way, two wait at each thread. */
@@ -56,15 +59,18 @@ export function createCheckPool(workers: number, signal: AbortSignal): CheckPool
   const onAbort = (): void => fail(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
+  const check = async (task: CheckTask): Promise<CheckFindings | Error> => {
+    if (failure !== undefined) throw failure;
+    const id = (nextId += 1);
+    return new Promise((resolve, reject) => {
+      pending.set(id, { resolve, reject });
+      threads[id % threads.length]?.postMessage({ id, task } satisfies CheckJob);
+    });
+  };
   return {
-    check: async (task) => {
-      if (failure !== undefined) throw failure;
-      const id = (nextId += 1);
-      return new Promise((resolve, reject) => {
-        pending.set(id, { resolve, reject });
-        threads[id % threads.length]?.postMessage({ id, task } satisfies CheckJob);
-      });
-    },
+    // A thread answers a task with the findings of its kind.
+    checkFrame: async (task) => (await check({ kind: 'frame', ...task })) as FrameFindings | Error,
+    checkLogFile: async (task) => (await check({ kind: 'log', ...task })) as LogFileFindings | Error,
     [Symbol.asyncDispose]: async () => {
       signal.removeEventListener('abort', onAbort);
       for (const thread of threads) thread.removeAllListeners('exit');

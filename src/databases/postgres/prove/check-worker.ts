@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import type { CheckAnswer, CheckJob } from './check-pool.ts';
 import { checkFrame } from './frame-check.ts';
+import { checkLogFile } from './log-file-check.ts';
 
 /** A thread of CheckPool: reads, unpacks and checks what it is given, and answers with findings or an error. */
 
@@ -10,9 +11,12 @@ let opened: { path: string; handle: number } | undefined;
 parentPort?.on('message', ({ id, task }: CheckJob) => {
   const answer: CheckAnswer = { id, findings: undefined, error: undefined };
   try {
-    const { path, frame, rules, where } = task;
-    const compressed = readRange(path, frame.compressedOffset, frame.compressedBytes);
-    answer.findings = checkFrame(compressed, frame, rules, where);
+    if (task.kind === 'log') answer.findings = checkLogFile(task);
+    else {
+      const { path, frame, rules, where } = task;
+      const compressed = readRange(path, frame.compressedOffset, frame.compressedBytes);
+      answer.findings = checkFrame(compressed, frame, rules, where);
+    }
   } catch (error) {
     answer.error = error instanceof Error ? error.message : String(error);
   }

@@ -10,7 +10,7 @@ import { silent, type OnProgress } from '../../../progress.ts';
 import { formatSegmentName } from '../lsn.ts';
 import { parseBackupManifest, type BackupManifest } from '../manifest.ts';
 import { createCheckPool, type CheckPool } from './check-pool.ts';
-import type { FilePiece, FrameRules } from './frame-check.ts';
+import type { FilePiece, FrameFindings, FrameRules } from './frame-check.ts';
 import { compareWithManifest } from './manifest-check.ts';
 import { logPageBytes, type LogPageFault } from './log-pages.ts';
 import type { PageVerdict } from './page-checksum.ts';
@@ -144,7 +144,7 @@ async function checkArchiveFile(
   });
   const prefix = file.tablespaceOid === null ? '' : `pg_tblspc/${file.tablespaceOid}/`;
   const frames = file.frames.map(async (frame) => {
-    const findings = await pool.check({ path, frame, rules, where: file.name });
+    const findings = await pool.checkFrame({ path, frame, rules, where: file.name });
     if (findings instanceof Error) {
       proof.add(file.name, `the frame at ${frame.compressedOffset}: ${findings.message}`);
     } else proof.take(findings, prefix);
@@ -199,7 +199,7 @@ class ChecksumProof {
     }
   }
 
-  take(findings: Exclude<Awaited<ReturnType<CheckPool['check']>>, Error>, prefix: string): void {
+  take(findings: FrameFindings, prefix: string): void {
     for (const piece of findings.pieces) {
       const path = prefix + piece.path;
       const pieces = this.#pieces.get(path);

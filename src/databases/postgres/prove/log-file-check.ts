@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs';
+import { decodeLogTrailer, unpackLogFrame } from '../../../archive/log-file.ts';
+import { logTrailerBytes } from '../../../archive/format.ts';
+import { readLogRecords } from '../log-records.ts';
+import { readSegmentTimes } from '../log-times.ts';
+import { findLogPageFault, logPageBytes, type LogPageFault, type LogPageRules } from './log-pages.ts';
+
+export interface LogFileTask {
+  path: string;
+  /** Name of the segment, without `.partial`. */
+  segment: string;
+  rules: LogPageRules;
+  /** Pages from here on are not wanted: the path leaves this timeline. null: all are. */
+  limit: bigint | null;
+  /** A timeline that begins in this very segment. */
+  branch: { timeline: number; parent: number; position: bigint } | null;
+}
+
+export interface LogFileFindings {
+  /** Of the segment as it was archived: copies must agree. */
+  sha256: string;
+  rawBytes: number;
+  problems: string[];
+}
+
+/**
+ * Checks one archived segment against all it says of itself: the checksums in its trailer, the system and name there, the
+ * times there, every page's header, and where a timeline begins in it, the record that begins it. Throws where it does
+ * not unpack to what was archived.
+ */
+export function checkLogFile({ path, segment, rules, limit, branch }: LogFileTask): LogFileFindings {
+  const bytes = readFileSync(path);
+  const trailer = decodeLogTrailer(bytes, 'the file');
+  const raw = unpackLogFrame(bytes.subarray(0, bytes.length - logTrailerBytes), trailer, 'the file');
+  const problems: string[] = [];
+  if (trailer.name.replace(/\.partial$/, '') !== segment) problems.push(`says it is ${trailer.name}`);
+  if (trailer.systemIdentifier !== rules.systemIdentifier)
+    problems.push(`is of system ${trailer.systemIdentifier}`);
+  if (raw.length !== rules.segmentSizeBytes)
+    problems.push(`holds ${raw.length} bytes, not ${rules.segmentSizeBytes}`);
+  const fault = findLogPageFault(raw, segment, 0, rules);
+  if (fault !== null && isWanted(fault, limit))
+    problems.push(`the page at ${fault.position} ${fault.message}`);
+  if (!trailer.name.endsWith('.partial'))
+    problems.push(...compareTimes(raw, trailer.firstTime, trailer.lastTime));
+  if (branch !== null) problems.push(...findBranchFault(raw, branch));
+  return { sha256: trailer.sha256, rawBytes: raw.length, problems };
+}
+
+/** Behind a log switch a segment is empty; behind a branch it holds what the abandoned end held. */
+function isWanted(fault: LogPageFault, limit: bigint | null): boolean {
+  if (limit !== null && fault.position + BigInt(logPageBytes) > limit)
+    return fault.position < limit && !fault.restEmpty;
+  return !fault.restEmpty;
+}
+
+function compareTimes(raw: Buffer, firstTime: string | null, lastTime: string | null): string[] {
+  const { first, last } = readSegmentTimes(raw);
+  const differs = (told: string | null, found: Date | null): boolean =>
+    told !== null && Date.parse(told) !== found?.getTime();
+  return [
+    ...(differs(firstTime, first)
+      ? [`its first transaction ended at ${first?.toISOString() ?? 'no time'}, not at ${firstTime}`]
+      : []),
+    ...(differs(lastTime, last)
+      ? [`its last transaction ended at ${last?.toISOString() ?? 'no time'}, not at ${lastTime}`]
+      : []),
+  ];
+}
+
+const logManager = 0;
+const shutdownCheckpoint = 0x00;
+const endOfRecovery = 0x90;
+/** In both records a position or time of 8 bytes stands first, behind the two bytes of the data block's header. */
+const timelineOffset = 10;
+
+/** The first record of a timeline says which it is, where it came from, and stands at the switch point (xlog.c). */
+function findBranchFault(
+  raw: Buffer,
+  { timeline, parent, position }: NonNullable<LogFileTask['branch']>,
+): string[] {
+  for (const record of readLogRecords(raw)) {
+    const kind = record.info & 0xf0;
+    if (record.resourceManager !== logManager || (kind !== shutdownCheckpoint && kind !== endOfRecovery))
+      continue;
+    const body = record.body();
+    if (body.length < timelineOffset + 8 || body.readUInt32LE(timelineOffset) !== timeline) continue;
+    const from = body.readUInt32LE(timelineOffset + 4);
+    if (from === timeline) continue;
+    const inPage = record.position % BigInt(logPageBytes);
+    const stands = inPage === 24n || inPage === 40n ? record.position - inPage : record.position;
+    if (position !== record.position && position !== stands) {
+      return [`timeline ${timeline} begins at ${record.position}, its .history file says ${position}`];
+    }
+    return from === parent
+      ? []
+      : [`timeline ${timeline} comes from ${from}, its .history file says ${parent}`];
+  }
+  return [`holds no record that begins timeline ${timeline}`];
+}
