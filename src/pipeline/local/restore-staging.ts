@@ -59,10 +59,11 @@ export async function restoreStaging(
     reached: positionReached ?? until.position,
     // Restored exactly to the point: it holds what LIVE held then, however long before the last change was.
     coversUntil: until.at,
+    // What came to LIVE after the point is not missing: the point is what was asked for.
     lost:
-      lost.positions === '0'
+      positionReached === null || BigInt(positionReached) >= BigInt(until.position)
         ? ''
-        : `${lost.positions} bytes of log behind ${until.position}, which came after the point`,
+        : `${lost.positions} bytes of log`,
     bytes,
     logBytes,
     seconds,

@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import { createStagingDirect, destroyStagingDirect } from '../../machines/pulumi/direct.ts';
@@ -27,15 +29,27 @@ export async function makeStaging(
 }
 
 export async function removeStaging(
-  { site }: SiteAccess,
+  { site, machines }: SiteAccess,
   engine: StagingEngine,
   name: string,
   step: Step,
 ): Promise<void> {
-  if (engine === 'pulumi') return destroyStaging(await stagingOptions(site, name, step));
+  if (engine === 'pulumi') {
+    // Asking the engine takes seconds: for a machine that never was nobody asks.
+    const isThere = await machines.describe(name, step.signal).then(
+      () => true,
+      () => false,
+    );
+    const hasStack = await stat(join(site.control.directory, 'pulumi', 'work', name)).then(
+      () => true,
+      () => false,
+    );
+    if (isThere || hasStack) await destroyStaging(await stagingOptions(site, name, step));
+    return;
+  }
   // Whatever its database is called: the machine goes.
   const args = stagingArgs(site, name, { database: 'postgres', user: 'postgres' });
-  return destroyStagingDirect(name, args, step.signal);
+  await destroyStagingDirect(name, args, step.signal);
 }
 
 export function stagingArgs(
