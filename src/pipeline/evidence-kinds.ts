@@ -1,3 +1,4 @@
+import type { MaskReport } from '../databases/postgres/masking.ts';
 import type { LedgerRecord } from '../control/ledger-record.ts';
 import type { Evidence, Word } from '../gate/facts.ts';
 import type {
@@ -21,7 +22,7 @@ export interface EvidencePayloads {
   'staging.created': { machine: string; isolation: string; engine: string };
   'staging.restored': Restored;
   'staging.fenced': { fenced: boolean; parts: string[] };
-  'staging.masked': { maskedAt: string | null; files: string[] };
+  'staging.masked': MaskReport;
   'archive.proven': Proof;
   'release.started': { initiator: string; source: string; refresh: string; machine: string };
   'release.kit': KitFound;

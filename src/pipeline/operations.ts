@@ -1,5 +1,6 @@
 import type { TakenCounts } from '../databases/postgres/prove/counts.ts';
 import type { Json } from '../control/canonical-json.ts';
+import type { MaskReport } from '../databases/postgres/masking.ts';
 import type { KitReport } from '../kit/apply/apply.ts';
 import type { OnProgress } from '../progress.ts';
 import type { SmokeReport } from '../smoke/report.ts';
@@ -128,8 +129,8 @@ export interface Operations {
   /** R21; then the database may be opened. `fenced` only when each part was tested. */
   fenceStaging(step: Step, machine: MachineName): Promise<{ fenced: boolean; parts: string[] }>;
   proveStaging(step: Step, machine: MachineName, backup: string, expected: Bearing): Promise<Proof>;
-  /** R23; null where the site masks nothing. */
-  maskStaging(step: Step, machine: MachineName): Promise<{ maskedAt: string | null; files: string[] }>;
+  /** R23; `maskedAt` null where the site masks nothing. */
+  maskStaging(step: Step, machine: MachineName): Promise<MaskReport>;
 
   /** Fetches, checks and keeps a kit, so that LIVE gets the very bytes that staging got. */
   readKit(step: Step, source: KitSource): Promise<KitFound>;

@@ -156,7 +156,8 @@ async function fill(input: RefreshInput, result: RefreshResult): Promise<void> {
     title: 'mask it',
     evidence: 'staging.masked',
     work: async ({ operations }, step) => operations.maskStaging(step, machine),
-    describe: ({ files }) => (files.length === 0 ? 'the site masks nothing' : files.join(', ')),
+    describe: ({ files }) =>
+      files.length === 0 ? 'the site masks nothing' : files.map(({ name }) => name).join(', '),
   });
   if (input.smoke && result.proof.grade >= 5) result.proof = await proveBySmoke(run, machine, result.proof);
 }

@@ -174,7 +174,11 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
         findings: [],
       })),
     maskStaging: async (step) =>
-      once(step, `mask`, () => ({ maskedAt: new Date().toISOString(), files: ['mask.sql'] })),
+      once(step, `mask`, () => ({
+        maskedAt: new Date().toISOString(),
+        files: [{ name: 'mask.sql', sha256: '00' }],
+        statements: [],
+      })),
     readKit: async (step, source) => once(step, 'kit', () => kitOf(source.source)),
     applyKit: async (step, name, kit) =>
       once(

@@ -1,16 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import {
-  backupFolder,
-  listBackups,
-  openOrCreateArchive,
-  readBackupHeader,
-  type Archive,
-} from '../../archive/repository.ts';
+import { listBackups, openOrCreateArchive, type Archive } from '../../archive/repository.ts';
 import type { BackupHeader } from '../../archive/format.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
+import { sameDevice } from '../../archive/devices.ts';
+import { findLocalDataDir } from '../../databases/postgres/cluster-source.ts';
+import { proveChecksums } from '../../databases/postgres/prove/checksums.ts';
 import { takeBackup } from '../../databases/postgres/backup.ts';
 import { readArchiveIdentity } from '../../databases/postgres/backup-facts.ts';
 import { connect } from '../../databases/postgres/connect.ts';
@@ -20,7 +13,6 @@ import {
   type LogArchiver,
 } from '../../databases/postgres/log-archiver.ts';
 import { ClonaError } from '../../errors.ts';
-import { withProgress } from '../../progress.ts';
 import type { Site } from '../../site/site.ts';
 import type { BackupTaken, Step } from '../operations.ts';
 
@@ -46,6 +38,7 @@ export async function openSiteArchive(
 
 /** A managed backup named after its step: a repeated step finds the backup that it took. */
 export async function backUpLive(site: Site, address: DatabaseAddress, step: Step): Promise<BackupTaken> {
+  await refuseSharedDisk(site, address, step.signal);
   const { archive } = await openSiteArchive(site, address, step.signal);
   const label = step.key.replaceAll(/[^A-Za-z0-9._-]/g, '.').slice(0, 100);
   const earlier = (await listBackups(archive)).find((backup) => backup.label === label);
@@ -62,36 +55,42 @@ export async function backUpLive(site: Site, address: DatabaseAddress, step: Ste
       signal: step.signal,
       onProgress: step.onProgress,
     }));
-  const grade = await proveFresh(archive, header, step);
+  const grade = await proveFresh(site, header, step);
   return describe(header, grade);
 }
 
 /** Reads the backup back: what was written is what lies there. */
-async function proveFresh(archive: Archive, { label }: BackupHeader, step: Step): Promise<number> {
-  const damaged = await compareChecksums(archive, label, step);
-  if (damaged.length === 0) return 1;
-  throw new ClonaError('proofFailed', `backup ${label} does not match its checksums: ${damaged.join(', ')}`);
+async function proveFresh(site: Site, { label }: BackupHeader, step: Step): Promise<number> {
+  const { passed, problems } = await proveChecksums({
+    archiveDir: site.archive.location,
+    label,
+    workers: site.archive.workers,
+    signal: step.signal,
+    onProgress: step.onProgress,
+  });
+  if (passed) return 1;
+  const [first] = problems;
+  throw new ClonaError(
+    'proofFailed',
+    `backup ${label} does not match its checksums: ${first?.file}: ${first?.message}`,
+  );
 }
 
-/** Names of the files of a backup whose content is not what its header says; empty: all are whole. */
-export async function compareChecksums(
-  archive: Archive,
-  label: string,
-  step: Pick<Step, 'signal' | 'onProgress'>,
-): Promise<string[]> {
-  const { archives, manifestSha256 } = await readBackupHeader(archive, label);
-  const files = [...archives, { name: 'backup_manifest', sha256: manifestSha256 }];
-  const damaged: string[] = [];
-  await withProgress(step.onProgress, `compare the checksums of ${label}`, async () => {
-    for (const { name, sha256 } of files) {
-      const hash = createHash('sha256');
-      await pipeline(createReadStream(join(backupFolder(archive, label), name)), hash, {
-        signal: step.signal,
-      });
-      if (hash.digest('hex') !== sha256) damaged.push(name);
-    }
+/** R16: never on the device of the database, unless the site says why. */
+async function refuseSharedDisk(
+  { archive }: Site,
+  address: DatabaseAddress,
+  signal: AbortSignal,
+): Promise<void> {
+  if (archive.acceptSharedDisk !== undefined) return;
+  const dataDir = await findLocalDataDir(address, signal);
+  if (dataDir === undefined) return;
+  const { same, reasons } = await sameDevice(dataDir, archive.location);
+  if (same !== 'yes') return;
+  throw new ClonaError('sharedDisk', `the archive lies on the device of the database: ${reasons[0] ?? ''}`, {
+    hint: 'put the archive on another disk, or say why not: archive.acceptSharedDisk in the site file',
+    details: { reasons },
   });
-  return damaged;
 }
 
 function describe(

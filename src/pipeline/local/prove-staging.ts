@@ -1,11 +1,11 @@
 import { addGrade, openArchive } from '../../archive/repository.ts';
 import { checkStructure } from '../../databases/postgres/prove/amcheck.ts';
+import { proveChecksums } from '../../databases/postgres/prove/checksums.ts';
 import { compareBusinessCounts } from '../../databases/postgres/prove/counts.ts';
 import { dropClone, importIntoClona } from '../../databases/postgres/prove/import.ts';
 import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
 import type { Bearing, Proof, Step } from '../operations.ts';
 import { accessMachine, type MachineAccess, type SiteAccess } from './access.ts';
-import { compareChecksums } from './live-archive.ts';
 import { isArchiveWhole } from './restore-staging.ts';
 
 interface Finding {
@@ -60,14 +60,19 @@ const looks: readonly ((subject: Subject) => Promise<Finding>)[] = [
 ];
 
 async function proveFiles({ access, backup, step }: Subject): Promise<Finding> {
-  const archive = await openArchive(access.site.archive.location);
-  const damaged = await compareChecksums(archive, backup, step);
-  const passed = damaged.length === 0;
-  return {
-    grade: 1,
-    passed,
-    said: passed ? 'every file matches its checksum' : `damaged: ${damaged.join(', ')}`,
-  };
+  const report = await proveChecksums({
+    archiveDir: access.site.archive.location,
+    label: backup,
+    workers: access.site.archive.workers,
+    signal: step.signal,
+    onProgress: step.onProgress,
+  });
+  const pages = report.pages === null ? 'the cluster has no page checksums' : `${report.pages.good} pages`;
+  const damaged = report.problems.slice(0, 5).map(({ file, message }) => `${file}: ${message}`);
+  const said = report.passed
+    ? `${report.files} files and ${pages} match their checksums`
+    : damaged.join('; ');
+  return { grade: 1, passed: report.passed, said };
 }
 
 async function proveLog({ access, step }: Subject): Promise<Finding> {

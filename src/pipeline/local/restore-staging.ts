@@ -3,13 +3,16 @@ import { readArchive } from '../../databases/postgres/catalog.ts';
 import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
 import { openLocalPlace } from '../../databases/postgres/restore/local-place.ts';
 import { restore } from '../../databases/postgres/restore/restore.ts';
-import type { RestoreUntil } from '../../databases/postgres/restore/context.ts';
+import { openGuestPlace } from '../../databases/postgres/restore/guest-place.ts';
+import type { RestoreOptions, RestoreUntil } from '../../databases/postgres/restore/context.ts';
 import type { RestoreReport } from '../../databases/postgres/restore/report.ts';
 import { ClonaError } from '../../errors.ts';
+import type { Guest } from '../../guest/guest.ts';
+import { openGuest } from '../../guest/open.ts';
 import { planRecovery } from '../../recovery/plan.ts';
 import { parsePosition } from '../../recovery/position.ts';
 import type { Bearing, RestorePlan, Restored, Step } from '../operations.ts';
-import { accessMachine, type MachineAccess, type SiteAccess } from './access.ts';
+import { accessMachine, nameOf, type MachineAccess, type SiteAccess } from './access.ts';
 
 /** Space, time and steps before the first byte. The staging machine need not be there yet. */
 export async function planStagingRestore(
@@ -21,7 +24,7 @@ export async function planStagingRestore(
   const live = await accessMachine(access, 'live', step.signal);
   // A folder that is never made, beside LIVE's: the same file system, reachable for the same kind of user.
   const planned = { ...live, dataDir: join(dirname(dirname(live.facts.dataDisk)), '.planned', 'pg') };
-  const report = await runRestore(access, planned, until, measured, step, true);
+  const report = await planOnHost(access, planned, until, measured, step);
   const { neededBytes, freeBytes, seconds } = report.estimate;
   const plan = {
     backup: report.label,
@@ -52,7 +55,8 @@ export async function restoreStaging(
   step: Step,
 ): Promise<Restored> {
   const machine = await accessMachine(access, name, step.signal);
-  const report = await runRestore(access, machine, until, null, step, false);
+  await access.machines.powerOn(nameOf(access, name), step.signal);
+  const report = await restoreIntoGuest(access, machine, until, step);
   const { label, positionReached, lost, bytes, logBytes, seconds, unpackSeconds, redoSeconds } = report;
   return {
     backup: label,
@@ -72,33 +76,72 @@ export async function restoreStaging(
   };
 }
 
-async function runRestore(
-  { site }: SiteAccess,
+/** Over SSH into the machine, several streams at once: nothing of the clone runs outside of it. */
+async function restoreIntoGuest(
+  access: SiteAccess,
+  machine: MachineAccess,
+  until: Bearing,
+  step: Step,
+): Promise<RestoreReport> {
+  const { signal } = step;
+  const workers = workersOf(access);
+  await using guest = await openGuest(machine.facts.guest, signal);
+  await using lanes = new AsyncDisposableStack();
+  const further: Guest[] = [];
+  for (let lane = 1; lane < workers; lane += 1) {
+    further.push(lanes.use(await openGuest(machine.facts.guest, signal)));
+  }
+  const { binaries } = machine;
+  await using place = openGuestPlace({ guest, lanes: further, binaries, workers, signal });
+  return await restore({
+    ...restoreOptions(access, machine, until, step),
+    place,
+    // A step that was killed goes on with what is right already.
+    replace: true,
+  });
+}
+
+/** Asked on this host: the staging machine may not be there yet. */
+async function planOnHost(
+  access: SiteAccess,
   machine: MachineAccess,
   until: Bearing | null,
   measured: Restored | null,
   step: Step,
-  dryRun: boolean,
 ): Promise<RestoreReport> {
-  const { binaries, runAs, dataDir, address } = machine;
-  const workers = Math.min(site.archive.workers, defaultWorkers());
+  const { binaries, runAs } = machine;
+  const workers = workersOf(access);
   await using place = openLocalPlace({ binaries, runAs, workers, signal: step.signal });
   return await restore({
-    archiveDir: site.archive.location,
-    mirrorDir: site.archive.mirror,
-    until: targetOf(until),
+    ...restoreOptions(access, machine, until, step),
     place,
+    speed: measured === null ? undefined : speedOf(measured),
+    dryRun: true,
+  });
+}
+
+function restoreOptions(
+  access: SiteAccess,
+  { binaries, dataDir, address }: MachineAccess,
+  until: Bearing | null,
+  step: Step,
+): Omit<RestoreOptions, 'place'> {
+  const { location, mirror } = access.site.archive;
+  return {
+    archiveDir: location,
+    mirrorDir: mirror,
+    until: targetOf(until),
     target: dataDir,
     binaries,
-    workers,
+    workers: workersOf(access),
     users: [address.user],
-    // A step that was killed goes on with what is right already.
-    replace: !dryRun,
-    speed: measured === null ? undefined : speedOf(measured),
-    dryRun,
     signal: step.signal,
     onProgress: step.onProgress,
-  });
+  };
+}
+
+function workersOf({ site }: SiteAccess): number {
+  return Math.min(site.archive.workers, defaultWorkers());
 }
 
 function targetOf(until: Bearing | null): RestoreUntil {

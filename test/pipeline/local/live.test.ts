@@ -114,7 +114,7 @@ describe('LIVE taken back', () => {
       expect.arrayContaining(['00000001', '00000002']),
     );
     expect(await sql('select failed_count::int as n from pg_stat_archiver')).toEqual([{ n: 0 }]);
-  }, 120_000);
+  }, 240_000);
 
   test('a second time gets a number that the archive does not know', async () => {
     const again = await operations.markRestorePoint(live.step('p2/bearing'), 'p2');
@@ -127,7 +127,7 @@ describe('LIVE taken back', () => {
     expect((await operations.reopen(live.step('p3/reopen'), 'live')).incarnation).toBe(4);
     expect(await timeline()).toBe('00000004');
     expect(compareObservations(bearing, await operations.observe(live.step('x'), 'live'))).toEqual(same);
-  }, 120_000);
+  }, 240_000);
 
   test('says how much was done since P', async () => {
     await sql('insert into orders (total) select 1 from generate_series(1, 5)');

@@ -35,7 +35,7 @@ beforeAll(async () => {
     onProgress: process.env['CLONA_TEST_PROGRESS'] === undefined ? () => {} : printProgress(process.stderr),
     createOperations: async (opened) => createOperations(opened, { engine: 'direct', note: () => {} }),
   });
-}, 120_000);
+}, 240_000);
 afterAll(async () => {
   await context[Symbol.asyncDispose]();
   const { folder } = placeControl(join(live.folder, '.clona'));
@@ -85,7 +85,7 @@ test('the archive is proven on a clone to grade 5, and what it shows is kept wit
   const label = result.proof!.backup;
   const grades = await readFile(join(live.folder, 'archive', 'backups', label, 'grades.json'), 'utf8');
   expect(JSON.parse(grades)).toMatchObject({ grades: [1, 2, 3, 4, 5].map((grade) => ({ grade })) });
-}, 120_000);
+}, 240_000);
 
 test('a kit that breaks an invariant stays on staging', async () => {
   const { ended } = await startRelease(context, {
@@ -97,7 +97,7 @@ test('a kit that breaks an invariant stays on staging', async () => {
     smoke: { failed: [expect.stringContaining('orders are whole')] },
   });
   await expect(promoteRelease(context, dora)).rejects.toMatchObject({ kind: 'usage' });
-}, 120_000);
+}, 240_000);
 
 test('a good kit goes to LIVE, and a rollback after the opening counts what it would lose', async () => {
   await refresh();
@@ -111,7 +111,7 @@ test('a good kit goes to LIVE, and a rollback after the opening counts what it w
     details: { losses: { counts: { 'orders.n': '1003 → 1005' } } },
   });
   expect(await orders()).toBe(1005);
-}, 120_000);
+}, 240_000);
 
 test('a kit that breaks on LIVE is taken back: no order from before the closing is lost, and archiving goes on', async () => {
   await runRefresh(context, { ...dora, machine: 'staging' });
@@ -139,7 +139,7 @@ test('a kit that breaks on LIVE is taken back: no order from before the closing 
     bearing: { incarnation: 2, counts: { 'orders.n': '1007' } },
   });
   expect(await readdir(join(live.folder, 'archive', 'log'))).toContain('00000002');
-}, 180_000);
+}, 240_000);
 
 test('LIVE that has drifted closes the gate, and the status names it', async () => {
   await releaseAndConfirm(await kit('1.4', '1.2', 'alter table orders add column more int;'));
@@ -154,7 +154,7 @@ test('LIVE that has drifted closes the gate, and the status names it', async () 
     releases: [{ gate: { open: false } }],
   });
   expect(status.archive.rtoSeconds).toBeGreaterThan(0);
-}, 120_000);
+}, 240_000);
 
 test('all of it is evidence that verifies against the head on the archive', async () => {
   const path = join(live.folder, 'evidence.jsonl');
