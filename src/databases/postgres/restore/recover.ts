@@ -207,7 +207,8 @@ function recoveryConfiguration({ sharedBuffers }: RecoverOptions): string {
     shared_buffers: sharedBuffers,
     max_wal_size: '4GB',
     checkpoint_timeout: '30min',
-    recovery_init_sync_method: process.platform === 'linux' ? 'syncfs' : 'fsync',
+    // All files were brought to the disk one by one; syncfs would wait for everybody else's as well.
+    recovery_init_sync_method: 'fsync',
   });
 }
 

@@ -115,10 +115,14 @@ async function isAlive({ host, pid, born }: Marker): Promise<boolean> {
   return born === (await birthOf(pid));
 }
 
-/** Clock ticks since boot at the start of a process; empty where the system does not tell (proc_pid_stat(5), field 22). */
+/**
+ * Clock ticks since boot at the start of a process (proc_pid_stat(5), field 22); empty where the system does not tell, and for
+ * one that has ended and is only not waited for yet.
+ */
 async function birthOf(pid: number): Promise<string> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return fields[0] === 'Z' ? '' : (fields[19] ?? '');
 }
 
 /** Same major version, minor not older: an older one may not know what the newer one wrote. */
