@@ -24,6 +24,9 @@ export const verb: Verb = {
   run: init,
 };
 
+/** State, and places where people put secrets: neither belongs in a version control. */
+const ignored = ['.clona/', '.tools/', 'node_modules/', 'secrets/', 'clona.env', ''].join('\n');
+
 async function init(context: VerbContext, options: OptionValues): Promise<VerbResult> {
   const file = resolve(context.sitePath);
   const folder = dirname(file);
@@ -50,6 +53,7 @@ async function init(context: VerbContext, options: OptionValues): Promise<VerbRe
       content:
         fromExample === undefined ? siteFileText(answers) : await exampleSiteFile(fromExample, answers),
     },
+    { path: '.gitignore', content: ignored },
     ...pulumiFiles(folder, answers.live),
     ...(fromExample === undefined ? [] : await readExample(fromExample)),
   ];

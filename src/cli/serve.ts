@@ -1,28 +1,34 @@
 import { launcherFile } from './launcher.ts';
-import type { Verb, VerbContext, VerbResult } from './verb.ts';
+import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
 
 export const verb: Verb = {
-  configure: (command) => void command.option('--listen <address>', 'host:port, in place of serve.listen'),
+  configure: (command) =>
+    void command
+      .option('--listen <address>', 'host:port, in place of serve.listen')
+      .option('--without-log', 'leave the log to another archiver', false),
   examples: [
     'clona serve',
     'clona serve --listen 127.0.0.1:8020',
     'clona serve --site erp/clona.yaml >> serve.log 2>&1',
   ],
   exits: { 7: 'something listens on that address already', 143: 'ended by SIGTERM, as services are' },
-  run: async (context, options) => runServe(context, options['listen']),
+  run: async (context, options) => runServe(context, options),
 };
 
-async function runServe(context: VerbContext, listen: unknown): Promise<VerbResult> {
+async function runServe(context: VerbContext, options: OptionValues): Promise<VerbResult> {
   const { loadSite } = await import('../site/load.ts');
   const { listJobs } = await import('../schedule/jobs.ts');
   const { serve } = await import('../serve/serve.ts');
   const { systemClock } = await import('../serve/scheduler.ts');
   const site = await loadSite(context.sitePath);
+  const listen = options['listen'];
   if (typeof listen === 'string') site.serve.listen = listen;
   const jobs = listJobs(site);
   const { note, signal } = context;
   if (jobs.length === 0) note('serve: the site file gives no job a time (schedule)');
   if (site.serve.token === undefined) note('serve: the HTTP trigger is off (serve.token)');
+  const { keepArchiving } = await import('../serve/keep-archiving.ts');
+  const archives = site.database.engine === 'postgres' && options['withoutLog'] !== true;
   await serve({
     site,
     jobs,
@@ -30,6 +36,7 @@ async function runServe(context: VerbContext, listen: unknown): Promise<VerbResu
     clock: systemClock,
     signal,
     note,
+    beside: archives ? async () => keepArchiving(site, { clock: systemClock, signal, note }) : undefined,
     onListening: ({ host, port }) =>
       note(`serve: listens on http://${host.includes(':') ? `[${host}]` : host}:${port}`),
   });

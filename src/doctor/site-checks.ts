@@ -69,7 +69,7 @@ export async function kitSource({ site }: Patient): Promise<Finding[]> {
     found.push(
       warning(
         `kits come by ${source.split(':')[0]}, which anyone on the way can change, and no hash is expected`,
-        'set kit.sha256, or give --sha256 with each release',
+        'set kit.sha256, or give --hash with each release',
       ),
     );
   } else if (/^[a-z]+:\/\//i.test(source)) found.push(ok(`kits come from ${source.replace(/\?.*/, '')}`));

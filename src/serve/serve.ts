@@ -18,6 +18,8 @@ export interface ServeOptions {
   clock: Clock;
   signal: AbortSignal;
   note: (line: string) => void;
+  /** Runs beside the schedule until the signal is aborted: the log archiver. Never throws. */
+  beside?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Called once it listens. */
   onListening: (address: { host: string; port: number }) => void;
 }
@@ -83,7 +85,7 @@ export async function serve(options: ServeOptions): Promise<void> {
           if (!signal.aborted) throw error;
         });
     };
-    await runSchedule(jobs, onJob, clock, signal);
+    await Promise.all([runSchedule(jobs, onJob, clock, signal), options.beside?.(signal)]);
   } finally {
     const closed = new Promise((resolve) => void server.close(resolve));
     server.closeAllConnections();
@@ -127,7 +129,7 @@ async function runRelease(record: RunRecord, history: History, run: Run, signal:
   signal.throwIfAborted();
   const { kit, sha256 } = record.request;
   // One word each, so that no kit can be read as an option.
-  const args = ['release', `--kit=${kit}`, ...(sha256 === undefined ? [] : [`--sha256=${sha256}`]), '--yes'];
+  const args = ['release', `--kit=${kit}`, ...(sha256 === undefined ? [] : [`--hash=${sha256}`]), '--yes'];
   await history.put({ ...record, state: 'running' });
   const outcome = await run('release', args);
   const state = outcome.exitCode === 0 ? 'done' : signal.aborted ? 'interrupted' : 'failed';

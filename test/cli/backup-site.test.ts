@@ -104,6 +104,23 @@ describe('clona backup of a site', () => {
     expect(await readdir(join(folder, 'archive-a/backups'))).toEqual(before);
   });
 
+  test('goes on in clona serve: what the server hands over gets into archive and mirror', async () => {
+    const args = [launcher, 'serve', '--listen', '127.0.0.1:0'];
+    const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    const closed = once(child, 'close') as Promise<[number | null]>;
+    await using session = await cluster.connect();
+    const [row] = await session.query<{ name: string }>('select pg_walfile_name(pg_switch_wal()) as name');
+    for (const archive of ['archive-a', 'archive-a-mirror']) {
+      const segments = async () => (await readdir(join(folder, archive, 'log'), { recursive: true })).join();
+      await vi.waitFor(async () => expect(await segments()).toContain(row?.name), {
+        timeout: 30_000,
+        interval: 50,
+      });
+    }
+    child.kill('SIGTERM');
+    expect(await closed).toEqual([143, null]);
+  });
+
   test('ends with 6 when the database does not answer', async () => {
     await cluster.stop('immediate');
     const { status, stderr } = clona('backup', '--json');

@@ -124,7 +124,7 @@ describe('clona serve', () => {
       [
         'release',
         '--kit=kits/2.1',
-        `--sha256=${'a'.repeat(64)}`,
+        `--hash=${'a'.repeat(64)}`,
         '--yes',
         '--site',
         join(folder, 'clona.yaml'),
