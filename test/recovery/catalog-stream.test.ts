@@ -5,6 +5,8 @@ import type { Catalog } from '../../src/recovery/catalog.ts';
 import { parseCatalog } from '../../src/recovery/parse-catalog.ts';
 import { anyCatalog } from './arbitrary.ts';
 
+const runs = Number(process.env['CLONA_RUNS'] ?? 1500);
+
 const spell = (catalog: Catalog, indent: number): string =>
   JSON.stringify(
     catalog,
@@ -44,7 +46,7 @@ test('in pieces of any size a catalog is read as the whole text is', () => {
       expect(stream(text, pieces)).toEqual(catalog);
       expect(whole(text)).toEqual(catalog);
     }),
-    { numRuns: 300 },
+    { numRuns: Math.min(300, runs) },
   );
 });
 
@@ -61,7 +63,7 @@ test('a spoilt text is refused in pieces exactly when it is refused as a whole',
       const spoilt = text.slice(0, place) + put + text.slice(place + drop);
       expect(stream(spoilt, pieces)).toEqual(whole(spoilt));
     }),
-    { numRuns: 1500 },
+    { numRuns: runs },
   );
 });
 

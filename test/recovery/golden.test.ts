@@ -52,7 +52,7 @@ describe('worked cases, in process', () => {
   });
 });
 
-describe('worked cases, by the command line', () => {
+describe.skipIf(process.env['CLONA_NO_PROCESSES'] === '1')('worked cases, by the command line', () => {
   let folder = '';
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'clona-golden-'));
