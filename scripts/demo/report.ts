@@ -45,7 +45,8 @@ export function tellRelease(
 export function summarize(report: DemoReport, folder: string | null): string {
   const { production, backup, evidence, disaster, releases } = report;
   const told = releases.map(({ kit, gate, promoted, rolledBack, reasons }) => {
-    if (rolledBack) return `  kit ${kit}: broke on LIVE and was rolled back to where it was (${reasons[0] ?? ''})`;
+    if (rolledBack)
+      return `  kit ${kit}: broke on LIVE and was rolled back to where it was (${reasons[0] ?? ''})`;
     if (promoted) return `  kit ${kit}: confirmed by every department and promoted`;
     return `  kit ${kit}: gate ${gate}, LIVE untouched (${reasons[0] ?? ''})`;
   });
@@ -54,13 +55,19 @@ export function summarize(report: DemoReport, folder: string | null): string {
     report.ok ? 'Every act ended as it should.' : `Not as it should be: ${report.problems.join('; ')}`,
     ...(backup === null
       ? []
-      : [`  archive: backup ${backup.label}, ${(backup.bytes / 2 ** 20).toFixed(0)} MiB in ${backup.seconds.toFixed(1)} s, proven to grade ${backup.grade}`]),
+      : [
+          `  archive: backup ${backup.label}, ${(backup.bytes / 2 ** 20).toFixed(0)} MiB in ${backup.seconds.toFixed(1)} s, proven to grade ${backup.grade}`,
+        ]),
     ...told,
     `  production: version ${production.versionBefore} → ${production.versionAfter}, ${production.ordersFound} of ${production.ordersCommitted} confirmed orders are there`,
     ...(disaster === null
       ? []
-      : [`  disaster: production and control state deleted; from the archive alone ${disaster.ordersRestored} of ${disaster.ordersArchived} archived orders in ${disaster.seconds.toFixed(1)} s`]),
-    ...(evidence === null ? [] : [`  evidence: ${evidence.records} records, ${evidence.verified ? 'verified' : 'NOT verified'}`]),
+      : [
+          `  disaster: production and control state deleted; from the archive alone ${disaster.ordersRestored} of ${disaster.ordersArchived} archived orders in ${disaster.seconds.toFixed(1)} s`,
+        ]),
+    ...(evidence === null
+      ? []
+      : [`  evidence: ${evidence.records} records, ${evidence.verified ? 'verified' : 'NOT verified'}`]),
     `  ${report.seconds.toFixed(0)} s in all, engine: ${report.engine}`,
     ...(folder === null ? [] : [`  kept for you to look around: ${folder}`]),
   ].join('\n');

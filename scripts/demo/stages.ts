@@ -9,7 +9,11 @@ export interface Stage {
 export interface Stages {
   readonly list: Stage[];
   /** Runs one act of the story and tells it with its time; `describe` says in a phrase what came of it. */
-  run: <Result>(name: string, work: () => Promise<Result>, describe?: (result: Result) => string) => Promise<Result>;
+  run: <Result>(
+    name: string,
+    work: () => Promise<Result>,
+    describe?: (result: Result) => string,
+  ) => Promise<Result>;
 }
 
 /** The task list of the demo: a line when an act begins, its time and outcome when it ends. */
@@ -30,7 +34,9 @@ export function openStages(tell: (line: string) => void): Stages {
       } catch (error) {
         list.push({ name, state: 'failed', seconds: seconds() });
         const code = error instanceof ClonaError ? ` [${error.code}]` : '';
-        tell(`  ✖ ${name}  ${seconds().toFixed(1)} s  ${error instanceof Error ? error.message : String(error)}${code}`);
+        tell(
+          `  ✖ ${name}  ${seconds().toFixed(1)} s  ${error instanceof Error ? error.message : String(error)}${code}`,
+        );
         throw error;
       }
     },

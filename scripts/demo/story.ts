@@ -1,5 +1,4 @@
-
-import { chmod, cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,7 +46,9 @@ interface Play {
 const initiator = 'vendor desk';
 
 /** Plays the whole story (docs/demo.md) in a folder of its own and tells what came of it; leaves nothing behind. */
-export async function playStory(options: DemoOptions): Promise<{ report: DemoReport; folder: string | null }> {
+export async function playStory(
+  options: DemoOptions,
+): Promise<{ report: DemoReport; folder: string | null }> {
   const startedAt = performance.now();
   const stages = openStages(options.tell);
   const folder = await mkdtemp(join(tmpdir(), 'clona-demo-'));
@@ -77,7 +78,12 @@ export async function playStory(options: DemoOptions): Promise<{ report: DemoRep
   return { report, folder: options.keep ? folder : null };
 }
 
-async function playActs(options: DemoOptions, stages: Stages, folder: string, report: DemoReport): Promise<void> {
+async function playActs(
+  options: DemoOptions,
+  stages: Stages,
+  folder: string,
+  report: DemoReport,
+): Promise<void> {
   const { signal } = options;
   report.engine = await findEngine(options, stages);
   const siteFolder = join(folder, 'site');
@@ -92,18 +98,33 @@ async function playActs(options: DemoOptions, stages: Stages, folder: string, re
     async () => createProduction(root, live.name, signal),
     ({ rows }) => `${rows} rows`,
   );
-  if (!options.keep) cleanup.defer(async () => destroyLocalMachine({ root, name: live.name, force: true }, AbortSignal.timeout(60_000)));
+  if (!options.keep)
+    cleanup.defer(async () =>
+      destroyLocalMachine({ root, name: live.name, force: true }, AbortSignal.timeout(60_000)),
+    );
   const writer = cleanup.use(await startWriter({ address: production.address, journal }));
+  let archived = '';
   {
     await using context = await openContext({
       sitePath: site.file,
       signal,
       onProgress: options.onProgress,
-      createOperations: async (opened) => createOperations(opened, { engine: report.engine, note: options.tell }),
+      createOperations: async (opened) =>
+        createOperations(opened, { engine: report.engine, note: options.tell }),
     });
-    const play: Play = { options, stages, site, context, production, writer, journal, releases: report.releases };
+    const play: Play = {
+      options,
+      stages,
+      site,
+      context,
+      production,
+      writer,
+      journal,
+      releases: report.releases,
+    };
     try {
       await playReleases(play, report);
+      archived = await archiveLastOrders(play, folder);
       report.evidence = await stages.run(
         'evidence: exported and verified',
         async () => exportAndVerify(context, site, join(folder, 'evidence.jsonl'), signal),
@@ -111,18 +132,24 @@ async function playActs(options: DemoOptions, stages: Stages, folder: string, re
       );
     } finally {
       await context.operations
-        .destroyStaging(createStep(context, 'demo', 'destroy staging', AbortSignal.timeout(60_000)), site.staging.name)
+        .destroyStaging(
+          createStep(context, 'demo', 'destroy staging', AbortSignal.timeout(60_000)),
+          site.staging.name,
+        )
         .catch((error: unknown) => options.tell(`    staging was not destroyed: ${String(error)}`));
     }
   }
   report.disaster = await stages.run(
     'disaster: production and control state are gone; the archive alone brings the database back',
-    async () => endInDisaster({ site, journal, writer, production, folder, signal, onProgress: options.onProgress }),
+    async () => endInDisaster({ site, journal: archived, folder, signal }),
     ({ ordersArchived, ordersRestored }) => `${ordersRestored} of ${ordersArchived} archived orders`,
   );
 }
 
-async function findEngine({ toolsFolder, signal, tell, onProgress }: DemoOptions, stages: Stages): Promise<'pulumi' | 'direct'> {
+async function findEngine(
+  { toolsFolder, signal, tell, onProgress }: DemoOptions,
+  stages: Stages,
+): Promise<'pulumi' | 'direct'> {
   try {
     const { source, version } = await stages.run(
       'tools: the Pulumi engine',
@@ -132,7 +159,9 @@ async function findEngine({ toolsFolder, signal, tell, onProgress }: DemoOptions
     return source === undefined || version === undefined ? 'direct' : 'pulumi';
   } catch (error) {
     if (!(error instanceof ClonaError) || error.kind !== 'toolchainMissing') throw error;
-    tell(`    no Pulumi engine can be had here, so the demo calls the provider's functions itself: ${error.hint ?? ''}`);
+    tell(
+      `    no Pulumi engine can be had here, so the demo calls the provider's functions itself: ${error.hint ?? ''}`,
+    );
     stages.list.pop();
     return 'direct';
   }
@@ -140,7 +169,8 @@ async function findEngine({ toolsFolder, signal, tell, onProgress }: DemoOptions
 
 async function playReleases(play: Play, report: DemoReport): Promise<void> {
   const { production, journal } = play;
-  const version = async (): Promise<string> => (await readFile(join(production.facts.systemDisk, 'VERSION'), 'utf8')).trim();
+  const version = async (): Promise<string> =>
+    (await readFile(join(production.facts.systemDisk, 'VERSION'), 'utf8')).trim();
   report.production.versionBefore = await version();
   await refresh(play, report);
   await play20(play);
@@ -155,7 +185,26 @@ async function playReleases(play: Play, report: DemoReport): Promise<void> {
   const { ordersCommitted, ordersFound } = await compareOrders(production.address, journal);
   Object.assign(report.production, { versionAfter: await version(), ordersCommitted, ordersFound });
   play.writer.resume();
-  if (play.writer.lastError !== undefined) report.problems.push(`the writer met an error: ${play.writer.lastError}`);
+  if (play.writer.lastError !== undefined)
+    report.problems.push(`the writer met an error: ${play.writer.lastError}`);
+}
+
+/** The log archiver's last work before the disaster; a copy of the journal says which orders it has. */
+async function archiveLastOrders(
+  { context, writer, production, journal, options }: Play,
+  folder: string,
+): Promise<string> {
+  await writer.pause();
+  const archived = join(folder, 'archived.journal');
+  await copyFile(journal, archived);
+  const step = createStep(context, 'demo', 'demo/last log', options.signal);
+  await using session = await connect(production.address, options.signal);
+  const [row] = await session.query<{ position: string }>(
+    "select (pg_current_wal_lsn() - '0/0')::text as position",
+  );
+  await context.operations.archiveLogTo(step, row?.position ?? '0');
+  writer.resume();
+  return archived;
 }
 
 async function refresh({ context, site, stages }: Play, report: DemoReport): Promise<void> {
@@ -166,7 +215,8 @@ async function refresh({ context, site, stages }: Play, report: DemoReport): Pro
       throwIfFailed(done);
       return done;
     },
-    ({ proof, restored }) => `grade ${proof?.grade ?? 0}, restored in ${restored?.seconds.toFixed(1) ?? '?'} s`,
+    ({ proof, restored }) =>
+      `grade ${proof?.grade ?? 0}, restored in ${restored?.seconds.toFixed(1) ?? '?'} s`,
   );
   const taken = (await context.ledger.list({ runs: [result.refresh], kinds: ['backup.taken'] }))[0]?.payload;
   if (typeof taken === 'object' && taken !== null && 'label' in taken) {
@@ -183,7 +233,13 @@ async function play20({ context, stages, releases, site }: Play): Promise<void> 
     (started) => `${started.ended?.smoke?.failed.length ?? 0} smoke tests failed`,
   );
   if (ended === null) throw new Error('kit 2.0 was not stopped by its smoke tests');
-  releases.push(tellRelease(ended.kit, ended.gate, { promoted: false, rolledBack: false, reasons: ended.smoke?.failed ?? [] }));
+  releases.push(
+    tellRelease(ended.kit, ended.gate, {
+      promoted: false,
+      rolledBack: false,
+      reasons: ended.smoke?.failed ?? [],
+    }),
+  );
 }
 
 async function play21(play: Play): Promise<void> {
@@ -216,7 +272,8 @@ async function play22(play: Play): Promise<void> {
       await play.writer.pause();
       const orders = await compareOrders(production.address, journal);
       play.writer.resume();
-      if (orders.lost.length > 0) throw new Error(`${orders.lost.length} confirmed orders were lost by the rollback`);
+      if (orders.lost.length > 0)
+        throw new Error(`${orders.lost.length} confirmed orders were lost by the rollback`);
       return done;
     },
     ({ outcome, takenBack }) => `${outcome}, LIVE goes on in incarnation ${takenBack?.incarnation ?? '?'}`,
@@ -239,30 +296,49 @@ async function play23(play: Play): Promise<void> {
     async () => {
       await using session = await connect(production.address, options.signal);
       await session.query('ALTER TABLE erp.customer ADD COLUMN quick_fix text');
-      return promoteRelease(context, { release, by: initiator });
+      return await promoteRelease(context, { release, by: initiator });
     },
     ({ outcome }) => outcome,
   );
-  releases.push(tellRelease(kit, result.gate, { promoted: result.outcome === 'promoted', rolledBack: false }));
+  releases.push(
+    tellRelease(kit, result.gate, { promoted: result.outcome === 'promoted', rolledBack: false }),
+  );
 }
 
 /** Kit on staging, smoke tests, rehearsed rollback, the DBA's checklist, the word of every department. */
-async function stageAndConfirm(play: Play, version: string): Promise<{ release: string; kit: { version: string; hash: string } | null }> {
+async function stageAndConfirm(
+  play: Play,
+  version: string,
+): Promise<{ release: string; kit: { version: string; hash: string } | null }> {
   const { context, stages, site } = play;
-  return stages.run(`kit ${version}: on staging, smoke tests, rollback rehearsed, every department confirms`, async () => {
-    const { release, ended } = await startRelease(context, { kit: join(site.folder, 'kits', version), by: initiator });
-    if (ended !== null) {
-      throwIfFailed(ended);
-      throw new Error(`kit ${version} did not come through staging: ${ended.smoke?.failed.join(', ') ?? ended.upgrade?.failedStep ?? ''}`);
-    }
-    await tickChecklist(context, { release, by: site.dba.name ?? 'dba' });
-    for (const { name, keyUsers } of site.departments) {
-      await sign(context, { release, department: name, by: keyUsers[0] ?? '', word: 'confirm', comment: 'tried it' });
-    }
-    const [record] = await context.ledger.list({ runs: [release], kinds: ['release.kit'] });
-    const kit = record?.payload as { version: string; hash: string } | undefined;
-    return { release, kit: kit ?? null };
-  });
+  return stages.run(
+    `kit ${version}: on staging, smoke tests, rollback rehearsed, every department confirms`,
+    async () => {
+      const { release, ended } = await startRelease(context, {
+        kit: join(site.folder, 'kits', version),
+        by: initiator,
+      });
+      if (ended !== null) {
+        throwIfFailed(ended);
+        throw new Error(
+          `kit ${version} did not come through staging: ${ended.smoke?.failed.join(', ') ?? ended.upgrade?.failedStep ?? ''}`,
+        );
+      }
+      await tickChecklist(context, { release, by: site.dba.name ?? 'dba' });
+      for (const { name, keyUsers } of site.departments) {
+        await sign(context, {
+          release,
+          department: name,
+          by: keyUsers[0] ?? '',
+          word: 'confirm',
+          comment: 'tried it',
+        });
+      }
+      const [record] = await context.ledger.list({ runs: [release], kinds: ['release.kit'] });
+      const kit = record?.payload as { version: string; hash: string } | undefined;
+      return { release, kit: kit ?? null };
+    },
+  );
 }
 
 /** What the story promises, checked against what happened. */
@@ -277,13 +353,21 @@ function findProblems({ releases, production, evidence, disaster, problems }: De
   const found: string[] = [];
   for (const [index, [kit, gate, promoted, rolledBack]] of expected.entries()) {
     const told = releases[index];
-    if (told?.kit === kit && told.gate === gate && told.promoted === promoted && told.rolledBack === rolledBack) continue;
+    if (
+      told?.kit === kit &&
+      told.gate === gate &&
+      told.promoted === promoted &&
+      told.rolledBack === rolledBack
+    )
+      continue;
     found.push(`kit ${kit} should have ended with gate ${gate}: ${JSON.stringify(told)}`);
   }
-  if (production.versionAfter !== '2.1') found.push(`LIVE should have version 2.1, it has ${production.versionAfter}`);
-  if (production.ordersFound !== production.ordersCommitted) found.push('a confirmed order is missing in production');
+  if (production.versionAfter !== '2.1')
+    found.push(`LIVE should have version 2.1, it has ${production.versionAfter}`);
+  if (production.ordersFound !== production.ordersCommitted)
+    found.push('a confirmed order is missing in production');
   if (evidence?.verified !== true) found.push('the evidence was not verified');
-  if (disaster === null || disaster.ordersRestored !== disaster.ordersArchived) found.push('the archive did not bring back every archived order');
+  if (disaster === null || disaster.ordersRestored !== disaster.ordersArchived)
+    found.push('the archive did not bring back every archived order');
   return found;
 }
-

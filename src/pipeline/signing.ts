@@ -121,10 +121,16 @@ export async function tickChecklist(
     last = (await context.ledger.append(entry, at)).sequence;
   }
   await wakeRelease(context, state.id);
-  await letReleaseAct(context, state.id, last, options.by);
-  const { facts } = await viewRelease(context, state.id, null, context.signal);
-  const open = checklist.filter((item) => !facts.checklist?.done.some((tick) => sameName(tick.item, item)));
+  const open = await openItems(context, state.id);
+  // Whoever ticked the last item may give the departments' words next: by then they have to be asked.
+  await letReleaseAct(context, state.id, last, options.by, open.length === 0 ? ['requests.sent'] : undefined);
   return { release: state.id, open };
+}
+
+async function openItems(context: Context, release: string): Promise<string[]> {
+  const { facts } = await viewRelease(context, release, null, context.signal);
+  const done = facts.checklist?.done ?? [];
+  return context.policy.checklist.filter((item) => !done.some((tick) => sameName(tick.item, item)));
 }
 
 /** Gives a release up: its staging machine is free again, its words are void. */

@@ -32,13 +32,15 @@ export async function wakeRelease(context: Context, release: string): Promise<vo
 
 /**
  * Lets the release act on what is new: by the process that has the site, else by this one for a moment. When
- * neither can, nothing is lost: the release reads the ledger whenever it runs again.
+ * neither can, nothing is lost: the release reads the ledger whenever it runs again. `until`: the kinds of record
+ * that show that it acted.
  */
 export async function letReleaseAct(
   context: Context,
   release: string,
   after: number,
   who: string,
+  until: readonly string[] = ['gate.decided'],
 ): Promise<void> {
   if (context.worker === undefined && !(await isSiteLocked(context.control))) {
     try {
@@ -48,16 +50,21 @@ export async function letReleaseAct(
     }
   }
   if (context.worker === undefined) return;
-  await orEnded(context.worker.worker, waitForDecision(context, release, after));
+  await orEnded(context.worker.worker, waitForRecord(context, release, after, until));
 }
 
 const patienceMs = 15_000;
 
-async function waitForDecision(context: Context, release: string, after: number): Promise<void> {
+async function waitForRecord(
+  context: Context,
+  release: string,
+  after: number,
+  until: readonly string[],
+): Promise<void> {
   const deadline = performance.now() + patienceMs;
   while (performance.now() < deadline) {
     context.signal.throwIfAborted();
-    const records = await context.ledger.list({ runs: [release], kinds: ['gate.decided', 'release.ended'] });
+    const records = await context.ledger.list({ runs: [release], kinds: [...until, 'release.ended'] });
     if (records.some(({ sequence }) => sequence > after)) return;
     await wait(50);
   }
