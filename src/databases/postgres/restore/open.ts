@@ -118,13 +118,13 @@ async function compareCollations(
   findings: OpenFindings,
   treatment: OpenOptions['onCollationMismatch'],
 ): Promise<void> {
-  const found = await session.query<{ name: string | null; recorded: string; actual: string }>(
-    `SELECT NULL AS name, datcollversion AS recorded, pg_catalog.pg_database_collation_actual_version(oid) AS actual
+  const found = await session.query<{ id: string; name: string | null; recorded: string; actual: string }>(
+    `SELECT '100' AS id, NULL AS name, datcollversion AS recorded, pg_catalog.pg_database_collation_actual_version(oid) AS actual
        FROM pg_catalog.pg_database
       WHERE datname = pg_catalog.current_database()
         AND datcollversion <> pg_catalog.pg_database_collation_actual_version(oid)
      UNION ALL
-     SELECT pg_catalog.format('%I.%I', n.nspname, c.collname), c.collversion, pg_catalog.pg_collation_actual_version(c.oid)
+     SELECT c.oid::text, pg_catalog.format('%I.%I', n.nspname, c.collname), c.collversion, pg_catalog.pg_collation_actual_version(c.oid)
        FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
       WHERE c.collprovider <> 'd' AND c.collversion <> pg_catalog.pg_collation_actual_version(c.oid)`,
   );
@@ -147,7 +147,10 @@ async function compareCollations(
       },
     );
   }
-  findings.reindexed += await rebuildIndexes(session);
+  findings.reindexed += await rebuildIndexes(
+    session,
+    found.map(({ id }) => id),
+  );
   if (mismatches.some(({ collation }) => collation === null)) {
     await session.query(`ALTER DATABASE ${quoteIdentifier(database)} REFRESH COLLATION VERSION`);
   }
@@ -156,17 +159,17 @@ async function compareCollations(
   }
 }
 
-/** Every index that orders by a collation whose order may have changed; C and POSIX never change. */
-async function rebuildIndexes(session: Connection): Promise<number> {
+/** Every index that orders by one of these collations (100 is `default`, the database's own: pg_collation.dat). */
+async function rebuildIndexes(session: Connection, collations: readonly string[]): Promise<number> {
   const indexes = await session.query<{ name: string }>(
     `SELECT DISTINCT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
        FROM pg_catalog.pg_index i
        JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid AND c.relkind = 'i'
        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      CROSS JOIN LATERAL pg_catalog.unnest(i.indcollation) AS used(collation)
-       JOIN pg_catalog.pg_collation l ON l.oid = used.collation
-      WHERE l.collname NOT IN ('C', 'POSIX') AND n.nspname <> 'pg_toast' AND c.relpersistence <> 't'
+      CROSS JOIN LATERAL pg_catalog.unnest(i.indcollation) AS used(id)
+      WHERE used.id::text = ANY($1) AND n.nspname <> 'pg_toast' AND c.relpersistence <> 't'
       ORDER BY 1`,
+    [collations],
   );
   for (const { name } of indexes) await session.query(`REINDEX INDEX ${name}`);
   return indexes.length;
