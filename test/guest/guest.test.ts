@@ -1,6 +1,6 @@
 import { testGuestContract } from '../contracts/guest.ts';
 import { createTestMachine } from '../support/machine.ts';
-import { hasOpenSsh, startOpenSsh } from '../support/openssh.ts';
+import { startOpenSsh, whyNoOpenSsh } from '../support/openssh.ts';
 
 const signal = AbortSignal.timeout(300_000);
 
@@ -20,7 +20,7 @@ for (const role of ['live', 'staging'] as const) {
   );
 }
 
-testGuestContract('OpenSSH', startOpenSsh, hasOpenSsh() ? undefined : 'sshd is not installed');
+testGuestContract('OpenSSH', startOpenSsh, whyNoOpenSsh());
 
 async function openAndMakeFolder(
   machine: Awaited<ReturnType<typeof createTestMachine>>,

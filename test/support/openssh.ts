@@ -10,9 +10,13 @@ import { makeTestFolder } from './machine.ts';
 
 const sshd = '/usr/sbin/sshd';
 
-/** Both the server and ssh-keygen, which prints its usage without arguments. */
-export function hasOpenSsh(): boolean {
-  return existsSync(sshd) && spawnSync('ssh-keygen', ['-?'], { stdio: 'ignore' }).error === undefined;
+/** Why the contract cannot run against OpenSSH here; undefined: it can. */
+export function whyNoOpenSsh(): string | undefined {
+  if (!existsSync(sshd)) return 'sshd is not installed';
+  // Without arguments that it knows it prints its usage.
+  if (spawnSync('ssh-keygen', ['-?'], { stdio: 'ignore' }).error !== undefined)
+    return 'ssh-keygen is not installed';
+  return /nologin|false/.test(userInfo().shell ?? '') ? 'this user has no login shell' : undefined;
 }
 
 /** A real sshd on a free loopback port, with three host keys of which the RSA one is pinned. */

@@ -180,13 +180,25 @@ async function untilStopped(owner: ProcessOwner, helper: number | undefined): Pr
   if (process.platform !== 'linux') return;
   for (let round = 0; round < 500; round += 1) {
     const running = await listProcesses(owner);
-    const moving = running.filter(
-      ({ pid }) => pid !== helper && !/^[TtZ]$/.test(readStat(pid)?.state ?? 'Z'),
-    );
-    if (moving.length === 0) return;
+    if (running.every(({ pid }) => pid === helper || isStopped(pid))) return;
     await wait(10);
   }
   throw new ClonaError('machineFailed', `processes of ${owner.folder} cannot be held still`, {
     hint: 'a process that waits for a disk stops only when that answers',
   });
+}
+
+/**
+ * Stopped, ended, or waiting in vfork(2) for a child that is itself stopped before its exec: such a parent never
+ * becomes "stopped", and writes nothing until the child goes on (seen with dash and a loop of commands).
+ */
+function isStopped(pid: number): boolean {
+  const state = readStat(pid)?.state ?? 'Z';
+  if (/^[TtZX]$/.test(state)) return true;
+  if (state !== 'D') return false;
+  try {
+    return /clone|fork/.test(readFileSync(`/proc/${pid}/wchan`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
