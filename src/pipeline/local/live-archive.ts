@@ -1,7 +1,6 @@
 import { listBackups, openOrCreateArchive, type Archive } from '../../archive/repository.ts';
 import type { BackupHeader } from '../../archive/format.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
-import { sameDevice } from '../../archive/devices.ts';
 import { findLocalDataDir } from '../../databases/postgres/cluster-source.ts';
 import { proveChecksums } from '../../databases/postgres/prove/checksums.ts';
 import { takeBackup } from '../../databases/postgres/backup.ts';
@@ -14,6 +13,7 @@ import {
 } from '../../databases/postgres/log-archiver.ts';
 import { ClonaError } from '../../errors.ts';
 import type { Site } from '../../site/site.ts';
+import { requireOwnDisk } from '../production.ts';
 import type { BackupTaken, Step } from '../operations.ts';
 
 /** The slot by which LIVE keeps what is not yet in archive and mirror. */
@@ -38,7 +38,8 @@ export async function openSiteArchive(
 
 /** A managed backup named after its step: a repeated step finds the backup that it took. */
 export async function backUpLive(site: Site, address: DatabaseAddress, step: Step): Promise<BackupTaken> {
-  await refuseSharedDisk(site, address, step.signal);
+  const dataDir = await findLocalDataDir(address, step.signal);
+  await requireOwnDisk(dataDir, site.archive.location, site.archive.acceptSharedDisk);
   const { archive } = await openSiteArchive(site, address, step.signal);
   const label = step.key.replaceAll(/[^A-Za-z0-9._-]/g, '.').slice(0, 100);
   const earlier = (await listBackups(archive)).find((backup) => backup.label === label);
@@ -74,23 +75,6 @@ async function proveFresh(site: Site, { label }: BackupHeader, step: Step): Prom
     'proofFailed',
     `backup ${label} does not match its checksums: ${first?.file}: ${first?.message}`,
   );
-}
-
-/** R16: never on the device of the database, unless the site says why. */
-async function refuseSharedDisk(
-  { archive }: Site,
-  address: DatabaseAddress,
-  signal: AbortSignal,
-): Promise<void> {
-  if (archive.acceptSharedDisk !== undefined) return;
-  const dataDir = await findLocalDataDir(address, signal);
-  if (dataDir === undefined) return;
-  const { same, reasons } = await sameDevice(dataDir, archive.location);
-  if (same !== 'yes') return;
-  throw new ClonaError('sharedDisk', `the archive lies on the device of the database: ${reasons[0] ?? ''}`, {
-    hint: 'put the archive on another disk, or say why not: archive.acceptSharedDisk in the site file',
-    details: { reasons },
-  });
 }
 
 function describe(

@@ -1,15 +1,16 @@
-import { addGrade, openArchive } from '../../archive/repository.ts';
+import { openArchive, readGrades, replaceGrades } from '../../archive/repository.ts';
 import { checkStructure } from '../../databases/postgres/prove/amcheck.ts';
 import { proveChecksums } from '../../databases/postgres/prove/checksums.ts';
 import { compareBusinessCounts } from '../../databases/postgres/prove/counts.ts';
+import { proveLog } from '../../databases/postgres/prove/log.ts';
+import { rememberProof, type Grade } from '../../proof/grades.ts';
 import { dropClone, importIntoClona } from '../../databases/postgres/prove/import.ts';
 import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
 import type { Bearing, Proof, Step } from '../operations.ts';
 import { accessMachine, type MachineAccess, type SiteAccess } from './access.ts';
-import { isArchiveWhole } from './restore-staging.ts';
 
 interface Finding {
-  grade: number;
+  grade: Grade;
   passed: boolean;
   said: string;
 }
@@ -32,10 +33,11 @@ export async function proveStaging(
   for (const look of looks) {
     const finding = await look({ access, machine, backup, expected, step });
     findings.push(finding);
-    const at = new Date().toISOString();
+    // A failure takes back what it contradicts, also what an earlier proof had found.
+    const outcome = { ...finding, detail: finding.said, at: new Date().toISOString(), evidence: step.key };
+    await replaceGrades(archive, backup, rememberProof(await readGrades(archive, backup), outcome));
     if (!finding.passed) break;
     grade = finding.grade;
-    await addGrade(archive, backup, { grade, at, evidence: step.key, detail: finding.said });
   }
   const said = findings.map(
     ({ grade, passed, said }) => `grade ${grade} ${passed ? 'proven' : 'failed'}: ${said}`,
@@ -53,7 +55,7 @@ interface Subject {
 
 const looks: readonly ((subject: Subject) => Promise<Finding>)[] = [
   proveFiles,
-  proveLog,
+  proveArchivedLog,
   proveOpened,
   proveRows,
   proveCounts,
@@ -75,9 +77,18 @@ async function proveFiles({ access, backup, step }: Subject): Promise<Finding> {
   return { grade: 1, passed: report.passed, said };
 }
 
-async function proveLog({ access, step }: Subject): Promise<Finding> {
-  const passed = await isArchiveWhole(access, step.signal);
-  return { grade: 2, passed, said: passed ? 'the log has no gap' : 'the log has a gap' };
+async function proveArchivedLog({ access, backup, step }: Subject): Promise<Finding> {
+  const { location, mirror, workers } = access.site.archive;
+  const { signal, onProgress } = step;
+  const places = { archiveDir: location, mirrorDir: mirror };
+  const report = await proveLog({ ...places, label: backup, workers, signal, onProgress });
+  const { passed, segments, from, to, gaps, problems } = report;
+  const wrong = [
+    ...gaps.map((gap) => `a gap from ${gap.from} to ${gap.to ?? 'the end'}`),
+    ...problems.slice(0, 5).map(({ file, message }) => `${file}: ${message}`),
+  ];
+  const said = passed ? `${segments} segments from ${from} to ${to} without a gap` : wrong.join('; ');
+  return { grade: 2, passed, said };
 }
 
 async function proveOpened({ expected }: Subject): Promise<Finding> {
