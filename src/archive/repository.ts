@@ -236,7 +236,15 @@ export async function readGrades(archive: Archive, label: string): Promise<Grade
 
 /** Remembers one more grade; the file changes as a whole or not at all. */
 export async function addGrade(archive: Archive, label: string, record: GradeRecord): Promise<void> {
-  const grades = [...(await readGrades(archive, label)), record];
+  await writeGrades(archive, label, [...(await readGrades(archive, label)), record]);
+}
+
+/** Replaces what is remembered: a failed proof takes grades back (docs/decisions/0051). */
+export async function writeGrades(
+  archive: Archive,
+  label: string,
+  grades: readonly GradeRecord[],
+): Promise<void> {
   await writeDurably(join(backupFolder(archive, label), gradesName), encodeDocument({ grades }));
 }
 
