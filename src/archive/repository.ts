@@ -80,9 +80,11 @@ export interface BackupEntry {
   problem: ClonaError | undefined;
 }
 
-/** Every finished backup by label, damaged ones too. What is still being written is not listed. */
+/** Every finished backup by label, damaged ones too. What is still being written, or was put there by others, is not listed. */
 export async function listBackups(archive: Archive): Promise<BackupEntry[]> {
-  const labels = (await listFolder(join(archive.folder, 'backups'))).filter((name) => !name.startsWith('.'));
+  const labels = (await listFolder(join(archive.folder, 'backups'))).filter((name) =>
+    labelPattern.test(name),
+  );
   return Promise.all(
     labels.sort().map(async (label) => {
       const folder = backupFolder(archive, label);
@@ -111,8 +113,10 @@ export async function readBackupHeader(archive: Archive, label: string): Promise
   return header;
 }
 
+const labelPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+
 export function backupFolder(archive: Archive, label: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(label)) {
+  if (!labelPattern.test(label)) {
     throw new ClonaError('usage', `"${label.slice(0, 100)}" cannot be the label of a backup`, {
       hint: 'a label has up to 100 letters, digits, dots, dashes and underscores and begins with a letter or digit',
     });

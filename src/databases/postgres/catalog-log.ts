@@ -1,18 +1,31 @@
 import { open, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { logTrailerBytes, type ArchiveHeader, type LogTrailer } from '../../archive/format.ts';
+import type { ArchiveHeader, LogTrailer } from '../../archive/format.ts';
+import { readLogTrailer } from '../../archive/log-file.ts';
+import { listMirrored, mirrorFolder, type MirroredSegment } from '../../archive/log-mirror.ts';
+import type { Archive } from '../../archive/repository.ts';
 import { ClonaError } from '../../errors.ts';
 import type { RecordState } from '../../recovery/catalog.ts';
+import { toInstant } from '../../recovery/instant.ts';
 import { listFolder } from './catalog-folder.ts';
-import { parseLogTrailer } from './log-trailer.ts';
-import { parseSegmentName } from './lsn.ts';
+import { readSegmentIdentity } from './log-records.ts';
+import { parseSegmentName, segmentStart } from './lsn.ts';
 import { parseTimelineHistory, type TimelineHistory } from './timeline.ts';
+
+/**
+ * archived: whole, compressed · partial: the unfinished last one of a timeline that was left, compressed · stream: what a
+ * receiver took from the server before the segment was archived, as it is. In this order one hides the next.
+ */
+export type SegmentForm = 'archived' | 'partial' | 'stream';
+
+export const segmentForms: readonly SegmentForm[] = ['archived', 'partial', 'stream'];
 
 export interface FoundSegment {
   timeline: number;
   number: number;
-  /** The unfinished last segment of a timeline that was left. */
-  partial: boolean;
+  form: SegmentForm;
+  /** How much of the segment it holds; null: unknown before it is unpacked (`partial`). */
+  bytes: number | null;
   path: string;
   state: RecordState;
   problem: string | null;
@@ -48,6 +61,10 @@ export async function readLogFolder(
     } else if (/^[0-9A-F]{8}\.history$/.test(entry.name) && timeline > 1) {
       histories.push(await readHistory(path, timeline, signal));
     }
+  }
+  for (const entry of await listFolder(join(dir, mirrorFolder))) {
+    if (!entry.isDirectory() || !/^[0-9A-F]{8}$/.test(entry.name)) continue;
+    segments.push(...(await readStream({ folder: dir, header }, entry.name, signal)));
   }
   for (const { problem } of [...segments, ...histories]) if (problem !== null) warnings.push(problem);
   return { segments, histories };
@@ -96,7 +113,8 @@ async function readSegment(
   if (name === undefined) return null;
   const found: FoundSegment = {
     ...name,
-    partial: file.endsWith('.partial'),
+    form: file.endsWith('.partial') ? 'partial' : 'archived',
+    bytes: file.endsWith('.partial') ? null : header.segmentSizeBytes,
     path,
     state: 'available',
     problem: null,
@@ -107,7 +125,7 @@ async function readSegment(
   try {
     if (name.timeline !== timeline)
       throw new ClonaError('archiveDamaged', 'it lies in the folder of another timeline');
-    const trailer = await readTrailer(path);
+    const trailer = await readLogTrailer(path);
     checkTrailer(trailer, file, header);
     return {
       ...found,
@@ -126,10 +144,68 @@ async function readSegment(
   }
 }
 
+async function readStream(archive: Archive, timeline: string, signal: AbortSignal): Promise<FoundSegment[]> {
+  const found: FoundSegment[] = [];
+  for (const mirrored of await listMirrored(archive, timeline)) {
+    signal.throwIfAborted();
+    const segment = await readStreamed(mirrored, archive.header);
+    if (segment !== null && mirrored.sizeBytes > 0) found.push(segment);
+  }
+  return found;
+}
+
+/** Its first page says whose it is; where its content is torn, the server that replays it sees the end of the log. */
+async function readStreamed(
+  { name, path, sizeBytes }: MirroredSegment,
+  header: ArchiveHeader,
+): Promise<FoundSegment | null> {
+  const segment = parseSegmentName(name, header.segmentSizeBytes);
+  if (segment === undefined) return null;
+  const status = await stat(path);
+  const found: FoundSegment = {
+    ...segment,
+    form: 'stream',
+    bytes: Math.min(sizeBytes, header.segmentSizeBytes),
+    path,
+    state: 'available',
+    problem: null,
+    firstTime: null,
+    lastTime: null,
+    archivedAt: status.mtime.toISOString(),
+  };
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(
+      Buffer.alloc(firstPageHeaderBytes),
+      0,
+      firstPageHeaderBytes,
+      0,
+    );
+    const identity = readSegmentIdentity(buffer.subarray(0, bytesRead));
+    const isRight =
+      identity?.systemIdentifier === header.systemIdentifier &&
+      identity.firstPosition === segmentStart(segment.number, header.segmentSizeBytes);
+    if (isRight) return found;
+    return {
+      ...found,
+      state: 'damaged',
+      problem: `streamed log segment ${name} is damaged: its first page is another's`,
+    };
+  } finally {
+    await file.close();
+  }
+}
+
+const firstPageHeaderBytes = 40;
+
 function checkTrailer(trailer: LogTrailer, file: string, header: ArchiveHeader): void {
   if (trailer.systemIdentifier !== header.systemIdentifier) {
     const systems = `it is of system ${trailer.systemIdentifier}, the archive of ${header.systemIdentifier}`;
     throw new ClonaError('archiveForeign', systems);
+  }
+  const times = [trailer.firstTime, trailer.lastTime, trailer.archivedAt];
+  if (times.some((time) => time !== null && toInstant(time) === null)) {
+    throw new ClonaError('archiveDamaged', 'its trailer names a time that is none');
   }
   if (trailer.name !== file) throw new ClonaError('archiveDamaged', `its trailer says it is ${trailer.name}`);
   if (trailer.rawBytes !== header.segmentSizeBytes) {
@@ -137,28 +213,5 @@ function checkTrailer(trailer: LogTrailer, file: string, header: ArchiveHeader):
       'archiveDamaged',
       `it holds ${trailer.rawBytes} bytes and should hold ${header.segmentSizeBytes}`,
     );
-  }
-}
-
-const skippableMagic = 0x184d_2a50;
-const zstdMagic = 0xfd2f_b528;
-
-/** Reads the facts at the end of a log file, and the mark at its beginning. */
-async function readTrailer(path: string): Promise<LogTrailer> {
-  const file = await open(path);
-  try {
-    const { size } = await file.stat();
-    if (size <= logTrailerBytes + 4) throw new ClonaError('archiveDamaged', 'it is cut off');
-    const begin = Buffer.alloc(4);
-    const end = Buffer.alloc(logTrailerBytes);
-    await file.read(begin, 0, 4, 0);
-    await file.read(end, 0, logTrailerBytes, size - logTrailerBytes);
-    if (begin.readUInt32LE() !== zstdMagic) throw new ClonaError('archiveDamaged', 'it is no zstd file');
-    if (end.readUInt32LE(0) !== skippableMagic || end.readUInt32LE(4) !== logTrailerBytes - 8) {
-      throw new ClonaError('archiveDamaged', 'it ends without its trailer');
-    }
-    return parseLogTrailer(end.toString('utf8', 8));
-  } finally {
-    await file.close();
   }
 }

@@ -6,7 +6,7 @@ import { ClonaError } from '../../errors.ts';
 import type { ArchivedLog, Backup, Catalog, Incarnation } from '../../recovery/catalog.ts';
 import { parsePosition, type Position } from '../../recovery/position.ts';
 import { readArchiveFolder, type ArchiveFolder, type FoundBackup } from './catalog-files.ts';
-import type { FoundHistory, FoundSegment } from './catalog-log.ts';
+import { segmentForms, type FoundHistory, type FoundSegment } from './catalog-log.ts';
 import { withTimes } from './catalog-times.ts';
 import { findLogEnd } from './log-records.ts';
 import { segmentStart } from './lsn.ts';
@@ -132,11 +132,11 @@ function chooseBackups(folders: readonly ArchiveFolder[]): FoundBackup[] {
   );
 }
 
-/** A whole segment hides the unfinished one of the same name. */
+/** A whole segment hides the unfinished one of the same name, and both what was streamed. */
 function chooseSegments(folders: readonly ArchiveFolder[]): FoundSegment[] {
   const all = folders.flatMap((folder) => folder.segments);
   const best = chooseBest(
-    [...all.filter(({ partial }) => !partial), ...all.filter(({ partial }) => partial)],
+    segmentForms.flatMap((form) => all.filter((segment) => segment.form === form)),
     ({ timeline, number }) => `${timeline}/${number}`,
     ({ state }) => state === 'available',
   );
@@ -232,7 +232,8 @@ async function toLog(found: FoundSegment, header: ArchiveHeader): Promise<Archiv
   const { timeline, number, state } = found;
   const first = segmentStart(number, header.segmentSizeBytes);
   const whole = (first + BigInt(header.segmentSizeBytes)) as Position;
-  const next = found.partial && state === 'available' ? ((await endOfPartial(found.path)) ?? whole) : whole;
+  let next = found.bytes === null ? whole : ((first + BigInt(found.bytes)) as Position);
+  if (found.form === 'partial' && state === 'available') next = (await endOfPartial(found.path)) ?? whole;
   return {
     incarnation: timeline,
     thread: 1,

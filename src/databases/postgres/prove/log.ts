@@ -132,6 +132,8 @@ function planTasks(found: ArchiveCatalog, path: Path, low: bigint, newest: bigin
   const copies = new Map<string, FoundSegment[]>();
   for (const folder of folders) {
     for (const segment of folder.segments) {
+      // What is only streamed so far has no checksum yet.
+      if (segment.form === 'stream') continue;
       const name = formatSegmentName(segment, segmentSizeBytes);
       copies.set(name, [...(copies.get(name) ?? []), segment]);
     }
@@ -151,7 +153,8 @@ function planTasks(found: ArchiveCatalog, path: Path, low: bigint, newest: bigin
         branch: findBranch(found, log, begin, begin + BigInt(segmentSizeBytes)),
         rules: { segmentSizeBytes, systemIdentifier },
       };
-    });
+    })
+    .filter((task) => task.copies.length > 0);
 }
 
 function isWanted(log: ArchivedLog, path: Path, low: bigint, newest: bigint): boolean {

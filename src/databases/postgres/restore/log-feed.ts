@@ -147,8 +147,8 @@ async function putWhole(
   const copies = archive.folders
     .flatMap((folder) => folder.segments)
     .filter(
-      ({ timeline, number, partial }) =>
-        timeline === segment.timeline && number === segment.number && partial === segment.partial,
+      ({ timeline, number, form }) =>
+        timeline === segment.timeline && number === segment.number && form === segment.form,
     )
     .filter(({ state }) => state === 'available');
   let problem: ClonaError | undefined;
@@ -156,6 +156,7 @@ async function putWhole(
     try {
       await place.putSegment({
         source: copy.path,
+        form: copy.form,
         target: join(ready, name),
         systemIdentifier,
         segmentSizeBytes,

@@ -62,7 +62,7 @@ function liesOn(path: Path, { timeline, position }: { timeline: number; position
 function availableSegments({ folders }: ArchiveCatalog): FoundSegment[] {
   const chosen = new Map<string, FoundSegment>();
   for (const segment of folders.flatMap((folder) => folder.segments)) {
-    const key = `${segment.timeline}/${segment.number}/${segment.partial}`;
+    const key = `${segment.timeline}/${segment.number}/${segment.form}`;
     if (segment.state === 'available' && !chosen.has(key)) chosen.set(key, segment);
   }
   return [...chosen.values()];
@@ -72,7 +72,8 @@ function availableSegments({ folders }: ArchiveCatalog): FoundSegment[] {
 async function readPoints(segment: FoundSegment, name: string): Promise<Position[]> {
   let raw: Buffer;
   try {
-    raw = await decompress((await readFile(segment.path)).subarray(0, -logTrailerBytes));
+    const file = await readFile(segment.path);
+    raw = segment.form === 'stream' ? file : await decompress(file.subarray(0, -logTrailerBytes));
   } catch {
     return [];
   }

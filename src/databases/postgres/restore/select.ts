@@ -8,7 +8,7 @@ import { planRecovery } from '../../../recovery/plan.ts';
 import { asPosition, type Position } from '../../../recovery/position.ts';
 import type { Question, Until } from '../../../recovery/question.ts';
 import type { ArchiveCatalog } from '../catalog.ts';
-import type { FoundSegment } from '../catalog-log.ts';
+import { segmentForms, type FoundSegment } from '../catalog-log.ts';
 import { formatLsn, formatSegmentName } from '../lsn.ts';
 
 /** A restore point resolved by reading the log (restore-points.ts). */
@@ -175,15 +175,15 @@ function availableOn({ folders, catalog }: ArchiveCatalog, path: Path): FoundSeg
   const states = new Map(catalog.logs.map((log) => [`${log.incarnation}/${log.sequence}`, log.state]));
   const seen = new Set<string>();
   const all = folders.flatMap((folder) => folder.segments);
-  return [...all.filter(({ partial }) => !partial), ...all.filter(({ partial }) => partial)].filter(
-    (segment) => {
+  return segmentForms
+    .flatMap((form) => all.filter((segment) => segment.form === form))
+    .filter((segment) => {
       const key = keyOf(segment);
       if (seen.has(key) || segment.state !== 'available' || states.get(key) !== 'available') return false;
       if (!path.depthOf.has(segment.timeline)) return false;
       seen.add(key);
       return true;
-    },
-  );
+    });
 }
 
 function endOf(catalog: Catalog, path: Path): Selection['knownEnd'] {

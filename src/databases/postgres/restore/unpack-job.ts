@@ -1,4 +1,5 @@
 import type { Frame } from '../../../archive/format.ts';
+import type { SegmentForm } from '../catalog-log.ts';
 
 export interface FileOwner {
   uid: number;
@@ -30,6 +31,7 @@ export interface ReadFrameJob {
 export interface SegmentJob {
   kind: 'segment';
   source: string;
+  form: SegmentForm;
   target: string;
   owner: FileOwner | null;
   systemIdentifier: string;

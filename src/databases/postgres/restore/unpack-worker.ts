@@ -248,15 +248,7 @@ function memberPath(prefix: string, name: string): string {
 
 function unpackSegment(job: SegmentJob): { rawBytes: number } {
   const packed = readSource(job.source, 0, statSync(job.source, { throwIfNoEntry: false })?.size ?? 1);
-  if (packed.length <= logTrailerBytes) throw damaged('it is cut off');
-  const trailer = decodeLogTrailer(packed, job.source);
-  const raw = zstdDecompressSync(packed.subarray(0, packed.length - logTrailerBytes), {
-    chunkSize: job.segmentSizeBytes,
-    maxOutputLength: job.segmentSizeBytes + 1,
-  });
-  if (raw.length !== job.segmentSizeBytes) throw damaged(`it holds ${raw.length} bytes`);
-  if (createHash('sha256').update(raw).digest('hex') !== trailer.sha256)
-    throw damaged('its content has another checksum');
+  const raw = job.form === 'stream' ? filledUp(packed, job.segmentSizeBytes) : unpackArchived(packed, job);
   checkSegmentIdentity(raw, job);
   const file = openSync(job.target, fileFlags.fresh, 0o600);
   try {
@@ -266,6 +258,26 @@ function unpackSegment(job: SegmentJob): { rawBytes: number } {
     closeSync(file);
   }
   return { rawBytes: raw.length };
+}
+
+function unpackArchived(packed: Buffer, job: SegmentJob): Buffer {
+  const trailer = decodeLogTrailer(packed, job.source);
+  const raw = zstdDecompressSync(packed.subarray(0, packed.length - logTrailerBytes), {
+    chunkSize: job.segmentSizeBytes,
+    maxOutputLength: job.segmentSizeBytes + 1,
+  });
+  if (raw.length !== job.segmentSizeBytes) throw damaged(`it holds ${raw.length} bytes`);
+  if (createHash('sha256').update(raw).digest('hex') !== trailer.sha256) {
+    throw damaged('its content has another checksum');
+  }
+  return raw;
+}
+
+/** The stream ended inside the segment: zeros are what the server itself has behind the end of its log. */
+function filledUp(streamed: Buffer, segmentSizeBytes: number): Buffer {
+  const raw = Buffer.alloc(segmentSizeBytes);
+  streamed.copy(raw);
+  return raw;
 }
 
 /** The pages themselves say whose they are: a swapped file has the right name and the wrong content. */
