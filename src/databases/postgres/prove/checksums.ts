@@ -59,10 +59,11 @@ export async function proveChecksums(options: ChecksumOptions): Promise<Checksum
   const archive = await openOr(proof, archiveDir);
   if (archive !== null) {
     await requireFolder(archive, label);
+    // Threads take a while to start: they do while the small files are read.
+    await using pool = createCheckPool(options.workers ?? Math.min(8, availableParallelism()), signal);
     const header = await proof.attempt('backup.json', async () => readBackupHeader(archive, label));
     const manifest = header === null ? null : await readManifest(proof, archive, header);
     if (header !== null) {
-      await using pool = createCheckPool(options.workers ?? Math.min(8, availableParallelism()), signal);
       const step = `checksums of ${label}`;
       onProgress({ step, state: 'started', totalBytes: header.rawBytes });
       await Promise.all(
