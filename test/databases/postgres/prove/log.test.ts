@@ -137,7 +137,8 @@ function isHarmless(file: string, bytes: Buffer, at: number): boolean {
   if (file.endsWith('.history')) {
     const text = bytes.toString('latin1');
     const line = text.slice(text.lastIndexOf('\n', at - 1) + 1, at);
-    return /^\d+\s+\S+\s/.test(line) || bytes.subarray(at, at + 1).toString() === ' ';
+    // A blank that became another blank reads the same, for us and for the server's scanf.
+    return /^\d+\s+\S+\s/.test(line) || /^[^\S\n]$/.test(bytes.toString('latin1', at, at + 1));
   }
   if (!file.startsWith('log/')) return false;
   const trailer = bytes.length - 1024;
