@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { compareOrders } from '../../examples/erp/writer.ts';
+import { launcherFile } from '../../src/cli/launcher.ts';
 import { resolveBinaries } from '../../src/databases/postgres/server-binaries.ts';
 import { startServer } from '../../src/databases/postgres/server.ts';
 import { destroyLocalMachine } from '../../src/machines/local/destroy.ts';
@@ -22,8 +22,6 @@ export interface DisasterTold {
   ordersRestored: number;
   seconds: number;
 }
-
-const launcher = fileURLToPath(new URL('../../bin/clona.js', import.meta.url));
 
 /**
  * Deletes production and everything clona knows of it, then brings the database back with two commands that are given
@@ -58,7 +56,10 @@ export async function endInDisaster({ site, journal, folder, signal }: Disaster)
 }
 
 async function clona(args: readonly string[], signal: AbortSignal): Promise<Record<string, unknown>> {
-  const child = spawn(process.execPath, [launcher, ...args], { stdio: ['ignore', 'pipe', 'pipe'], signal });
+  const child = spawn(process.execPath, [launcherFile(), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
+  });
   const [out, err, code] = await Promise.all([
     text(child.stdout),
     text(child.stderr),

@@ -16,6 +16,7 @@ import { createStep } from '../../src/pipeline/step.ts';
 import type { OnProgress } from '../../src/progress.ts';
 import { loadSite } from '../../src/site/load.ts';
 import type { Site } from '../../src/site/site.ts';
+import { findEngine } from './engine.ts';
 import { endInDisaster } from './disaster.ts';
 import { exportAndVerify } from './evidence.ts';
 import { createProduction, type Production } from './production.ts';
@@ -27,6 +28,8 @@ export interface DemoOptions {
   /** Where `.tools` is. */
   toolsFolder: string;
   keep: boolean;
+  /** Default: Pulumi's where it can be had. */
+  engine?: 'pulumi' | 'direct' | undefined;
   tell: (line: string) => void;
   /** What the steps inside an act tell. */
   onProgress: OnProgress;
@@ -85,7 +88,13 @@ async function playActs(
   report: DemoReport,
 ): Promise<void> {
   const { signal } = options;
-  report.engine = await findEngine(options, stages);
+  report.engine =
+    options.engine ??
+    (await findEngine(
+      async () => findToolchain({ folder: options.toolsFolder, signal, onProgress: options.onProgress }),
+      stages,
+      options.tell,
+    ));
   const siteFolder = join(folder, 'site');
   await cp(fileURLToPath(new URL('../../examples/erp/', import.meta.url)), siteFolder, { recursive: true });
   const site = await loadSite(join(siteFolder, 'clona.yaml'));
@@ -144,27 +153,6 @@ async function playActs(
     async () => endInDisaster({ site, journal: archived, folder, signal }),
     ({ ordersArchived, ordersRestored }) => `${ordersRestored} of ${ordersArchived} archived orders`,
   );
-}
-
-async function findEngine(
-  { toolsFolder, signal, tell, onProgress }: DemoOptions,
-  stages: Stages,
-): Promise<'pulumi' | 'direct'> {
-  try {
-    const { source, version } = await stages.run(
-      'tools: the Pulumi engine',
-      async () => findToolchain({ folder: toolsFolder, signal, onProgress }),
-      (found) => `${found.version} (${found.source})`,
-    );
-    return source === undefined || version === undefined ? 'direct' : 'pulumi';
-  } catch (error) {
-    if (!(error instanceof ClonaError) || error.kind !== 'toolchainMissing') throw error;
-    tell(
-      `    no Pulumi engine can be had here, so the demo calls the provider's functions itself: ${error.hint ?? ''}`,
-    );
-    stages.list.pop();
-    return 'direct';
-  }
 }
 
 async function playReleases(play: Play, report: DemoReport): Promise<void> {

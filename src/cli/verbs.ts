@@ -67,6 +67,7 @@ export const verbs = {
   backup: { summary: 'take a backup of production into the archive', load: () => import('./backup.ts') },
   catalog: { summary: 'read an archive and print its catalog', load: () => import('./catalog.ts') },
   restore: { summary: 'restore a database from its archive alone', load: () => import('./restore.ts') },
+  demo: { summary: 'play the whole story on this machine, nothing mocked', load: () => import('./demo.ts') },
 } as const satisfies Record<string, VerbRow>;
 
 export const verbTable: Readonly<Record<string, VerbRow>> = verbs;
