@@ -7,7 +7,7 @@ import type { OptionValues, Verb, VerbContext } from './verb.ts';
 export const verb: Verb = {
   configure: (command) =>
     command
-      .option('--archive <dir>', 'the folder of the archive: nothing else is needed')
+      .option('--archive <dir>', "the folder of an archive: nothing else is needed; default: the site's")
       .option('--mirror <dir>', 'its mirror, for what is damaged or missing')
       .option('--to <dir>', 'the data directory to be: absent or empty')
       .option(
@@ -49,9 +49,22 @@ export const verb: Verb = {
   },
 };
 
-async function run({ signal, onProgress }: VerbContext, options: OptionValues): Promise<RestoreReport> {
-  const archiveDir = resolve(requireOption(options, 'archive', 'DIR'));
-  const mirrorDir = typeof options['mirror'] === 'string' ? resolve(options['mirror']) : undefined;
+async function findArchive(
+  sitePath: string,
+  { archive, mirror }: OptionValues,
+): Promise<{ archiveDir: string; mirrorDir: string | undefined }> {
+  const mirrorDir = typeof mirror === 'string' ? resolve(mirror) : undefined;
+  if (typeof archive === 'string') return { archiveDir: resolve(archive), mirrorDir };
+  const { loadSite } = await import('../site/load.ts');
+  const site = await loadSite(sitePath);
+  return { archiveDir: site.archive.location, mirrorDir: mirrorDir ?? site.archive.mirror };
+}
+
+async function run(
+  { signal, onProgress, sitePath }: VerbContext,
+  options: OptionValues,
+): Promise<RestoreReport> {
+  const { archiveDir, mirrorDir } = await findArchive(sitePath, options);
   const target = resolve(requireOption(options, 'to', 'DIR'));
   const { parseRestoreUntil } = await import('../databases/postgres/restore/until.ts');
   const until = parseRestoreUntil(String(options['until']));

@@ -41,6 +41,23 @@ export function findGaps(catalog: Catalog, segmentSizeBytes: number): LogGap[] {
   return gaps;
 }
 
+/** The newest backup of the grade that the site wants must not be older than the site allows. */
+export function warnAboutAge(
+  catalog: Catalog,
+  { minimumGrade, maximumAge }: { minimumGrade: number; maximumAge: number },
+  nowMs: number,
+): string[] {
+  const proven = catalog.backups
+    .filter(({ grade, state }) => state === 'available' && grade !== null && grade >= minimumGrade)
+    .map(({ finishedAt }) => (finishedAt === null ? null : toInstant(finishedAt)) ?? 0);
+  const newest = proven.reduce((a, b) => Math.max(a, b), 0);
+  if (newest === 0) return [`no backup is proven to grade ${minimumGrade}, which this site demands`];
+  if (nowMs - newest <= maximumAge) return [];
+  return [
+    `the newest backup of grade ${minimumGrade} or better is of ${showInstant(newest)}: older than this site allows`,
+  ];
+}
+
 /** The catalog as people read it: branches, backups with grades, what can be reached, gaps, warnings. */
 export function describeCatalog(
   catalog: Catalog,

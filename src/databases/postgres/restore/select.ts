@@ -274,9 +274,8 @@ function unreachable(archive: ArchiveCatalog, until: Until, plan: PlanAnswer, pa
   const asked = until.kind === 'backup' ? broken.filter(({ label }) => label === until.label) : [];
   const guilty = asked.length > 0 || isAnyWhole ? asked : broken;
   if (guilty.length > 0) return brokenBackups(archive, guilty, details);
-  const cause = new Error(
-    plan.rejected.map(({ backup, reasons }) => `${backup}: ${reasons.join('; ')}`).join(' · '),
-  );
+  const told = plan.rejected.map(({ backup, reasons }) => `${backup}: ${reasons.join('; ')}`);
+  const cause = new Error([...told, ...tooYoung(archive, until)].join(' · '));
   const low = lowestStart(archive.catalog, path, plan.target.until);
   const gaps = low === null ? [] : nameGaps(archive, path, low);
   const nearest = describeNearest(plan);
@@ -292,6 +291,18 @@ function unreachable(archive: ArchiveCatalog, until: Until, plan: PlanAnswer, pa
     hint: nearest === '' ? 'clona plan tells why each backup does not serve' : `nearest${nearest}`,
     details,
   });
+}
+
+/** Backups that ended only after the time asked for. */
+function tooYoung({ catalog }: ArchiveCatalog, until: Until): string[] {
+  if (until.kind !== 'time') return [];
+  const kept = new Set(withoutYoungerBackups(catalog, until.instantMs).backups);
+  return catalog.backups
+    .filter((backup) => !kept.has(backup))
+    .map(
+      ({ label, finishedAt }) =>
+        `${label}: it ended at ${finishedAt ?? 'an unknown time'}, after the time asked for`,
+    );
 }
 
 function brokenBackups(
