@@ -20,15 +20,19 @@ async function step(name, command, timeoutMs, stdoutFile) {
     stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,
   });
+  const group = -(child.pid ?? 0);
+  const end = () => process.kill(group, 'SIGTERM');
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, end);
   const timer = setTimeout(() => {
     console.log(`== ${name}: ended after ${timeoutMs / minute} minutes`);
-    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    if (child.pid !== undefined) process.kill(group, 'SIGKILL');
   }, timeoutMs);
   const status = await new Promise((resolve) => {
     child.on('close', (code, signal) => resolve(code ?? signal));
     child.on('error', () => resolve('error'));
   });
   clearTimeout(timer);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, end);
   console.log(
     `== ${name}: ${status === 0 ? 'ok' : `exit ${status}`} after ${Math.round((Date.now() - startedAt) / 1000)} s`,
   );
