@@ -49,13 +49,7 @@ export interface ChecksumJob {
   algorithm: 'CRC32C' | 'SHA224' | 'SHA256' | 'SHA384' | 'SHA512';
 }
 
-/** Brings written files and folders to the disk. */
-export interface SyncJob {
-  kind: 'sync';
-  paths: string[];
-}
-
-export type UnpackJob = FrameJob | ReadFrameJob | SegmentJob | ChecksumJob | SyncJob;
+export type UnpackJob = FrameJob | ReadFrameJob | SegmentJob | ChecksumJob;
 
 /** A file, or the part of one that lay in a frame. */
 export interface UnpackedPart {

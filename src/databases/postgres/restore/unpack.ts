@@ -5,6 +5,7 @@ import { paddedBytes } from '../../../archive/tar-header.ts';
 import { ClonaError } from '../../../errors.ts';
 import type { OnProgress } from '../../../progress.ts';
 import type { BackupManifest } from '../manifest.ts';
+import { DiskSync } from './disk-sync.ts';
 import { FileLedger, type PartOrigin } from './file-ledger.ts';
 import { damagedEverywhere, FrameReader } from './frame-reader.ts';
 import { controlFile, heldControlFile, type FileOwner } from './unpack-job.ts';
@@ -38,7 +39,7 @@ export interface UnpackOutcome {
  * server starts there. Throws `archiveDamaged` naming the file, when no copy of it is whole.
  */
 export async function unpackBackup(options: UnpackOptions): Promise<UnpackOutcome> {
-  const { header, manifest, root, owner, pool } = options;
+  const { header, manifest, root, owner } = options;
   const ledger = new FileLedger(manifest);
   const unpacking = new Unpacking(options, ledger);
   await makeOwnFolder(root, owner);
@@ -48,7 +49,7 @@ export async function unpackBackup(options: UnpackOptions): Promise<UnpackOutcom
   await unpacking.unpackAll(wasThere);
   const missing = ledger.findMissing(header.label);
   if (missing !== undefined) throw missing;
-  await syncAll(root, [...ledger.paths()], pool);
+  await unpacking.finishSync();
   await rename(join(root, heldControlFile), join(root, controlFile));
   return unpacking.outcome;
 }
@@ -95,10 +96,12 @@ class Unpacking {
   readonly #ledger: FileLedger;
   readonly #reusable = new Set<string>();
   readonly #reader: FrameReader;
+  readonly #disk: DiskSync;
 
   constructor(options: UnpackOptions, ledger: FileLedger) {
     this.#options = options;
     this.#ledger = ledger;
+    this.#disk = new DiskSync(options.root);
     this.#reader = new FrameReader(options.header, options.sources, this.outcome.repairs);
   }
 
@@ -137,6 +140,12 @@ class Unpacking {
     });
   }
 
+  /** Waits until every file and folder is on the disk. */
+  async finishSync(): Promise<void> {
+    for (const path of this.#reusable) this.#disk.begin(path);
+    await this.#disk.finish();
+  }
+
   /** A frame that lies inside one file that is there already is not read. */
   #isNeeded(archive: ArchiveFile, index: number): boolean {
     const { inside, rawBytes } = archive.frames[index]!; // its own index
@@ -157,6 +166,8 @@ class Unpacking {
       const verdict = this.#ledger.take(part, origin);
       if (verdict.kind === 'wrong') await this.#repair(part.path, verdict.problem, verdict.origins);
       else if (verdict.kind === 'read') await this.#readAgain(part.path, verdict.file);
+      if (verdict.kind !== 'unfinished')
+        this.#disk.begin(part.path === controlFile ? heldControlFile : part.path);
     }
   }
 
@@ -200,22 +211,6 @@ export function refuseLinks(links: readonly string[], label: string): void {
   const strange = links.find((path) => !/^pg_tblspc\/\d+$/.test(path));
   if (strange === undefined) return;
   throw new ClonaError('archiveDamaged', `backup ${label}: ${strange} is a link, which no backup holds`);
-}
-
-const pathsPerSync = 200;
-
-async function syncAll(root: string, paths: readonly string[], pool: UnpackPool): Promise<void> {
-  const folders = new Set<string>();
-  const files = paths.map((path) => {
-    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1))
-      folders.add(path.slice(0, at));
-    return path === controlFile ? heldControlFile : path;
-  });
-  const all = [...files, ...folders, '.'].map((path) => join(root, path));
-  const groups = Array.from({ length: Math.ceil(all.length / pathsPerSync) }, (_, index) =>
-    all.slice(index * pathsPerSync, (index + 1) * pathsPerSync),
-  );
-  await Promise.all(groups.map(async (group) => pool.run({ kind: 'sync', paths: group })));
 }
 
 /** Runs `work` over the items, at most `atOnce` of them at a time; the first failure ends it. */
