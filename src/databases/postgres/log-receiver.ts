@@ -58,7 +58,12 @@ export async function receiveLog(options: ReceiverOptions): Promise<void> {
     options.onGap?.({ ...mirrored, from: String(mirrored.position), to: 'the start of the new slot' });
   }
   let at: Point | undefined = slot.wasLost ? current : (mirrored ?? current);
-  while (at !== undefined && !signal.aborted) at = await streamTimeline(session, options, at);
+  while (at !== undefined && !signal.aborted) {
+    const next = await streamTimeline(session, options, at);
+    // A standby that was promoted goes over to its new timeline within the stream: its .history file is kept, too.
+    if (next !== undefined && next.timeline !== at.timeline) await readPath(session, archive, next.timeline);
+    at = next;
+  }
 }
 
 /** `receiveLog` again and again: a server that restarts or a network that breaks is waited for. */
