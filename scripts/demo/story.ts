@@ -111,7 +111,7 @@ async function playActs(
     cleanup.defer(async () =>
       destroyLocalMachine({ root, name: live.name, force: true }, AbortSignal.timeout(60_000)),
     );
-  const writer = cleanup.use(await startWriter({ address: production.address, journal }));
+  const writer = cleanup.use(await startWriter({ address: production.address, journal, everyMs: 40 }));
   let archived = '';
   {
     await using context = await openContext({

@@ -9,6 +9,16 @@ import { createSshGuest } from './ssh-guest.ts';
 
 const connectTimeoutMs = 15_000;
 
+/** AES-GCM first: processors have instructions for it, and restores send gigabytes. */
+const ciphers = [
+  'aes128-gcm@openssh.com',
+  'aes256-gcm@openssh.com',
+  'chacha20-poly1305@openssh.com',
+  'aes128-ctr',
+  'aes192-ctr',
+  'aes256-ctr',
+] as const;
+
 /** One host has a key of each family and offers the one that is asked for first; the pinned one may be any. */
 const hostKeyFamilies: readonly (readonly ServerHostKeyAlgorithm[])[] = [
   ['ssh-ed25519'],
@@ -63,7 +73,7 @@ async function tryFamily(
     await ssh.connect({
       ...clientSettings(address, privateKey),
       sock: socket,
-      algorithms: { serverHostKey: [...serverHostKey] },
+      algorithms: { serverHostKey: [...serverHostKey], cipher: [...ciphers] },
       hostVerifier: (key: Buffer): boolean => {
         seen = fingerprint(key);
         return seen === address.hostKey;

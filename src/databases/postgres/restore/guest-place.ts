@@ -1,7 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ClonaError } from '../../../errors.ts';
 import type { CommandResult, Guest } from '../../../guest/guest.ts';
@@ -26,9 +27,10 @@ export interface GuestPlaceOptions {
 export function openGuestPlace(options: GuestPlaceOptions): RestorePlace {
   const { guest, lanes = [], binaries, workers, signal } = options;
   const pool = openUnpackPool(workers, signal);
-  const shell = async (script: string): Promise<CommandResult> => guest.runShell(script, { signal });
-  const must = async (script: string): Promise<string> => {
-    const result = await shell(script);
+  const shell = async (script: string, stdin?: Readable): Promise<CommandResult> =>
+    guest.runShell(script, { signal, stdin });
+  const must = async (script: string, stdin?: Readable): Promise<string> => {
+    const result = await shell(script, stdin);
     if (result.exitCode === 0) return result.stdout;
     const said = result.stderr.trim().slice(-500);
     throw new ClonaError(
@@ -100,8 +102,12 @@ export function openGuestPlace(options: GuestPlaceOptions): RestorePlace {
         const here = join(folder, 'segment');
         await pool.run({ kind: 'segment', ...segment, target: here, owner: null });
         const fresh = segment.target.replace(/[^/]+$/, '.$&.new');
-        await guest.upload(here, fresh, signal);
-        await must(`mv ${quoteSh(fresh)} ${quoteSh(segment.target)}`);
+        const content = await readFile(here);
+        // Behind a log switch a segment holds nothing but zeros: those need not travel.
+        const written = content.subarray(0, endOfContent(content));
+        const grow = `truncate -s ${content.length} ${quoteSh(fresh)}`;
+        const script = `cat > ${quoteSh(fresh)} && ${grow} && mv ${quoteSh(fresh)} ${quoteSh(segment.target)}`;
+        await must(script, Readable.from([written]));
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
@@ -113,6 +119,14 @@ export function openGuestPlace(options: GuestPlaceOptions): RestorePlace {
     },
     [Symbol.asyncDispose]: async () => pool[Symbol.asyncDispose](),
   };
+}
+
+/** Index behind the last byte that is not zero. */
+function endOfContent(content: Buffer): number {
+  let end = content.length;
+  while (end >= 8 && content.readBigUInt64LE(end - 8) === 0n) end -= 8;
+  while (end > 0 && content[end - 1] === 0) end -= 1;
+  return end;
 }
 
 async function examineGuest(
