@@ -10,6 +10,7 @@ import { quoteSh } from '../../../guest/quote.ts';
 import { startGuestServer, stopGuestServer, type GuestServer } from '../guest-server.ts';
 import type { PostgresBinaries } from '../server-binaries.ts';
 import { unpackIntoGuest } from './guest-unpack.ts';
+import { aloneCommand } from './local-place.ts';
 import type { PlaceServer, PlaceServerOptions, RestorePlace } from './place.ts';
 import { openUnpackPool } from './unpack-pool.ts';
 
@@ -113,6 +114,15 @@ export function openGuestPlace(options: GuestPlaceOptions): RestorePlace {
       }
     },
     startServer: async (server) => startInGuest(options, serverAt, must, server),
+    askAlone: async (dataDir, settings, query) => {
+      const stdin = `${query}\n`;
+      const { stdout } = await guest.run(aloneCommand(binaries, dataDir, settings), {
+        signal,
+        env: binaries.env,
+        stdin,
+      });
+      return stdout;
+    },
     stopServer: async (dataDir) => {
       if ((await shell(`[ -e ${quoteSh(`${dataDir}/postmaster.pid`)} ]`)).exitCode !== 0) return;
       await stopGuestServer(serverAt(dataDir, '', 5432, ''), 'immediate', signal);

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   access,
   chown,
@@ -18,7 +20,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { ClonaError } from '../../../errors.ts';
 import { archiveError, errorCode, syncFolder } from '../../../archive/durable-file.ts';
 import type { PostgresBinaries, RunAs } from '../server-binaries.ts';
-import { readServerState, startServer, stopServer } from '../server.ts';
+import { readServerState, serverCommand, startServer, stopServer } from '../server.ts';
+import type { ServerSettings } from '../server-settings.ts';
 import { openUnpackPool, type UnpackPool } from './unpack-pool.ts';
 import { isThere, unpackBackup } from './unpack.ts';
 import type { PlaceServer, PlaceServerOptions, RestorePlace } from './place.ts';
@@ -74,6 +77,8 @@ export function openLocalPlace(options: LocalPlaceOptions): RestorePlace {
       await rename(fresh, segment.target);
     },
     startServer: async (server) => startHere(options, server),
+    askAlone: async (dataDir, settings, query) =>
+      askHere(options, aloneCommand(options.binaries, dataDir, settings), query),
     stopServer: async (dataDir) => stopServer({ dataDir, mode: 'immediate' }),
     [Symbol.asyncDispose]: async () => pool?.[Symbol.asyncDispose](),
   };
@@ -114,6 +119,35 @@ async function startHere(
     await forget();
     throw error;
   }
+}
+
+/** The command line of a single-user server. */
+export function aloneCommand(
+  binaries: PostgresBinaries,
+  dataDir: string,
+  settings: ServerSettings,
+): string[] {
+  const { file, args } = serverCommand({ binaries, dataDir, settings });
+  return [file, '--single', ...args, 'template1'];
+}
+
+async function askHere(
+  { binaries, runAs, signal }: LocalPlaceOptions,
+  [file = '', ...args]: readonly string[],
+  query: string,
+): Promise<string> {
+  const child = spawn(file, args, {
+    ...runAs,
+    env: binaries.env,
+    cwd: '/',
+    stdio: ['pipe', 'pipe', 'ignore'],
+    signal,
+  });
+  child.stdin.end(`${query}\n`);
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
+  await once(child, 'close');
+  return said;
 }
 
 /** A server in recovery without hot standby counts as started, although nobody can enter yet. */

@@ -153,26 +153,55 @@ async function replay(context: RestoreContext, feed: LogFeed): Promise<Recovered
 
 async function openAndClose(
   context: RestoreContext,
-  { server }: Recovered,
+  recovered: Recovered,
 ): Promise<{ reached: Reached; findings: OpenFindings }> {
   const { place, layout, options, signal } = context;
+  let { server } = recovered;
   try {
-    const user = await requireSuperuser(context, server);
+    let user = await findUser(context, server);
+    if (user === null) {
+      await server.stop('fast');
+      user = await askForUser(context, recovered);
+      server = await startAgain(context, recovered);
+    }
     const timeline = await readTimeline(server, user, signal);
     const reached = await readReached(place, layout.partial, timeline);
     await announceTimeline(context, timeline);
-    const findings = await putInOrder({
-      server,
-      user,
-      onCollationMismatch: options.onCollationMismatch ?? 'reindex',
-      signal,
-    });
+    const onCollationMismatch = options.onCollationMismatch ?? 'reindex';
+    const findings = await putInOrder({ server, user, onCollationMismatch, signal });
     await server.stop('fast');
     return { reached, findings };
   } catch (error) {
     await server.stop('immediate').catch(() => {});
     throw error;
   }
+}
+
+async function findUser({ options, signal }: RestoreContext, server: PlaceServer): Promise<string | null> {
+  const candidates = [...(options.users ?? []), 'postgres'];
+  return findSuperuser((name) => server.address('template1', name), candidates, signal);
+}
+
+/** The role with number 10 is the one that initdb made (pg_authid.dat). */
+async function askForUser({ place, layout }: RestoreContext, { settings }: Recovered): Promise<string> {
+  const said = await place.askAlone(
+    layout.partial,
+    settings,
+    'SELECT rolname FROM pg_catalog.pg_authid WHERE oid = 10',
+  );
+  const [, user] = /rolname = "(.*)"\t\(typeid/.exec(said) ?? [];
+  if (user !== undefined) return user;
+  throw new ClonaError('databaseFailed', 'no superuser of the restored cluster was found', {
+    hint: 'name one with --user',
+  });
+}
+
+async function startAgain(
+  { place, layout, signal }: RestoreContext,
+  { settings }: Recovered,
+): Promise<PlaceServer> {
+  const { partial: dataDir, logFile } = layout;
+  return place.startServer({ dataDir, logFile, settings, timeoutMs: ownStartTimeoutMs, signal });
 }
 
 /**
@@ -182,25 +211,6 @@ async function openAndClose(
 async function announceTimeline({ place, layout }: RestoreContext, timeline: number): Promise<void> {
   const status = join(layout.partial, 'pg_wal', 'archive_status');
   await place.writeText(join(status, `${formatTimeline(timeline)}.history.ready`), '');
-}
-
-async function requireSuperuser({ options, signal }: RestoreContext, server: PlaceServer): Promise<string> {
-  const candidates = [
-    ...(options.users ?? []),
-    'postgres',
-    'admin',
-    'root',
-    process.env['USER'] ?? 'postgres',
-  ];
-  const user = await findSuperuser((name) => server.address('template1', name), candidates, signal);
-  if (user !== null) return user;
-  throw new ClonaError(
-    'databaseFailed',
-    `none of the users ${candidates.join(', ')} is a superuser of the restored cluster`,
-    {
-      hint: 'name one with --user',
-    },
-  );
 }
 
 /** The timeline that is being written to, which is not always the one in pg_control yet. */

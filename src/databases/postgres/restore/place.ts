@@ -50,6 +50,8 @@ export interface RestorePlace extends AsyncDisposable {
   unpack: (options: PlaceUnpackOptions) => Promise<UnpackOutcome>;
   putSegment: (segment: PlaceSegment) => Promise<void>;
   startServer: (options: PlaceServerOptions) => Promise<PlaceServer>;
+  /** What a single-user server answers to one query as the cluster's first user, whatever its name; the cluster must be stopped. */
+  askAlone: (dataDir: string, settings: ServerSettings, query: string) => Promise<string>;
   /** Stops whatever server runs on a data directory; none: nothing to do. */
   stopServer: (dataDir: string) => Promise<void>;
 }

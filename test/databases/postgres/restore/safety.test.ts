@@ -237,3 +237,23 @@ test('a dry run says what it would do and writes nothing', async () => {
   expect(dry.estimate.neededBytes).toBeGreaterThan(dry.estimate.backupBytes);
   expect((await readdir(production.cluster.folder)).filter((name) => name.startsWith('dry'))).toEqual([]);
 });
+
+test('a cluster whose first user has an unusual name is put in order too', async () => {
+  {
+    await using session = await production.connect();
+    await session.query(`CREATE ROLE keeper SUPERUSER LOGIN`);
+    await using other = await connect({ ...production.cluster.address, user: 'keeper' });
+    await other.query(`ALTER ROLE postgres RENAME TO "ERP ""owner"" 1"`);
+  }
+  // The test's own sessions come as the other superuser, which no restore knows of.
+  production.cluster.address.user = 'keeper';
+  await production.archiveLog();
+  const named = await production.restore({
+    until: { kind: 'latest' },
+    acceptMissing: true,
+    users: ['nobody here'],
+  });
+  expect(named.checks.find(({ name }) => name === 'every database can be entered')?.detail).toContain(
+    'odd "name"',
+  );
+});
