@@ -89,7 +89,7 @@ async function startHere(
   options: PlaceServerOptions,
 ): Promise<PlaceServer> {
   const { listen, dataDir, logFile, settings, timeoutMs, signal } = options;
-  const ownSocketDir = listen === undefined ? await makeSocketDir(runAs) : undefined;
+  const ownSocketDir = listen === undefined ? await makeSocketDir(logFile, runAs) : undefined;
   const forget = async (): Promise<void> => {
     if (ownSocketDir !== undefined) await rm(ownSocketDir, { recursive: true, force: true });
   };
@@ -167,9 +167,19 @@ async function waitUntilReady(dataDir: string, timeoutMs: number, signal: AbortS
   }
 }
 
-/** Only the server's user may connect: the folder is the guard, no password is known. */
-async function makeSocketDir(runAs: RunAs | undefined): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir().length > 60 ? '/tmp' : tmpdir(), 'clona-s-'));
+/** A socket's whole path stays under 104 bytes on every system. */
+const longestFolderBytes = 103 - '/.s.PGSQL.65535'.length;
+
+/**
+ * Only the server's user may connect: the folder is the guard, no password is known. Beside the log, where it goes away with
+ * the rest of an interrupted run, unless its path is too long for a socket.
+ */
+async function makeSocketDir(beside: string, runAs: RunAs | undefined): Promise<string> {
+  let folder = join(dirname(beside), 's');
+  if (Buffer.byteLength(folder) > longestFolderBytes) {
+    folder = await mkdtemp(join(tmpdir().length > 60 ? '/tmp' : tmpdir(), 'clona-s-'));
+  }
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   if (runAs !== undefined && process.getuid?.() === 0) await chown(folder, runAs.uid, runAs.gid);
   return folder;
 }
