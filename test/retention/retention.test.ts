@@ -226,6 +226,25 @@ describe('A19: the archive low water mark', () => {
   });
 });
 
+test('deletable logs come by incarnation, thread and sequence, each by its number', () => {
+  const logs = [
+    log(11, 1, 5, { incarnation: 2 }),
+    log(3, 1, 5, { thread: 2 }),
+    log(10, 1, 5),
+    log(2, 1, 5, { thread: 10 }),
+    log(9, 1, 5),
+    log(9, 1, 5, { incarnation: 2 }),
+    log(1, 60, 70),
+  ];
+  const answer = retain({
+    incarnations: [inc(1), inc(2, 1, 40)],
+    currentIncarnation: 2,
+    backups: [bk('B', 50, 50, { incarnation: 2 })],
+    logs,
+  });
+  expect(deletable(answer)).toBe('1/1/9 1/1/10 1/2/3 1/10/2 2/1/9 2/1/11');
+});
+
 describe('A21: copies', () => {
   test('a name may go only when every record of it may', () => {
     const logs = [log(1, 1, 20), log(1, 1, 20), log(2, 5, 20), log(2, 5, 21)];
