@@ -1,5 +1,5 @@
 import type { LogName } from '../recovery/answer.ts';
-import type { ArchivedLog, Backup, Catalog } from '../recovery/catalog.ts';
+import type { Backup, Catalog, Incarnation } from '../recovery/catalog.ts';
 import type { Lineage } from '../recovery/lineage.ts';
 import { tracePath } from '../recovery/lineage.ts';
 import type { Position } from '../recovery/position.ts';
@@ -16,6 +16,8 @@ interface Holding {
   young: boolean;
 }
 
+type Holdings = ReadonlyMap<number, Holding>;
+
 /**
  * A19: one mark for each incarnation. `orphanLimitMs`: logs that end after it keep an ORPHAN from being
  * abandoned; null: they never do.
@@ -28,63 +30,56 @@ export function findLowWaterMarks(
 ): LowWaterMark[] {
   const holdings = hold(catalog, kept, orphanLimitMs);
   const order = listParentsFirst(lineage);
-  for (const id of order.toReversed()) addToParent(lineage, holdings, id);
+  for (const incarnation of order.toReversed()) addToParent(holdings, incarnation);
   const currentPath = tracePath(lineage, catalog.currentIncarnation);
   const above = new Map<number, Position | null>();
-  for (const id of order) above.set(id, lowestAbove(lineage, holdings, above, id));
+  for (const incarnation of order) above.set(incarnation.id, lowestAbove(holdings, above, incarnation));
   return catalog.incarnations.map(({ id }) => {
     const { below, young } = holdings.get(id)!; // there is one for each incarnation
     const abandoned = !currentPath.depthOf.has(id) && below === null && !young;
-    return { incarnation: id, position: abandoned ? null : lower(below, above.get(id) ?? null), abandoned };
+    return { incarnation: id, position: abandoned ? null : lower(below, above.get(id)!), abandoned };
   });
 }
 
-function hold(catalog: Catalog, kept: readonly Backup[], orphanLimitMs: number | null): Map<number, Holding> {
-  const holdings = new Map<number, Holding>();
+function hold(catalog: Catalog, kept: readonly Backup[], orphanLimitMs: number | null): Holdings {
+  const holdings: Map<number, Holding> = new Map();
   for (const { id } of catalog.incarnations) holdings.set(id, { kept: [], below: null, young: false });
   for (const backup of kept) {
-    const holding = holdings.get(backup.incarnation);
-    if (holding === undefined || backup.kind === 'export' || backup.start === null) continue;
+    if (backup.kind === 'export' || backup.start === null) continue;
+    const holding = holdings.get(backup.incarnation)!; // there is one for each incarnation
     holding.kept.push(backup);
     holding.below = lower(holding.below, backup.start);
   }
   if (orphanLimitMs === null) return holdings;
   for (const { incarnation, nextTime } of catalog.logs) {
-    const holding = holdings.get(incarnation);
-    if (holding === undefined || holding.young) continue;
-    const ended = instantOf(nextTime);
-    if (ended === null || ended > orphanLimitMs) holding.young = true;
+    const holding = holdings.get(incarnation)!; // as above
+    holding.young ||= (instantOf(nextTime) ?? Infinity) > orphanLimitMs;
   }
   return holdings;
 }
 
-function listParentsFirst({ byId, childrenOf }: Lineage): number[] {
-  const order = [...byId.values()].filter(({ parent }) => parent === null).map(({ id }) => id);
-  for (let index = 0; index < order.length; index += 1) {
-    for (const { id } of childrenOf.get(order[index]!) ?? []) order.push(id); // below the length
-  }
-  return order;
+/** Positions rise along every path, so that a parent begins before its children. */
+function listParentsFirst({ byId }: Lineage): Incarnation[] {
+  return [...byId.values()].sort((a, b) => (a.branchPosition < b.branchPosition ? -1 : 1));
 }
 
-function addToParent({ byId }: Lineage, holdings: ReadonlyMap<number, Holding>, id: number): void {
-  const parent = holdings.get(byId.get(id)?.parent ?? 0);
-  const holding = holdings.get(id);
-  if (parent === undefined || holding === undefined) return;
-  parent.below = lower(parent.below, holding.below);
-  parent.young ||= holding.young;
+function addToParent(holdings: Holdings, { id, parent: parentId }: Incarnation): void {
+  if (parentId === null) return;
+  const parent = holdings.get(parentId)!; // there is one for each incarnation
+  const { below, young } = holdings.get(id)!; // as above
+  parent.below = lower(parent.below, below);
+  parent.young ||= young;
 }
 
-/** Lowest start kept on an ancestor and consistent before the path to `id` leaves that ancestor. */
+/** Lowest start kept on an ancestor and consistent before the path to `child` leaves that ancestor. */
 function lowestAbove(
-  { byId }: Lineage,
-  holdings: ReadonlyMap<number, Holding>,
+  holdings: Holdings,
   above: ReadonlyMap<number, Position | null>,
-  id: number,
+  { parent, branchPosition }: Incarnation,
 ): Position | null {
-  const { parent, branchPosition } = byId.get(id)!; // the order holds known incarnations only
   if (parent === null) return null;
   let lowest = above.get(parent) ?? null;
-  for (const { start, consistentFrom } of holdings.get(parent)?.kept ?? []) {
+  for (const { start, consistentFrom } of holdings.get(parent)!.kept) {
     if (consistentFrom !== null && consistentFrom <= branchPosition) lowest = lower(lowest, start);
   }
   return lowest;
@@ -98,23 +93,21 @@ function lower(a: Position | null, b: Position | null): Position | null {
 /** A19 and A21: sorted by incarnation, thread and sequence; a name only when every record of it may go. */
 export function findDeletableLogs(catalog: Catalog, marks: readonly LowWaterMark[]): LogName[] {
   const markOf = new Map(marks.map((mark) => [mark.incarnation, mark]));
-  const mayGo = ({ incarnation, next }: ArchivedLog): boolean => {
-    const mark = markOf.get(incarnation);
-    return mark !== undefined && (mark.abandoned || (mark.position !== null && next <= mark.position));
-  };
-  const goes = new Map<string, { incarnation: number; thread: number; sequences: Set<number> }>();
-  const keyOf = ({ incarnation, thread }: ArchivedLog): string => `${incarnation}/${thread}`;
-  for (const log of catalog.logs) {
-    if (!mayGo(log)) continue;
-    const { incarnation, thread, sequence } = log;
-    const group = goes.get(keyOf(log));
-    if (group === undefined) goes.set(keyOf(log), { incarnation, thread, sequences: new Set([sequence]) });
-    else group.sequences.add(sequence);
+  const groups = new Map<string, { incarnation: number; thread: number; mayGo: Map<number, boolean> }>();
+  for (const { incarnation, thread, sequence, next } of catalog.logs) {
+    const { abandoned, position } = markOf.get(incarnation)!; // there is one for each incarnation
+    const key = `${incarnation}/${thread}`;
+    const group = groups.get(key) ?? { incarnation, thread, mayGo: new Map<number, boolean>() };
+    groups.set(key, group);
+    const goes = abandoned || (position !== null && next <= position);
+    group.mayGo.set(sequence, goes && group.mayGo.get(sequence) !== false);
   }
-  for (const log of catalog.logs) if (!mayGo(log)) goes.get(keyOf(log))?.sequences.delete(log.sequence);
-  return [...goes.values()]
+  return [...groups.values()]
     .sort((a, b) => a.incarnation - b.incarnation || a.thread - b.thread)
-    .flatMap(({ incarnation, thread, sequences }) =>
-      [...sequences].sort((a, b) => a - b).map((sequence) => ({ incarnation, thread, sequence })),
+    .flatMap(({ incarnation, thread, mayGo }) =>
+      [...mayGo]
+        .filter(([, goes]) => goes)
+        .sort(([a], [b]) => a - b)
+        .map(([sequence]) => ({ incarnation, thread, sequence })),
     );
 }

@@ -1,4 +1,4 @@
-import { readRecord, refuse, showValue, top } from '../recovery/fields.ts';
+import { readRecord, refuse, showValue, top, type RawRecord } from '../recovery/fields.ts';
 import { parseJson } from '../recovery/json-text.ts';
 
 /** What is to be kept; the rules are a union, 0 turns one off (A17). */
@@ -22,20 +22,18 @@ export function parsePolicy(text: string): Policy {
   const unknown = Object.keys(record).find((field) => !fields.some((known) => known === field));
   if (unknown !== undefined)
     refuse(top, unknown, 'there is no such rule', `the rules are ${fields.join(', ')}`);
-  const policy: Policy = { redundancy: 0, windowDays: 0, orphanDays: 0 };
-  for (const field of fields) {
-    const value = record[field] ?? 0;
-    const whole = field === 'redundancy';
-    if (
-      typeof value !== 'number' ||
-      !Number.isFinite(value) ||
-      value < 0 ||
-      (whole && !Number.isInteger(value))
-    ) {
-      const kind = whole ? 'a whole number' : 'a number';
-      refuse(top, field, `${kind} from 0 is needed here, found ${showValue(value)}`);
-    }
-    policy[field] = value;
+  return {
+    redundancy: readRule(record, 'redundancy', true),
+    windowDays: readRule(record, 'windowDays', false),
+    orphanDays: readRule(record, 'orphanDays', false),
+  };
+}
+
+function readRule(record: RawRecord, field: keyof Policy, whole: boolean): number {
+  const value = record[field] ?? 0;
+  if (typeof value !== 'number' || value < 0 || value === Infinity || (whole && !Number.isInteger(value))) {
+    const kind = whole ? 'a whole number' : 'a number';
+    refuse(top, field, `${kind} from 0 is needed here, found ${showValue(value)}`);
   }
-  return policy;
+  return value;
 }

@@ -155,8 +155,7 @@ function keepBases(catalog: Catalog, keeping: ReadonlyMap<string, unknown>, keep
     if (reached.has(next.label)) continue;
     reached.add(next.label);
     for (const label of next.requires ?? []) {
-      const base = byLabel.get(label);
-      if (base === undefined) continue;
+      const base = byLabel.get(label)!; // checkCatalog found it
       keep(base, `${next.label} stands on it and is kept`);
       queue.push(base);
     }

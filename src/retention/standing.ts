@@ -32,7 +32,7 @@ export function judgeStandings(catalog: Catalog): Standings {
   const broken = findBroken(catalog.backups);
   const standings = new Map<string, Standing>();
   for (const backup of catalog.backups) standings.set(backup.label, judge(backup));
-  return { lineage, coverage, of: ({ label }) => standings.get(label) ?? 'gone' };
+  return { lineage, coverage, of: ({ label }) => standings.get(label)! };
 
   function judge(backup: Backup): Standing {
     if (backup.state !== 'available') return 'gone';

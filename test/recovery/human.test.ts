@@ -42,7 +42,9 @@ const everything = catalogOf({
     bk('ORPHAN', 155, 160, { incarnation: 3, kind: 'hot' }),
     bk('GONE', 128, 138, { state: 'missing' }),
     bk('BROKEN', 128, 138, { requires: ['GONE'] }),
-    bk('NEW', 230, 240, { incarnation: 2, kind: 'hot' }),
+    bk('NEW', 230, 240, { incarnation: 2, kind: 'hot', finishedAt: hour(11) }),
+    bk('PIN', 101, 102, { pinned: true }),
+    bk('PINGONE', 101, 102, { pinned: true, state: 'expired' }),
     bk('EXP', 145, 145, { kind: 'export', consistent: false, device: 'tape' }),
     bk('EXP2', 146, 146, { kind: 'export', requires: ['FULL'] }),
     bk('BAD', 147, 147, { kind: 'export', state: 'damaged', requires: ['RUN'] }),
@@ -118,7 +120,8 @@ test('the table of incarnations', async () => {
 test('verdicts of retention', async () => {
   const policies = [
     { redundancy: 0, windowDays: 0, orphanDays: 0 },
-    { redundancy: 2, windowDays: 0.25, orphanDays: 1 },
+    { redundancy: 2, windowDays: 0.3, orphanDays: 1 },
+    { redundancy: 0, windowDays: 0, orphanDays: 0.1 },
   ];
   const texts = policies.map((policy) =>
     explainRetention(everything, decideRetention(everything, policy, Date.parse(hour(12)))),

@@ -27,8 +27,15 @@ test.for([
   ['{"orphanDays": -0.1}', '2 orphanDays: a number from 0 is needed here, found -0.1'],
   ['{"orphanDays": 1e999}', '2 orphanDays: a number from 0 is needed here, found null'],
   ['{"window": 7}', '2 window: there is no such rule'],
+  ['{"redundancy": 1e999}', '2 redundancy: a whole number from 0 is needed here, found null'],
   ['[]', '2 the policy: an object is needed here, found []'],
   ['{', '2 the policy is not JSON at line 1, column 2'],
 ] as const)('%s is refused', ([text, said]) => {
   expect(refusal(text)).toBe(said);
+});
+
+test('a rule that does not exist is refused with the names of those that do', () => {
+  expect(() => parsePolicy('{"window": 7}')).toThrow(
+    expect.objectContaining({ hint: 'the rules are redundancy, windowDays, orphanDays' }),
+  );
 });

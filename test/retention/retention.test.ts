@@ -153,6 +153,8 @@ describe('A18: the best grade', () => {
       bk('NULL', 20, 20, { ...on(2), grade: null }),
     ];
     expect(kept(retain({ backups }))).toBe('ZERO');
+    const newer = [bk('ZERO', 30, 30, { ...on(3), grade: 0 }), backups[1]!];
+    expect(kept(retain({ backups: newer }))).toBe('ZERO');
   });
   test('an unusable one is the best only where nothing is usable', () => {
     const backups = [bk('HOT6', 20, 30, { ...on(5), grade: 6 }), bk('HOT1', 20, 30, { ...on(6), grade: 1 })];
@@ -284,6 +286,12 @@ describe('requires', () => {
     expect(kept(answer)).toBe('L0 L1 L2');
     expect(reasons(answer, 'L0')).toBe('L1 stands on it and is kept');
     expect(marks(answer)).toBe('1:10');
+  });
+
+  test('each that stands on a base is a reason of its own, once', () => {
+    const diamond = [chain[0]!, chain[1]!, { ...chain[2]!, requires: ['L0', 'L1'] }];
+    const answer = retain({ backups: diamond }, { redundancy: 2 });
+    expect(reasons(answer, 'L0')).toBe('L2 stands on it and is kept; L1 stands on it and is kept');
   });
 
   test('what stands on a base that is gone does not count', () => {
