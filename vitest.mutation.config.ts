@@ -21,5 +21,8 @@ export default defineConfig({
     env: { CLONA_HISTORIES: '200', CLONA_RUNS: '120', CLONA_FUZZ: '60', CLONA_NO_PROCESSES: '1' },
     sequence: { sequencer: CheapFirst },
     testTimeout: 60_000,
+    // One worker keeps the modules: loading them anew for each file takes longer than most tests.
+    pool: 'threads',
+    isolate: false,
   },
 });
