@@ -29,20 +29,37 @@ export interface FrameWorkerData {
   level: number;
 }
 
+/** Sizes as powers of two; each was chosen for what it packs (docs/decisions/0020). */
+export interface PackTables {
+  windowLog: number;
+  hashLog: number;
+  chainLog: number;
+}
+
+export const fileTables: PackTables = { windowLog: 18, hashLog: 16, chainLog: 15 };
+export const logTables: PackTables = { windowLog: 19, hashLog: 16, chainLog: 16 };
+
 /**
- * One frame by one context: never nbWorkers, which on Node 24.21 fails and bloats (docs/decisions/0020). Up to level 6
- * a window of 512 KiB stays in the processor's cache: a third less time than level 3's own 2 MiB, and pages of a
- * database repeat themselves nearby (measured, same page).
+ * One frame by one context: never nbWorkers, which on Node 24.21 fails and bloats. At level 3, the default, window and
+ * tables are smaller than zstd's own: they stay in the processor's cache, and pages of a database repeat themselves nearby.
  */
 export function compressionOptions(
   level: number,
   rawBytes: number,
+  tables: PackTables = fileTables,
 ): { params: Record<number, number>; pledgedSrcSize: number } {
+  const { ZSTD_c_windowLog, ZSTD_c_hashLog, ZSTD_c_chainLog } = constants;
   return {
     params: {
       [constants.ZSTD_c_compressionLevel]: level,
       [constants.ZSTD_c_checksumFlag]: 1,
-      ...(level <= 6 ? { [constants.ZSTD_c_windowLog]: 19 } : {}),
+      ...(level === 3
+        ? {
+            [ZSTD_c_windowLog]: tables.windowLog,
+            [ZSTD_c_hashLog]: tables.hashLog,
+            [ZSTD_c_chainLog]: tables.chainLog,
+          }
+        : {}),
     },
     pledgedSrcSize: rawBytes,
   };

@@ -1,10 +1,12 @@
 import {
   closeSync,
+  fstatSync,
   fsyncSync,
   linkSync,
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   statSync,
   unlinkSync,
@@ -14,7 +16,7 @@ import { dirname } from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { archiveError, errorCode, unfinishedName } from '../../archive/durable-file.ts';
 import { logTrailerBytes, type LogTrailer } from '../../archive/format.ts';
-import { compressionOptions } from '../../archive/frame-job.ts';
+import { compressionOptions, logTables } from '../../archive/frame-job.ts';
 import {
   decodeLogTrailer,
   encodeLogTrailer,
@@ -48,7 +50,7 @@ export interface StoreAnswer {
 
 /** Puts one file of the spool into every folder. Throws only for what is wrong with the file itself. */
 export function storeLogFile(job: StoreJob): StoreAnswer {
-  const raw = readFileSync(job.spoolPath);
+  const raw = readInto(job.spoolPath);
   const isSegment = !/\.(history|backup)$/.test(job.name);
   if (isSegment) checkSegment(raw, job);
   const packed = isSegment ? packSegment(raw, job) : raw;
@@ -60,7 +62,29 @@ export function storeLogFile(job: StoreJob): StoreAnswer {
       return { folder, problem: archiveError(error, folder) };
     }
   });
-  return { rawBytes: raw.length, compressedBytes: packed.length, stored };
+  const compressedBytes = packed.length;
+  if (packed !== raw) free(packed);
+  return { rawBytes: raw.length, compressedBytes, stored };
+}
+
+let reused = Buffer.alloc(0);
+
+/** Into memory that is used again for the next file: fresh memory for every segment would cost as much as reading it. */
+function readInto(path: string): Buffer {
+  const handle = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(handle);
+    if (reused.length < size) reused = Buffer.allocUnsafeSlow(size);
+    let done = 0;
+    while (done < size) {
+      const count = readSync(handle, reused, done, size - done, done);
+      if (count === 0) break;
+      done += count;
+    }
+    return reused.subarray(0, done);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 const pageMagicHigh = 0xd1;
@@ -88,13 +112,14 @@ function checkSegment(raw: Buffer, { spoolPath, name, systemIdentifier, segmentS
 /** R13: checksummed before and after; the frame is unpacked once before anything is believed. */
 function packSegment(raw: Buffer, job: StoreJob): Buffer {
   const frame = zstdCompressSync(raw, {
-    ...compressionOptions(job.level, raw.length),
+    ...compressionOptions(job.level, raw.length, logTables),
     chunkSize: Math.max(64 * 1024, Math.ceil(raw.length / 4)),
   });
   // Unpacking compares the content checksum, which the compressor took of the bytes themselves.
   const again = zstdDecompressSync(frame, { chunkSize: raw.length });
   if (again.length !== raw.length)
     throw new ClonaError('internal', `${job.name} does not unpack to what was packed`);
+  free(again);
   const times = readSegmentTimes(raw);
   const trailer: LogTrailer = {
     format: 1,
@@ -107,7 +132,14 @@ function packSegment(raw: Buffer, job: StoreJob): Buffer {
     lastTime: times.last?.toISOString() ?? null,
     archivedAt: job.archivedAt,
   };
-  return Buffer.concat([frame, encodeLogTrailer(trailer)]);
+  const packed = Buffer.concat([frame, encodeLogTrailer(trailer)]);
+  free(frame);
+  return packed;
+}
+
+/** Gives memory back at once: the collector would let tens of megabytes a thread pile up first. */
+function free({ buffer }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
 }
 
 /** New name, sync, read back, link to the name (which never replaces a file). The folder is synced by the caller, once for many. */
@@ -122,8 +154,10 @@ function storeIn(folder: string, name: string, packed: Buffer, raw: Buffer): voi
   const fresh = unfinishedName(path);
   try {
     writeSynced(fresh, packed);
-    if (!readFileSync(fresh).equals(packed))
-      throw new ClonaError('archiveDamaged', `${fresh} reads back other than it was written`);
+    const back = readFileSync(fresh);
+    const isSame = back.equals(packed);
+    free(back);
+    if (!isSame) throw new ClonaError('archiveDamaged', `${fresh} reads back other than it was written`);
     publish(fresh, path, raw);
   } finally {
     removeIfThere(fresh);

@@ -95,6 +95,8 @@ function skipPageHead(segment: Buffer, pageBytes: number, at: number): number | 
 }
 
 function readTime(segment: Buffer, pageBytes: number, at: number, totalBytes: number): Date | null {
+  // Nearly all records are not of this kind, and most lie on one page: no buffer is made for those.
+  if ((at % pageBytes) + recordHeadBytes <= pageBytes && segment[at + 17] !== transactionManager) return null;
   // The record's first 64 bytes hold all that is asked for, with or without an origin.
   const head = gather(segment, pageBytes, at, Math.min(totalBytes, 64));
   if (head.length < recordHeadBytes + 2 || head[17] !== transactionManager) return null;
