@@ -116,6 +116,8 @@ async function startHere(
       },
     };
   } catch (error) {
+    // Whoever is told of the end may rely on it: an aborted start leaves a server that is still ending.
+    await stopServer({ dataDir, mode: 'immediate' }).catch(() => {});
     await forget();
     throw error;
   }
