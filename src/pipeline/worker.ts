@@ -87,6 +87,8 @@ export async function openWorker(
   });
   await DBOS.launch();
   stack.defer(async () => DBOS.shutdown());
+  // First of all: what a shutdown breaks off must not look like a failure of the run, which goes on elsewhere.
+  stack.defer(() => closed.abort());
   const owned = stack.move();
   return worker;
 }
