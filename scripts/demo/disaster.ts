@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { compareOrders } from '../../examples/erp/writer.ts';
@@ -7,13 +7,17 @@ import { launcherFile } from '../../src/cli/launcher.ts';
 import { resolveBinaries } from '../../src/databases/postgres/server-binaries.ts';
 import { startServer } from '../../src/databases/postgres/server.ts';
 import { destroyLocalMachine } from '../../src/machines/local/destroy.ts';
+import { listLocalMachines, openLocalMachines } from '../../src/machines/local/local-machines.ts';
 import type { Site } from '../../src/site/site.ts';
+import { startProduction } from './production.ts';
 
 export interface Disaster {
   site: Site;
   /** Orders known to be in the archive when the disaster comes: numbers, one a line. */
   journal: string;
   folder: string;
+  /** Puts production and control state aside instead of deleting them, and brings them back afterwards. */
+  keep: boolean;
   signal: AbortSignal;
 }
 
@@ -27,10 +31,14 @@ export interface DisasterTold {
  * Deletes production and everything clona knows of it, then brings the database back with two commands that are given
  * nothing but the archive's folder, as a stranger would on the day after.
  */
-export async function endInDisaster({ site, journal, folder, signal }: Disaster): Promise<DisasterTold> {
-  const { root, live } = site.machines;
-  await destroyLocalMachine({ root, name: live.name, force: true }, signal);
-  await rm(join(site.folder, '.clona'), { recursive: true, force: true, maxRetries: 5 });
+export async function endInDisaster({
+  site,
+  journal,
+  folder,
+  keep,
+  signal,
+}: Disaster): Promise<DisasterTold> {
+  await using _ = keep ? await putAside(site, signal) : await deleteAll(site, signal);
   const startedAt = performance.now();
   const archive = site.archive.location;
   const catalog = await clona(['catalog', '--archive', archive, '--json'], signal);
@@ -53,6 +61,31 @@ export async function endInDisaster({ site, journal, folder, signal }: Disaster)
   });
   const { ordersCommitted, ordersFound } = await compareOrders({ ...server.address() }, journal);
   return { ordersArchived: ordersCommitted, ordersRestored: ordersFound, seconds };
+}
+
+async function deleteAll(site: Site, signal: AbortSignal): Promise<AsyncDisposableStack> {
+  const { root, live } = site.machines;
+  await destroyLocalMachine({ root, name: live.name, force: true }, signal);
+  await rm(join(site.folder, '.clona'), { recursive: true, force: true, maxRetries: 5 });
+  return new AsyncDisposableStack();
+}
+
+/** Takes the power from every machine and moves them and the control state away; disposing brings them back. */
+async function putAside(site: Site, signal: AbortSignal): Promise<AsyncDisposableStack> {
+  const { root } = site.machines;
+  const machines = openLocalMachines({ root });
+  const running = (await listLocalMachines({ root })).filter(({ power }) => power === 'on');
+  await using back = new AsyncDisposableStack();
+  for (const { name } of running) {
+    back.defer(async () => startProduction(await machines.describe(name, signal), signal));
+    back.defer(async () => machines.powerOn(name, signal));
+    await machines.powerOff(name, 0, signal);
+  }
+  const state = join(site.folder, '.clona');
+  const aside = `${state}.aside`;
+  await rename(state, aside);
+  back.defer(async () => rename(aside, state));
+  return back.move();
 }
 
 async function clona(args: readonly string[], signal: AbortSignal): Promise<Record<string, unknown>> {

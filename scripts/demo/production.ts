@@ -30,12 +30,22 @@ export async function createProduction(root: string, name: string, signal: Abort
   await mkdir(spool, { recursive: true });
   if (runAs !== undefined) await chown(spool, runAs.uid, runAs.gid);
   await initCluster({ binaries, dataDir, runAs, signal, settings: serverSettings(spool) });
-  await using guest = await openGuest(facts.guest, signal);
-  const { host, port } = facts.database;
-  await startGuestServer({ guest, binaries, dataDir, socketDir: host, port }, { signal });
+  await startProduction(facts, signal);
   const { rows } = await loadErp(facts.database);
+  await using guest = await openGuest(facts.guest, signal);
   await installErp(guest, facts.systemDisk, signal);
   return { facts, address: facts.database, rows };
+}
+
+/** Starts the database of a machine that has power. */
+export async function startProduction(facts: MachineFacts, signal: AbortSignal): Promise<void> {
+  const binaries = await resolveBinaries({ runAs: await ownerOf(facts.dataDisk) });
+  await using guest = await openGuest(facts.guest, signal);
+  const { host, port } = facts.database;
+  await startGuestServer(
+    { guest, binaries, dataDir: join(facts.dataDisk, 'pg'), socketDir: host, port },
+    { signal },
+  );
 }
 
 /** What docs/how-to/postgres.md asks of a production server, sized for a laptop. */

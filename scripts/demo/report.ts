@@ -63,12 +63,17 @@ export function summarize(report: DemoReport, folder: string | null): string {
     ...(disaster === null
       ? []
       : [
-          `  disaster: production and control state deleted; from the archive alone ${disaster.ordersRestored} of ${disaster.ordersArchived} archived orders in ${disaster.seconds.toFixed(1)} s`,
+          `  disaster: production and control state ${folder === null ? 'deleted' : 'put aside'}; from the archive alone ${disaster.ordersRestored} of ${disaster.ordersArchived} archived orders in ${disaster.seconds.toFixed(1)} s`,
         ]),
     ...(evidence === null
       ? []
       : [`  evidence: ${evidence.records} records, ${evidence.verified ? 'verified' : 'NOT verified'}`]),
     `  ${report.seconds.toFixed(0)} s in all, engine: ${report.engine}`,
-    ...(folder === null ? [] : [`  kept for you to look around: ${folder}`]),
+    ...(folder === null
+      ? []
+      : [
+          `  kept for you to look around: cd ${folder}/site && clona status`,
+          `  and to take it all away: clona demo --remove ${folder} --yes`,
+        ]),
   ].join('\n');
 }

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { silent } from '../progress.ts';
-import type { Verb } from './verb.ts';
+import { confirmChange, textOption } from './confirm.ts';
+import type { Verb, VerbContext, VerbResult } from './verb.ts';
 
 export const verb: Verb = {
   configure: (command) =>
@@ -9,13 +10,29 @@ export const verb: Verb = {
       .option(
         '--engine <engine>',
         "pulumi, or direct: the provider's functions without the engine; default: pulumi where it can be had",
-      ),
-  examples: ['clona demo', 'clona demo --json', 'clona demo --keep --verbose'],
+      )
+      .option(
+        '--production <dir>',
+        'only make LIVE with the sample ERP in a folder, to try the verbs yourself',
+      )
+      .option('--remove <dir>', 'take away what --keep or --production left in a folder, machines and all'),
+  examples: [
+    'clona demo',
+    'clona demo --json',
+    'clona demo --keep --verbose',
+    'clona demo --production trial    # then: cd trial; clona backup; clona refresh',
+    'clona demo --remove trial --yes',
+  ],
   exits: { 6: 'an act did not end as it should' },
-  run: async ({ signal, note, verbose, onProgress }, options) => {
+  run: async (context, options) => {
+    const { signal, note, verbose, onProgress } = context;
     const { playStory } = await import('../../scripts/demo/story.ts');
     const { summarize } = await import('../../scripts/demo/report.ts');
     const { ClonaError } = await import('../errors.ts');
+    const removed = textOption(options, 'remove');
+    if (removed !== undefined) return remove(removed, context);
+    const production = textOption(options, 'production');
+    if (production !== undefined) return makeProduction(production, signal);
     const engine = options['engine'];
     if (engine !== undefined && engine !== 'pulumi' && engine !== 'direct') {
       throw new ClonaError('usage', '--engine is pulumi or direct');
@@ -32,3 +49,34 @@ export const verb: Verb = {
     return { json: report, human: summarize(report, folder), exitCode: report.ok ? 0 : 6 };
   },
 };
+
+async function makeProduction(folder: string, signal: AbortSignal): Promise<VerbResult> {
+  const { startTrial } = await import('../../scripts/demo/try.ts');
+  const { site, production } = await startTrial(folder, signal);
+  const { name, systemDisk } = production.facts;
+  return {
+    json: { ok: true, site: site.file, machine: name, rows: production.rows, database: production.address },
+    human: [
+      `${name} runs with ${production.rows} rows: its disks are beside ${systemDisk}`,
+      '',
+      `cd ${folder}`,
+      'clona doctor       # what is in order, what to look at',
+      'clona backup',
+      'clona refresh      # LIVE STAGING from the newest backup, proven',
+      'clona release --kit kits/2.1',
+      '',
+      `clona demo --remove ${folder} --yes    # takes everything away again`,
+    ].join('\n'),
+  };
+}
+
+async function remove(folder: string, context: VerbContext): Promise<VerbResult> {
+  const { findTrial, removeTrial } = await import('../../scripts/demo/try.ts');
+  const trial = await findTrial(folder);
+  await confirmChange(context, `${trial.folder} and every machine of it will be deleted. Go on?`);
+  const removed = await removeTrial(trial, context.signal);
+  return {
+    json: { ok: true, removed },
+    human: [...removed.map((name) => `${name} is gone`), `${folder} is gone`].join('\n'),
+  };
+}
