@@ -6,14 +6,20 @@ import { listIncarnations } from '../recovery/incarnations.ts';
 import type { HistoryExtras } from '../recovery/picture/layout.ts';
 import { planRecovery } from '../recovery/plan.ts';
 import { parseInstant } from '../recovery/question.ts';
-import { readCatalogFile, readInputFile } from './input-file.ts';
+import { readInputFile } from './input-file.ts';
 import { readQuestion } from './plan.ts';
+import { readAnyCatalog } from './read-catalog.ts';
 import type { OptionValues, Verb } from './verb.ts';
 
 export const verb: Verb = {
   configure: (command) =>
     command
-      .option('--catalog <file>', 'a catalog file (docs/catalog.md)')
+      .option(
+        '--catalog <file>',
+        "a catalog file (docs/catalog.md); default: the catalog of the site's archive",
+      )
+      .option('--archive <dir>', 'the folder of an archive, instead of a catalog file')
+      .option('--mirror <dir>', 'the mirror of that archive')
       .option('--svg <file>', 'write the picture there')
       .option('--until <target>', 'draw this target and the way to it, as in clona plan')
       .option('--lost <what>', 'what is lost, as in clona plan', 'database')
@@ -23,11 +29,13 @@ export const verb: Verb = {
     'clona incarnations --catalog erp.json',
     'clona incarnations --catalog erp.json --json',
     'clona incarnations --catalog erp.json --svg erp.svg --until incarnation:3@450 --policy policy.json',
+    'clona incarnations    # of the site in this folder',
   ],
-  exits: {},
-  run: async ({ signal, json }, options) => {
+  exits: { 4: 'the archive is damaged', 5: 'there is no archive', 6: 'a disk failed' },
+  run: async (context, options) => {
+    const { signal, json } = context;
     const extras = await prepareExtras(options, signal);
-    const catalog = await readCatalogFile(options, signal);
+    const catalog = await readAnyCatalog(context, options);
     const lines = listIncarnations(catalog);
     const svgFile = options['svg'] as string | undefined; // commander gives what was typed
     if (svgFile !== undefined) {

@@ -3,13 +3,18 @@ import { planToJson } from '../recovery/answer.ts';
 import { explainPlan } from '../recovery/explain.ts';
 import { planRecovery } from '../recovery/plan.ts';
 import { lostWords, parseUntil, type Question } from '../recovery/question.ts';
-import { readCatalogFile } from './input-file.ts';
+import { readAnyCatalog } from './read-catalog.ts';
 import type { OptionValues, Verb } from './verb.ts';
 
 export const verb: Verb = {
   configure: (command) =>
     command
-      .option('--catalog <file>', 'a catalog file (docs/catalog.md)')
+      .option(
+        '--catalog <file>',
+        "a catalog file (docs/catalog.md); default: the catalog of the site's archive",
+      )
+      .option('--archive <dir>', 'the folder of an archive, instead of a catalog file')
+      .option('--mirror <dir>', 'the mirror of that archive')
       .option(
         '--until <target>',
         'position:N, time:ISO, latest, incarnation:I, incarnation:I@N or backup:LABEL',
@@ -22,11 +27,16 @@ export const verb: Verb = {
     'clona plan --catalog erp.json --until time:2017-03-08T17:52:00Z --json',
     'clona plan --catalog erp.json --until incarnation:3@450 --lost online-log',
     'clona plan --catalog erp.json --lost log-only --closed cleanly',
+    'clona plan --until time:2026-03-08T17:52:00Z    # for the site in this folder',
   ],
-  exits: { 5: 'the target is unreachable' },
-  run: async ({ signal }, options) => {
+  exits: {
+    4: 'the archive is damaged',
+    5: 'the target is unreachable, or there is no archive',
+    6: 'a disk failed',
+  },
+  run: async (context, options) => {
     const question = readQuestion(options);
-    const catalog = await readCatalogFile(options, signal);
+    const catalog = await readAnyCatalog(context, options);
     const answer = planRecovery(catalog, question);
     return {
       json: planToJson(answer),

@@ -52,11 +52,30 @@ async function copyArchive(name: string): Promise<string> {
 }
 
 function clona(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, 'retention', ...args], {
+  return verb('retention', ...args);
+}
+
+function verb(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args], {
     encoding: 'utf8',
+    cwd: folder,
   });
   return { status, stdout, stderr };
 }
+
+test('plan and incarnations take an archive in place of a catalog file', () => {
+  const plan = verb('plan', '--archive', pristine, '--json');
+  expect(plan.status).toBe(0);
+  expect(JSON.parse(plan.stdout)).toMatchObject({ reachable: true, backup: 'NEW' });
+  const incarnations = verb('incarnations', '--archive', pristine, '--json');
+  expect(JSON.parse(incarnations.stdout)).toMatchObject({ current: 1, incarnations: [{ path: ' -> 1' }] });
+});
+
+test('without a catalog, an archive and a site, plan says what it can be given', () => {
+  const { status, stderr } = verb('plan');
+  expect(status).toBe(2);
+  expect(stderr).toContain('--archive DIR');
+});
 
 test('without --yes nothing is removed, with it the obsolete backup and its logs go from archive and mirror', async () => {
   const [archive, mirror] = [await copyArchive('archive'), await copyArchive('mirror')];

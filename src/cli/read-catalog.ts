@@ -1,0 +1,64 @@
+import type { ArchiveCatalog } from '../databases/postgres/catalog.ts';
+import { ClonaError } from '../errors.ts';
+import type { Catalog } from '../recovery/catalog.ts';
+import { readCatalogFile } from './input-file.ts';
+import type { OptionValues, VerbContext } from './verb.ts';
+
+/** The catalog a question is asked about: of `--catalog FILE`, of `--archive DIR`, else of the site's archive. */
+export async function readAnyCatalog(context: VerbContext, options: OptionValues): Promise<Catalog> {
+  if (typeof options['catalog'] === 'string') return readCatalogFile(options, context.signal);
+  if (typeof options['archive'] !== 'string') await requireSite(context);
+  const { catalog, warnings } = await readArchiveCatalog(context, options);
+  for (const line of warnings) context.note(`warning: ${line}`);
+  return catalog;
+}
+
+async function requireSite({ sitePath }: VerbContext): Promise<void> {
+  const { access } = await import('node:fs/promises');
+  try {
+    await access(sitePath);
+  } catch {
+    throw new ClonaError('usage', `--catalog FILE is missing, and there is no ${sitePath} here`, {
+      hint: 'give --catalog FILE, --archive DIR, or --site FILE',
+    });
+  }
+}
+
+/** What an archive holds, by its folder alone, or by the site: then LIVE says which incarnation is CURRENT. */
+export async function readArchiveCatalog(
+  { signal, sitePath }: VerbContext,
+  options: OptionValues,
+): Promise<ArchiveCatalog> {
+  const { readArchive } = await import('../databases/postgres/catalog.ts');
+  const { archive, mirror } = options;
+  if (typeof archive === 'string') {
+    return readArchive(
+      { archiveDir: archive, mirrorDir: typeof mirror === 'string' ? mirror : undefined },
+      signal,
+    );
+  }
+  const { loadSite } = await import('../site/load.ts');
+  const site = await loadSite(sitePath);
+  const found = await readArchive(
+    { archiveDir: site.archive.location, mirrorDir: site.archive.mirror },
+    signal,
+  );
+  const { warnAboutAge } = await import('../databases/postgres/catalog-summary.ts');
+  const warnings = [...found.warnings, ...warnAboutAge(found.catalog, site.archive, Date.now())];
+  if (options['offline'] === true) return { ...found, warnings };
+  const { accessMachine, openAccess } = await import('../pipeline/local/access.ts');
+  const { addLiveFacts } = await import('../databases/postgres/catalog-live.ts');
+  try {
+    const { address } = await accessMachine(openAccess(site), 'live', signal);
+    const catalog = await addLiveFacts(found.catalog, address, signal, found.header.systemIdentifier);
+    return { ...found, catalog, warnings };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof ClonaError) || error.kind === 'archiveForeign') throw error;
+    // On a bad day the archive must still be readable.
+    warnings.push(
+      `production does not say which incarnation is current (${error.message}): taken from the files`,
+    );
+    return { ...found, warnings };
+  }
+}
