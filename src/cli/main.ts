@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { ClonaError, toClonaError, type ExitCode } from '../errors.ts';
-import { silent } from '../progress.ts';
 import { nearestWord } from '../site/nearest-word.ts';
 import { printProgress } from './progress.ts';
 import type { OptionValues, Verb, VerbContext } from './verb.ts';
@@ -113,7 +112,6 @@ function prepareVerb(
     .exitOverride()
     .action(async () => {
       const options = command.opts<OptionValues>();
-      const quiet = options['json'] === true && !process.stderr.isTTY;
       await run(
         {
           signal,
@@ -121,7 +119,7 @@ function prepareVerb(
           yes: options['yes'] === true,
           verbose: options['verbose'] === true,
           sitePath: String(options['site']),
-          onProgress: quiet ? silent : printProgress(process.stderr),
+          onProgress: printProgress(process.stderr),
           note: (line) => process.stderr.write(`${line}\n`),
         },
         options,
