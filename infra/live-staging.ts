@@ -2,6 +2,7 @@ import {
   ComponentResource,
   getRootDirectory,
   output,
+  RunError,
   type ComponentResourceOptions,
   type Output,
 } from '@pulumi/pulumi';
@@ -10,10 +11,11 @@ import type { DatabaseAddress } from '../src/databases/database.ts';
 import type { SshEndpoint } from '../src/guest/guest.ts';
 import type { MachineFacts } from '../src/machines/machines.ts';
 import { LocalMachine } from './local.ts';
+import { createOnVsphere, type VsphereStagingArgs } from './vsphere.ts';
 
 /** The same for every platform; each platform's own settings are in a part of its name. */
 export interface LiveStagingArgs {
-  platform: 'local';
+  platform: 'local' | 'vsphere';
   /** Name of the staging machine; default: the name of the component. */
   name?: string | undefined;
   /** The production machine that is cloned, as the platform knows it. It is only read. */
@@ -27,13 +29,25 @@ export interface LiveStagingArgs {
   protect?: boolean | undefined;
   /** Site, archive label and the like; shown with the machine. */
   labels?: Readonly<Record<string, string>> | undefined;
-  database?: { name?: string | undefined; user?: string | undefined } | undefined;
-  local: {
-    /** Folder of the staging machines. */
-    root: string;
-    /** Folder of the production machine; default: the same. */
-    sourceRoot?: string | undefined;
-  };
+  database?: StagingDatabase | undefined;
+  /** Needed on the platform vsphere. */
+  vsphere?: VsphereStagingArgs | undefined;
+  /** Needed on the platform local. */
+  local?: LocalStagingArgs | undefined;
+}
+
+export interface StagingDatabase {
+  engine?: DatabaseAddress['engine'] | undefined;
+  name?: string | undefined;
+  user?: string | undefined;
+  port?: number | undefined;
+}
+
+export interface LocalStagingArgs {
+  /** Folder of the staging machines. */
+  root: string;
+  /** Folder of the production machine; default: the same. */
+  sourceRoot?: string | undefined;
 }
 
 /**
@@ -53,7 +67,7 @@ export class LiveStaging extends ComponentResource {
 
   constructor(name: string, args: LiveStagingArgs, options: ComponentResourceOptions = {}) {
     super('clona:index:LiveStaging', name, {}, options);
-    this.machine = this.#createOnLocal(name, args);
+    this.machine = this.#create(name, args);
     this.sshEndpoint = this.machine.apply(({ guest }) => guest.endpoint);
     this.hostKey = this.machine.apply(({ guest }) => guest.hostKey);
     this.database = this.machine.apply(({ database }) => database);
@@ -63,8 +77,17 @@ export class LiveStaging extends ComponentResource {
     this.registerOutputs({ machine, sshEndpoint, hostKey, database, createdAt, expiresAt });
   }
 
-  #createOnLocal(name: string, args: LiveStagingArgs): Output<MachineFacts> {
-    const { local, source, isolation, expiresAt, timeToLiveMs, protect, labels, database } = args;
+  #create(name: string, args: LiveStagingArgs): Output<MachineFacts> {
+    const { platform, local, vsphere } = args;
+    if (platform === 'vsphere' && vsphere !== undefined) {
+      return createOnVsphere(this, args.name ?? name, { ...args, vsphere });
+    }
+    if (platform === 'local' && local !== undefined) return this.#createOnLocal(name, args, local);
+    throw new RunError(`the platform ${platform} needs its settings: ${platform}: { … }`);
+  }
+
+  #createOnLocal(name: string, args: LiveStagingArgs, local: LocalStagingArgs): Output<MachineFacts> {
+    const { source, isolation, expiresAt, timeToLiveMs, protect, labels, database } = args;
     // Relative folders count from the project's own (with `main` the process begins in another).
     const project = getRootDirectory() ?? '.';
     return new LocalMachine(

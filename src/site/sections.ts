@@ -25,9 +25,10 @@ const vsphere = (folder: string) =>
       password: secret(folder, 'password of user'),
       promotionUser: text('the user who snapshots and reverts production; default: user').optional(),
       promotionPassword: secret(folder, 'password of promotionUser').optional(),
+      authority: path(folder, "certificate (PEM) of the authority that signed the vCenter's").optional(),
       allowUnverifiedTls: flag('accept a certificate that nobody signed').default(false),
       datacenter: text('name of the datacenter'),
-      cluster: text('compute cluster, or a host').optional(),
+      cluster: text('compute cluster, or a host; this or resourcePool is needed').optional(),
       resourcePool: text('resource pool of the clones').optional(),
       datastore: text('datastore of the clones').optional(),
       datastoreCluster: text('datastore cluster of the clones, in place of datastore').optional(),
@@ -36,6 +37,10 @@ const vsphere = (folder: string) =>
         .enum(['full', 'linked'])
         .default('full')
         .meta({ description: 'full copy, or on a base snapshot' }),
+      cpus: integer(1, 768, 'CPUs of a clone; default: as production').optional(),
+      memory: size('memory of a clone; default: as production').optional(),
+      systemDisk: text('where the application lies, as the guest sees it').default('/opt'),
+      dataDisk: text('where the data lies, as the guest sees it').default('/data'),
       isolatedPortGroup: text('an existing port group that leads nowhere; else one is created').optional(),
       host: text('the host on which a port group without uplink is created').optional(),
       jumpHost: z
@@ -48,6 +53,26 @@ const vsphere = (folder: string) =>
         })
         .optional()
         .meta({ description: 'the way into the isolated network' }),
+    })
+    .superRefine((value, context) => {
+      const refuse = (key: string, message: string): void =>
+        context.addIssue({ code: 'custom', path: [key], message });
+      if (value.cluster === undefined && value.resourcePool === undefined) {
+        refuse('cluster', 'is missing: clones need a cluster, a host or a resourcePool to run on');
+      }
+      if (value.datastore !== undefined && value.datastoreCluster !== undefined) {
+        refuse('datastoreCluster', 'stands beside datastore: clones are put on one of them');
+      }
+      if (value.datastore === undefined && value.datastoreCluster === undefined) {
+        refuse('datastore', 'is missing: clones need a datastore or a datastoreCluster');
+      }
+      if (value.isolatedPortGroup === undefined && value.host === undefined) {
+        const message = 'is missing: name a port group that leads nowhere, or a host on which one is made';
+        refuse('isolatedPortGroup', message);
+      }
+      if ((value.promotionUser === undefined) !== (value.promotionPassword === undefined)) {
+        refuse('promotionPassword', 'promotionUser and promotionPassword are given together or not at all');
+      }
     })
     .meta({ description: 'the platform vsphere' });
 

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { ClonaError } from '../../errors.ts';
 import { silent, withProgress, type OnProgress } from '../../progress.ts';
 import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
 import {
@@ -44,6 +45,8 @@ export async function destroyStagingDirect(
 
 function directInputs(name: string, args: LiveStagingArgs): MachineInputs {
   const { source, isolation, expiresAt, timeToLiveMs, protect, labels, database, local } = args;
+  if (local === undefined)
+    throw new ClonaError('usage', 'only machines on this host can do without the engine');
   return {
     root: resolve(local.root),
     sourceRoot: resolve(local.sourceRoot ?? local.root),

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ClonaError } from '../../errors.ts';
 import { silent, withProgress, type OnProgress } from '../../progress.ts';
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs, LocalStagingArgs } from '../../../infra/live-staging.ts';
 import type { MachineFacts } from '../machines.ts';
 import { isDeadLock, lockedError, readLocks } from './locks.ts';
 import { openStack, type WorkspaceSettings } from './workspace.ts';
@@ -37,9 +37,9 @@ export interface StagingResult {
 export async function createStaging(options: StagingOptions, args: LiveStagingArgs): Promise<StagingResult> {
   const { onProgress = silent, signal } = options;
   return withProgress(onProgress, `staging machine ${options.name}`, async () => {
-    const stack = await open(options, args);
+    const { stack, refresh } = await open(options, args, true);
     const { summary, outputs } = await unlocked(stack, options, async (told) =>
-      stack.up({ refresh: true, color: 'never', signal, onEvent: told.onEvent }),
+      stack.up({ refresh, color: 'never', signal, onEvent: told.onEvent }),
     );
     return { machine: readMachine(outputs), engine: 'pulumi', changes: summary.resourceChanges ?? {} };
   });
@@ -50,7 +50,7 @@ export async function previewStaging(
   options: StagingOptions,
   args: LiveStagingArgs,
 ): Promise<Readonly<OpMap>> {
-  const stack = await open(options, args);
+  const { stack } = await open(options, args, false);
   const { changeSummary } = await unlocked(stack, options, async (told) =>
     stack.preview({ color: 'never', signal: options.signal, onEvent: told.onEvent }),
   );
@@ -76,16 +76,14 @@ export async function readStaging(options: StagingOptions): Promise<MachineFacts
   return outputs['machine'] === undefined ? undefined : readMachine(outputs);
 }
 
-async function open(options: StagingOptions, given: LiveStagingArgs): Promise<Stack> {
-  const { root, sourceRoot } = given.local;
-  // The engine works in a folder of its own; relative ones are the site's.
-  const args: LiveStagingArgs = {
-    ...given,
-    local: {
-      root: resolve(options.folder, root),
-      sourceRoot: resolve(options.folder, sourceRoot ?? root),
-    },
-  };
+interface Opened {
+  stack: Stack;
+  /** Whether the engine has to look what has become of the machine: costs time, and some servers answer oddly. */
+  refresh: boolean;
+}
+
+async function open(options: StagingOptions, given: LiveStagingArgs, mayChange: boolean): Promise<Opened> {
+  const { args, refresh } = await prepare(options, given, mayChange);
   const { LiveStaging } = await import('../../../infra/live-staging.ts');
   // The outputs are those of infra/index.ts.
   const program = async (): Promise<Record<string, unknown>> => {
@@ -93,7 +91,33 @@ async function open(options: StagingOptions, given: LiveStagingArgs): Promise<St
     const { machine, sshEndpoint, hostKey, database, createdAt, expiresAt } = staging;
     return { machine, sshEndpoint, hostKey, database, createdAt, expiresAt };
   };
-  return openStack(options.name, program, options);
+  return { stack: await openStack(options.name, program, options), refresh };
+}
+
+async function prepare(
+  { folder, name, signal }: StagingOptions,
+  given: LiveStagingArgs,
+  mayChange: boolean,
+): Promise<{ args: LiveStagingArgs; refresh: boolean }> {
+  const { platform, local, vsphere } = given;
+  if (platform !== 'vsphere' || vsphere === undefined) {
+    return {
+      args: { ...given, ...(local === undefined ? {} : { local: absolute(folder, local) }) },
+      refresh: true,
+    };
+  }
+  const { prepareVsphere } = await import('../../../infra/vsphere.ts');
+  const prepared = await prepareVsphere(given.name ?? name, { ...given, vsphere }, mayChange, signal);
+  const { existing } = prepared;
+  return {
+    args: { ...given, vsphere: { ...vsphere, prepared } },
+    refresh: existing === undefined || existing.drift.length > 0,
+  };
+}
+
+/** The engine works in a folder of its own; relative ones are the site's. */
+function absolute(folder: string, { root, sourceRoot }: LocalStagingArgs): LocalStagingArgs {
+  return { root: resolve(folder, root), sourceRoot: resolve(folder, sourceRoot ?? root) };
 }
 
 interface Told {

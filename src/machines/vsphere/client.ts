@@ -46,6 +46,8 @@ interface ServiceContent {
   sessionManager: MoRef;
   authorizationManager: MoRef;
   eventManager: MoRef;
+  /** A vCenter has one, a lone host has none. */
+  customFieldsManager: MoRef | undefined;
 }
 
 const serviceInstance: MoRef = { type: 'ServiceInstance', moref: 'ServiceInstance' };
@@ -161,6 +163,7 @@ function readContent(answer: XmlNode | undefined): ServiceContent {
     sessionManager: get('sessionManager'),
     authorizationManager: get('authorizationManager'),
     eventManager: get('eventManager'),
+    customFieldsManager: moRef(child(answer, 'customFieldsManager')),
   };
 }
 

@@ -5,7 +5,8 @@ import type { GuestAddress } from '../../guest/guest.ts';
 import { silent, type OnProgress } from '../../progress.ts';
 import type { MachineFacts, Machines, SnapshotFacts } from '../machines.ts';
 import { isFault, type Vim } from './client.ts';
-import { moRef, type MoRef, type VimObject } from './soap.ts';
+import { attributeNames } from './marks.ts';
+import { moRef, text, type MoRef, type VimObject } from './soap.ts';
 import {
   findVirtualMachine,
   readVirtualMachine,
@@ -17,14 +18,12 @@ import {
 export interface VsphereMachine {
   inventoryPath: string;
   role: 'live' | 'staging';
-  /** Given the address that VMware Tools report. */
-  guestAt: (address: string) => GuestAddress;
+  /** Given the address that VMware Tools report, and the host key that the guest says of itself through them. */
+  guestAt: (address: string, hostKey: string | undefined) => GuestAddress;
   databaseAt: (address: string) => DatabaseAddress;
   systemDisk: string;
   dataDisk: string;
-  createdAt: string;
-  expiresAt: string | null;
-  /** Port groups without a way to production, by name or distributed port group key. */
+  /** Port groups without a way to production, by name. */
   isolatedNetworks: readonly string[];
 }
 
@@ -50,7 +49,9 @@ export function createVsphereMachines(
   return {
     platform: 'vsphere',
     async describe(name, signal) {
-      return describe(name, find(name), await read(name, signal));
+      const facts = await read(name, signal);
+      const reachable = await reachableNetworks(vim, find(name), facts, signal);
+      return describe(name, find(name), facts, reachable);
     },
     async powerOn(name, signal) {
       const facts = await read(name, signal);
@@ -98,39 +99,60 @@ export function createVsphereMachines(
       return facts.snapshots.map((one) => snapshotFacts(one, facts));
     },
     async probeIsolation(name, signal) {
-      return reachableNetworks(find(name), await read(name, signal));
+      return reachableNetworks(vim, find(name), await read(name, signal), signal);
     },
   };
 }
 
 /** Networks with a connected card that the site does not call isolated (R21). */
-function reachableNetworks(machine: VsphereMachine, facts: VirtualMachineFacts): string[] {
-  return facts.networkCards
-    .filter((card) => card.connected && !machine.isolatedNetworks.includes(card.network))
-    .map((card) => `${card.label} on ${card.network}`);
+async function reachableNetworks(
+  vim: Vim,
+  machine: VsphereMachine,
+  facts: VirtualMachineFacts,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const cards = facts.networkCards.filter(({ connected }) => connected);
+  const named = await Promise.all(
+    cards.map(async ({ label, network }) => ({ label, network: await networkName(vim, network, signal) })),
+  );
+  return named
+    .filter(({ network }) => !machine.isolatedNetworks.includes(network))
+    .map(({ label, network }) => `${label} on ${network}`);
 }
 
-function describe(name: string, machine: VsphereMachine, facts: VirtualMachineFacts): MachineFacts {
-  if (facts.address === null) {
+/** A card on a distributed switch knows only the key of its port group, which is the group's reference. */
+async function networkName(vim: Vim, network: string, signal: AbortSignal): Promise<string> {
+  if (!/^dvportgroup-\d+$/.test(network)) return network;
+  const group = { type: 'DistributedVirtualPortgroup', moref: network };
+  return text((await vim.read(group, ['name'], signal)).get('name'));
+}
+
+/** What a guest writes of itself: vmware-rpctool "info-set guestinfo.clona.hostKey SHA256:…". */
+const hostKeySetting = 'guestinfo.clona.hostKey';
+
+function describe(
+  name: string,
+  machine: VsphereMachine,
+  facts: VirtualMachineFacts,
+  reachable: readonly string[],
+): MachineFacts {
+  if (facts.address === null && facts.power === 'on') {
     throw new ClonaError('machineFailed', `${name} reports no address`, {
       hint: 'VMware Tools must run in it; after a boot this takes a while',
     });
   }
+  // Powered off it has none, and nobody can reach it anyway.
+  const address = facts.address ?? facts.name;
   return {
     name,
     platform: 'vsphere',
     role: machine.role,
     power: facts.power === 'on' ? 'on' : 'off',
-    guest: machine.guestAt(facts.address),
-    database: machine.databaseAt(facts.address),
-    isolation:
-      machine.role === 'live'
-        ? 'none'
-        : reachableNetworks(machine, facts).length === 0
-          ? 'network'
-          : 'configuration',
-    createdAt: machine.createdAt,
-    expiresAt: machine.expiresAt,
+    guest: machine.guestAt(address, facts.extraConfig.get(hostKeySetting)),
+    database: machine.databaseAt(address),
+    isolation: machine.role === 'live' ? 'none' : reachable.length === 0 ? 'network' : 'configuration',
+    createdAt: facts.attributes.get(attributeNames.created) ?? facts.createdAt ?? '',
+    expiresAt: facts.attributes.get(attributeNames.expires) ?? null,
     systemDisk: machine.systemDisk,
     dataDisk: machine.dataDisk,
   };

@@ -16,6 +16,12 @@ export interface VirtualMachineFacts {
   snapshots: Snapshot[];
   host: MoRef | null;
   datastores: MoRef[];
+  /** When vCenter made it; null where it does not say. */
+  createdAt: string | null;
+  /** clona's own marks, by the names of the custom attributes. */
+  attributes: ReadonlyMap<string, string>;
+  /** What the guest says of itself through VMware Tools (guestinfo.…) and other settings. */
+  extraConfig: ReadonlyMap<string, string>;
 }
 
 export interface NetworkCard {
@@ -52,6 +58,9 @@ const paths = [
   'config.hardware.device',
   'snapshot',
   'datastore',
+  'config.createDate',
+  'config.extraConfig',
+  'customValue',
 ] as const;
 
 /** Finds a machine by inventory path ("/dc/vm/folder/name") or by name below `folder`; a wrong name is named. */
@@ -75,7 +84,10 @@ export async function readVirtualMachine(
   reference: MoRef,
   signal: AbortSignal,
 ): Promise<VirtualMachineFacts> {
-  const properties = await vim.read(reference, paths, signal);
+  const [properties, names] = await Promise.all([
+    vim.read(reference, paths, signal),
+    readAttributeNames(vim, signal),
+  ]);
   const get = (path: (typeof paths)[number]): XmlNode | undefined => properties.get(path);
   const devices = children(get('config.hardware.device'), 'VirtualDevice');
   const sharedControllers = devices.filter(
@@ -102,7 +114,41 @@ export async function readVirtualMachine(
     ),
     host: moRef(get('runtime.host')) ?? null,
     datastores: children(get('datastore'), 'ManagedObjectReference').flatMap((node) => moRef(node) ?? []),
+    createdAt: text(get('config.createDate')) || null,
+    attributes: readAttributes(get('customValue'), names),
+    extraConfig: new Map(
+      children(get('config.extraConfig'), 'OptionValue').map((option) => [
+        text(child(option, 'key')),
+        text(child(option, 'value')),
+      ]),
+    ),
   };
+}
+
+/** Names of all custom attributes by key: a machine says its values by key alone. */
+async function readAttributeNames(vim: Vim, signal: AbortSignal): Promise<Map<string, string>> {
+  const manager = vim.content.customFieldsManager;
+  // A lone host has no custom attributes.
+  if (manager === undefined) return new Map();
+  const fields = (await vim.read(manager, ['field'], signal)).get('field');
+  return new Map(
+    children(fields, 'CustomFieldDef').map((field) => [
+      text(child(field, 'key')),
+      text(child(field, 'name')),
+    ]),
+  );
+}
+
+function readAttributes(
+  values: XmlNode | undefined,
+  names: ReadonlyMap<string, string>,
+): Map<string, string> {
+  return new Map(
+    children(values, 'CustomFieldValue').flatMap((value) => {
+      const name = names.get(text(child(value, 'key')));
+      return name === undefined ? [] : [[name, text(child(value, 'value'))]];
+    }),
+  );
 }
 
 function readNetworkCard(device: XmlNode): NetworkCard {

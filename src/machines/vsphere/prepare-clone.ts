@@ -1,0 +1,169 @@
+import { ClonaError } from '../../errors.ts';
+import { openVim, type Vim, type VimAddress } from './client.ts';
+import { planClone, requireClonable, type ClonePlan, type CloneWish } from './clone-plan.ts';
+import { readCloneSource, type CloneSource, type SourceCard } from './clone-source.ts';
+import {
+  findInPath,
+  findPlaces,
+  machinePath,
+  trimPath,
+  type FoundPlaces,
+  type InventoryPlaces,
+} from './inventory.ts';
+import { ensureAttributes, readAttributeKeys, readMarks, type Mark } from './marks.ts';
+import { ensureStagingTag } from './tag.ts';
+import type { MoRef } from './soap.ts';
+
+export interface CloneRequest {
+  address: VimAddress;
+  places: InventoryPlaces;
+  /** Name of the staging machine. */
+  name: string;
+  /** Whose staging machine it is. */
+  site: string | undefined;
+  /** Production: its inventory path, or its name in the datacenter's own folder. */
+  source: string;
+  wish: CloneWish;
+  /** Where its cards go; undefined: onto a network that is made for it. */
+  portGroup: string | undefined;
+  /** False for a preview: nothing is made, not even what every site shares. */
+  mayChange: boolean;
+}
+
+export interface PreparedClone {
+  source: CloneSource;
+  plan: ClonePlan;
+  places: FoundPlaces;
+  /** Undefined: the network is made for it. */
+  network: MoRef | undefined;
+  tag: string | undefined;
+  attributes: Partial<Record<Mark, string>>;
+  /** The clone of this source that is there already; undefined: there is none. */
+  existing: ExistingClone | undefined;
+}
+
+export interface ExistingClone {
+  marks: Partial<Record<Mark, string>>;
+  /** What somebody changed by hand, which the engine sees only when it reads its state back. */
+  drift: string[];
+}
+
+/**
+ * Everything that is looked up, decided or refused before Pulumi changes anything. A clone that is there already
+ * keeps its shape, whatever has become of its source.
+ */
+export async function prepareClone(request: CloneRequest, signal: AbortSignal): Promise<PreparedClone> {
+  const { address, mayChange, places, wish } = request;
+  await using vim = await openVim(address, signal);
+  const [found, source, network, there, attributes, tag] = await Promise.all([
+    findPlaces(vim, places, signal),
+    readSource(vim, request, signal),
+    findPortGroup(vim, request, signal),
+    findInPath(vim, machinePath(places, request.name), ['VirtualMachine'], signal),
+    mayChange ? ensureAttributes(vim, signal) : readAttributeKeys(vim, signal),
+    ensureStagingTag(address, mayChange, signal),
+  ]);
+  const marks = there === undefined ? undefined : await readMarks(vim, there, attributes, signal);
+  if (there !== undefined) requireOwn(request, there, source, marks ?? {});
+  const isSame =
+    marks !== undefined && marks.source === sourcePath(request) && (marks.base !== undefined) === wish.linked;
+  requireElsewhere(source, request, network);
+  if (!isSame) requireClonable(source, wish);
+  const shape = there !== undefined && isSame ? await readCloneSource(vim, there, signal) : source;
+  return {
+    source,
+    plan: planClone(shape, wish),
+    places: found,
+    network,
+    tag,
+    attributes,
+    existing: isSame ? { marks, drift: findDrift(shape, request, network) } : undefined,
+  };
+}
+
+/** R21: what production is connected to is no isolated network. */
+function requireElsewhere(source: CloneSource, request: CloneRequest, network: MoRef | undefined): void {
+  if (!source.cards.some((card) => isOn(card, request, network))) return;
+  const message = `the port group ${request.portGroup ?? ''} is production's own: ${source.name} is on it`;
+  throw new ClonaError('machineFailed', message, {
+    hint: 'a clone needs a network that leads nowhere: name another port group, or a host on which one is made',
+  });
+}
+
+/** Somebody may have moved the clone onto another network since. */
+function findDrift(clone: CloneSource, request: CloneRequest, network: MoRef | undefined): string[] {
+  if (request.portGroup === undefined) return [];
+  return clone.cards
+    .filter((card) => !isOn(card, request, network))
+    .map((card) => `a card is on ${card.network}`);
+}
+
+function isOn(
+  { network: name, reference }: SourceCard,
+  request: CloneRequest,
+  network: MoRef | undefined,
+): boolean {
+  if (request.portGroup === undefined) return false;
+  if (network !== undefined && (reference ?? name) === network.moref) return true;
+  return name === trimPath(request.portGroup).split('/').at(-1);
+}
+
+/** A machine of that name which is not ours is never taken over. */
+function requireOwn(
+  { name, places, site }: CloneRequest,
+  there: MoRef,
+  source: CloneSource,
+  marks: Partial<Record<Mark, string>>,
+): void {
+  const hint = `give the staging machine another name than ${name}, or another folder`;
+  if (there.moref === source.reference.moref) {
+    throw new ClonaError('machineFailed', `${name} is the production machine itself`, { hint });
+  }
+  const path = machinePath(places, name);
+  if (marks.source === undefined) {
+    const message = `there is a machine ${path} already, and clona did not make it`;
+    throw new ClonaError('machineFailed', message, { hint, details: { path } });
+  }
+  if (marks.site !== site) {
+    const message = `there is a machine ${path} already, it belongs to the site ${marks.site ?? 'of no name'}`;
+    throw new ClonaError('machineFailed', message, { hint, details: { path } });
+  }
+}
+
+async function readSource(vim: Vim, request: CloneRequest, signal: AbortSignal): Promise<CloneSource> {
+  const path = sourcePath(request);
+  const reference = await findInPath(vim, path, ['VirtualMachine'], signal);
+  if (reference === undefined) {
+    throw new ClonaError('machineFailed', `there is no virtual machine ${path}`, {
+      hint: 'give production as vCenter shows it: a name, or the inventory path "/datacenter/vm/folder/name"',
+    });
+  }
+  return readCloneSource(vim, reference, signal);
+}
+
+/** `name`, `folder/name` or the whole inventory path. */
+export function sourcePath({ source, places }: Pick<CloneRequest, 'source' | 'places'>): string {
+  return source.startsWith('/') ? source : `/${trimPath(places.datacenter)}/vm/${trimPath(source)}`;
+}
+
+async function findPortGroup(
+  vim: Vim,
+  request: CloneRequest,
+  signal: AbortSignal,
+): Promise<MoRef | undefined> {
+  const { portGroup, places } = request;
+  if (portGroup === undefined) return undefined;
+  const path = `/${trimPath(places.datacenter)}/network/${trimPath(portGroup)}`;
+  const found = await findInPath(
+    vim,
+    path,
+    ['Network', 'DistributedVirtualPortgroup', 'OpaqueNetwork'],
+    signal,
+  );
+  if (found === undefined) {
+    throw new ClonaError('machineFailed', `there is no port group ${path}`, {
+      hint: 'name an existing port group that leads nowhere, or give a host on which one is made',
+    });
+  }
+  return found;
+}
