@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ClonaError } from '../errors.ts';
 
-/** Threads that answer questions, one at a time each. */
+/** Threads that answer questions, one after the other each. */
 export interface ThreadPool<Question, Answer> extends AsyncDisposable {
   ask: (question: Question) => Promise<Answer>;
   /** The first failure of a thread itself (not of a question): the pool answers no more. */
@@ -17,50 +17,60 @@ interface Asked<Question, Answer> {
 }
 
 /**
- * Starts `count` threads of a module that answers every message with one message. `answer.transfer` lists memory that is
- * handed over instead of copied. Whoever still waits when a thread dies or the pool is disposed of is told.
+ * Starts `count` threads of a module that answers every message with one message, in their order. A thread is given up to
+ * `ahead` questions (default 1): with more it need not wait for our loop between short ones. Whoever still waits when a
+ * thread dies or the pool is disposed of is told.
  */
 export function openThreadPool<Question, Answer>(options: {
   module: URL;
   count: number;
   workerData: unknown;
   name: string;
+  ahead?: number;
+  /** Aborted: who waits is told its reason, the pool answers no more. */
+  signal?: AbortSignal;
   onFailure?: (error: Error) => void;
 }): ThreadPool<Question, Answer> {
+  const { module, workerData, name, ahead = 1, signal } = options;
   const queue: Asked<Question, Answer>[] = [];
-  const idle: Worker[] = [];
-  const busy = new Map<Worker, Asked<Question, Answer>>();
+  const given = new Map<Worker, Asked<Question, Answer>[]>();
   let failure: Error | undefined;
 
   const fail = (error: Error): void => {
     failure ??= error;
-    for (const asked of [...busy.values(), ...queue.splice(0)]) asked.reject(failure);
-    busy.clear();
+    for (const asked of [...given.values(), queue].flat()) asked.reject(failure);
+    for (const list of [...given.values(), queue]) list.length = 0;
     options.onFailure?.(failure);
   };
+  /** The thread with the fewest questions, if it may have one more. */
+  const findFree = (): [Worker, Asked<Question, Answer>[]] | undefined => {
+    let found: [Worker, Asked<Question, Answer>[]] | undefined;
+    for (const entry of given) if (entry[1].length < (found?.[1].length ?? ahead)) found = entry;
+    return found;
+  };
   const dispatch = (): void => {
-    while (idle.length > 0 && queue.length > 0) {
-      // Both were just seen to be there.
-      const [worker, asked] = [idle.pop()!, queue.shift()!];
-      busy.set(worker, asked);
+    for (let free = findFree(); free !== undefined && queue.length > 0; free = findFree()) {
+      const [worker, questions] = free;
+      // It was just seen to be there.
+      const asked = queue.shift()!;
+      questions.push(asked);
       // A question under way keeps the process alive, an idle thread does not.
       worker.ref();
       worker.postMessage(asked.question, []);
     }
   };
   const start = (): Worker => {
-    const { module, workerData, name } = options;
     const worker = new Worker(module, {
       workerData,
       name,
       resourceLimits: smallHeap,
       env: threadEnvironment(),
     });
+    given.set(worker, []);
     worker.on('message', (answer: Answer) => {
-      const asked = busy.get(worker);
-      busy.delete(worker);
-      worker.unref();
-      idle.push(worker);
+      const questions = given.get(worker) ?? [];
+      const asked = questions.shift();
+      if (questions.length === 0) worker.unref();
       dispatch();
       asked?.resolve(answer);
     });
@@ -70,7 +80,9 @@ export function openThreadPool<Question, Answer>(options: {
     return worker;
   };
   const threads = Array.from({ length: options.count }, start);
-  idle.push(...threads);
+  const onAbort = (): void => fail(signal?.reason as Error);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted === true) onAbort();
   return {
     ask: async (question) => {
       if (failure !== undefined) throw failure;
@@ -81,8 +93,9 @@ export function openThreadPool<Question, Answer>(options: {
     },
     failure: () => failure,
     [Symbol.asyncDispose]: async () => {
+      signal?.removeEventListener('abort', onAbort);
       for (const thread of threads) thread.removeAllListeners('exit');
-      fail(new ClonaError('internal', `the threads (${options.name}) are closed`));
+      fail(new ClonaError('internal', `the threads (${name}) are closed`));
       await Promise.all(threads.map(async (thread) => thread.terminate()));
     },
   };

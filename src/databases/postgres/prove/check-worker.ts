@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import type { CheckAnswer, CheckJob } from './check-pool.ts';
+import type { CheckAnswer, CheckTask } from './check-pool.ts';
 import { checkFrame } from './frame-check.ts';
 import { checkLogFile } from './log-file-check.ts';
 
@@ -8,8 +8,8 @@ import { checkLogFile } from './log-file-check.ts';
 
 let opened: { path: string; handle: number } | undefined;
 
-parentPort?.on('message', ({ id, task }: CheckJob) => {
-  const answer: CheckAnswer = { id, findings: undefined, error: undefined };
+parentPort?.on('message', (task: CheckTask) => {
+  const answer: CheckAnswer = { findings: undefined, error: undefined };
   try {
     if (task.kind === 'log') answer.findings = checkLogFile(task);
     else {
@@ -23,13 +23,17 @@ parentPort?.on('message', ({ id, task }: CheckJob) => {
   parentPort?.postMessage(answer, []);
 });
 
+let reused = Buffer.alloc(0);
+
+/** Into memory that is used again for the next frame. */
 function readRange(path: string, offset: number, length: number): Buffer {
   if (opened?.path !== path) {
     if (opened !== undefined) closeSync(opened.handle);
     opened = undefined;
     opened = { path, handle: openSync(path, 'r') };
   }
-  const buffer = Buffer.allocUnsafe(length);
+  if (reused.length < length) reused = Buffer.allocUnsafeSlow(2 * length);
+  const buffer = reused.subarray(0, length);
   let done = 0;
   while (done < length) {
     const count = readSync(opened.handle, buffer, done, length - done, offset + done);

@@ -3,7 +3,7 @@ import { crc32c } from '../../../archive/crc32c.ts';
 import type { Frame } from '../../../archive/format.ts';
 import { decodeTarHeader, paddedBytes, tarBlockBytes } from '../../../archive/tar-header.ts';
 import { findLogPageFault, type LogPageFault, type LogPageRules } from './log-pages.ts';
-import { judgePages, type PageVerdict } from './page-checksum.ts';
+import { judgePages, type PageFault, type PageVerdict } from './page-checksum.ts';
 
 /** What the pages of a backup are judged by. */
 export interface PageRules {
@@ -31,7 +31,7 @@ export interface FilePiece {
 export interface FrameFindings {
   pieces: FilePiece[];
   pages: Record<PageVerdict, number>;
-  damagedPages: { path: string; block: number; verdict: PageVerdict }[];
+  damagedPages: ({ path: string } & PageFault)[];
   /** Carried log: the first page of each piece that is not what it should be. */
   logFaults: { segment: string; fault: LogPageFault }[];
 }
@@ -65,6 +65,14 @@ export function checkFrame(
     damagedPages: [],
     logFaults: [],
   };
+  takeTar(raw, frame, rules, where, findings);
+  // Given back at once: left to the collector it piles up, and collecting takes more time than all the checks.
+  const { buffer } = raw;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
+  return findings;
+}
+
+function takeTar(raw: Buffer, frame: Frame, rules: FrameRules, where: string, findings: FrameFindings): void {
   let at = 0;
   if (frame.inside !== null) {
     const { path, fileOffset, fileBytes } = frame.inside;
@@ -76,7 +84,6 @@ export function checkFrame(
     if (member === undefined || member.type !== 'file') continue;
     at = takeContent(raw, at, { path: member.path, offset: 0, fileBytes: member.sizeBytes }, rules, findings);
   }
-  return findings;
 }
 
 interface Place {
@@ -85,17 +92,28 @@ interface Place {
   fileBytes: number;
 }
 
+/** So much is summed and judged at a time: what was read for the one is still in the processor's cache for the other. */
+const stepBytes = 256 * 2 ** 10;
+
 function takeContent(
   raw: Buffer,
   at: number,
-  { path, offset, fileBytes }: Place,
+  place: Place,
   rules: FrameRules,
   findings: FrameFindings,
 ): number {
+  const { path, offset, fileBytes } = place;
   const bytes = Math.max(0, Math.min(fileBytes - offset, raw.length - at));
   const content = raw.subarray(at, at + bytes);
-  findings.pieces.push({ path, fileBytes, offset, bytes, crc32c: crc32c(content) });
-  if (rules.pages !== null && isRelationFile(path)) takePages(content, path, offset, rules.pages, findings);
+  const judge = rules.pages === null ? undefined : pageJudge(path, offset, rules.pages, findings);
+  let sum = crc32c(content.subarray(0, stepBytes));
+  judge?.(content.subarray(0, stepBytes), 0);
+  for (let done = stepBytes; done < bytes; done += stepBytes) {
+    const step = content.subarray(done, done + stepBytes);
+    sum = crc32c(step, sum);
+    judge?.(step, done);
+  }
+  findings.pieces.push({ path, fileBytes, offset, bytes, crc32c: sum });
   if (path.startsWith('pg_wal/')) {
     const segment = path.slice('pg_wal/'.length);
     const fault = findLogPageFault(content, segment, offset, rules.log);
@@ -107,24 +125,20 @@ function takeContent(
 const relationPath =
   /^(?:base\/\d+|global|(?:pg_tblspc\/\d+\/)?PG_\d+_\d+\/\d+)\/\d+(?:_(?:fsm|vm|init))?(?:\.(\d+))?$/;
 
-export function isRelationFile(path: string): boolean {
-  return relationPath.test(path);
-}
-
-function takePages(
-  content: Buffer,
+/** Judges pages that lie `done` bytes behind `offset` in a file; undefined where the file is no relation's. */
+function pageJudge(
   path: string,
   offset: number,
   { blockSizeBytes, startPosition }: PageRules,
   findings: FrameFindings,
-): void {
-  const segment = Number(relationPath.exec(path)?.[1] ?? 0);
-  const firstBlock = (segment * relationSegmentBytes + offset) / blockSizeBytes;
-  for (const { block, verdict } of judgePages(content, blockSizeBytes, firstBlock, startPosition)) {
-    findings.pages[verdict] += 1;
-    const isFinding = verdict === 'damaged' || verdict === 'torn-new';
-    if (isFinding && findings.damagedPages.length < keptDamagedPages) {
-      findings.damagedPages.push({ path, block, verdict });
+): ((content: Buffer, done: number) => void) | undefined {
+  const found = relationPath.exec(path);
+  if (found === null) return undefined;
+  const before = Number(found[1] ?? 0) * relationSegmentBytes + offset;
+  return (content, done) => {
+    const firstBlock = (before + done) / blockSizeBytes;
+    for (const fault of judgePages(content, blockSizeBytes, firstBlock, startPosition, findings.pages)) {
+      if (findings.damagedPages.length < keptDamagedPages) findings.damagedPages.push({ path, ...fault });
     }
-  }
+  };
 }

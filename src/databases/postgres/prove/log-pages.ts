@@ -1,4 +1,5 @@
 import { parseSegmentName, segmentStart } from '../lsn.ts';
+import { isEmpty } from './page-checksum.ts';
 
 /** Size of a page of the log (XLOG_BLCKSZ) in every packaged server. */
 export const logPageBytes = 8192;
@@ -40,7 +41,7 @@ export function findLogPageFault(
     const position = start + BigInt(at);
     const message = describeFault(content, at, position, name.timeline, offset + at === 0, rules);
     if (message !== null) {
-      return { position, message, restEmpty: content.subarray(at).every((byte) => byte === 0) };
+      return { position, message, restEmpty: isEmpty(content.subarray(at)) };
     }
   }
   return null;
