@@ -14,6 +14,7 @@ export const resources = [
   'tag:Tag',
   'tagCategory:TagCategory',
   'customAttribute:CustomAttribute',
+  'hostVirtualSwitch:HostVirtualSwitch',
   'hostPortGroup:HostPortGroup',
   'distributedPortGroup:DistributedPortGroup',
 ] as const;

@@ -735,6 +735,139 @@ export class CustomAttribute extends VsphereResource {
   }
 }
 
+export interface HostVirtualSwitchArgs {
+  /** List of active network adapters used for load balancing. */
+  activeNics: pulumi.Input<pulumi.Input<string>[]>;
+  /** Controls whether or not the virtual network adapter is allowed to send network traffic with a different MAC address than that of its own. */
+  allowForgedTransmits?: pulumi.Input<boolean> | undefined;
+  /** Controls whether or not the Media Access Control (MAC) address can be changed. */
+  allowMacChanges?: pulumi.Input<boolean> | undefined;
+  /** Enable promiscuous mode on the network. */
+  allowPromiscuous?: pulumi.Input<boolean> | undefined;
+  /** Determines how often, in seconds, a beacon should be sent to probe for the validity of a link. */
+  beaconInterval?: pulumi.Input<number> | undefined;
+  /** Enable beacon probing. */
+  checkBeacon?: pulumi.Input<boolean> | undefined;
+  /** If true, the teaming policy will re-activate failed interfaces higher in precedence when they come back up. */
+  failback?: pulumi.Input<boolean> | undefined;
+  /** The managed object ID of the host to set the virtual switch up on. */
+  hostSystemId: pulumi.Input<string>;
+  /** Whether to advertise or listen for link discovery. */
+  linkDiscoveryOperation?: pulumi.Input<string> | undefined;
+  /** The discovery protocol type. */
+  linkDiscoveryProtocol?: pulumi.Input<string> | undefined;
+  /** The maximum transmission unit (MTU) for the virtual switch. */
+  mtu?: pulumi.Input<number> | undefined;
+  /** The name of the virtual switch. */
+  name?: pulumi.Input<string> | undefined;
+  /** The list of network adapters to bind to this virtual switch. */
+  networkAdapters: pulumi.Input<pulumi.Input<string>[]>;
+  /** If true, the teaming policy will notify the broadcast network of a NIC failover, triggering cache updates. */
+  notifySwitches?: pulumi.Input<boolean> | undefined;
+  /** The number of ports to create with this virtual switch. */
+  numberOfPorts?: pulumi.Input<number> | undefined;
+  /** The average bandwidth in bits per second if traffic shaping is enabled. */
+  shapingAverageBandwidth?: pulumi.Input<number> | undefined;
+  /** The maximum burst size allowed in bytes if traffic shaping is enabled. */
+  shapingBurstSize?: pulumi.Input<number> | undefined;
+  /** Enable traffic shaping on this virtual switch or port group. */
+  shapingEnabled?: pulumi.Input<boolean> | undefined;
+  /** The peak bandwidth during bursts in bits per second if traffic shaping is enabled. */
+  shapingPeakBandwidth?: pulumi.Input<number> | undefined;
+  /** List of standby network adapters used for failover. */
+  standbyNics?: pulumi.Input<pulumi.Input<string>[]> | undefined;
+  /** The network adapter teaming policy. */
+  teamingPolicy?: pulumi.Input<string> | undefined;
+}
+
+/** The `vsphere.HostVirtualSwitch` resource can be used to manage vSphere standard switches on an ESXi host. */
+export class HostVirtualSwitch extends VsphereResource {
+  static readonly __pulumiType = 'vsphere:index/hostVirtualSwitch:HostVirtualSwitch';
+  static readonly inputs = [
+    'activeNics',
+    'allowForgedTransmits',
+    'allowMacChanges',
+    'allowPromiscuous',
+    'beaconInterval',
+    'checkBeacon',
+    'failback',
+    'hostSystemId',
+    'linkDiscoveryOperation',
+    'linkDiscoveryProtocol',
+    'mtu',
+    'name',
+    'networkAdapters',
+    'notifySwitches',
+    'numberOfPorts',
+    'shapingAverageBandwidth',
+    'shapingBurstSize',
+    'shapingEnabled',
+    'shapingPeakBandwidth',
+    'standbyNics',
+    'teamingPolicy',
+  ] as const;
+  static readonly outputs = [
+    'activeNics',
+    'allowForgedTransmits',
+    'allowMacChanges',
+    'allowPromiscuous',
+    'beaconInterval',
+    'checkBeacon',
+    'failback',
+    'hostSystemId',
+    'linkDiscoveryOperation',
+    'linkDiscoveryProtocol',
+    'mtu',
+    'name',
+    'networkAdapters',
+    'notifySwitches',
+    'numberOfPorts',
+    'shapingAverageBandwidth',
+    'shapingBurstSize',
+    'shapingEnabled',
+    'shapingPeakBandwidth',
+    'standbyNics',
+    'teamingPolicy',
+  ] as const;
+  static readonly required = ['activeNics', 'hostSystemId', 'networkAdapters'] as const;
+
+  declare readonly activeNics: pulumi.Output<string[]>;
+  declare readonly allowForgedTransmits: pulumi.Output<boolean | undefined>;
+  declare readonly allowMacChanges: pulumi.Output<boolean | undefined>;
+  declare readonly allowPromiscuous: pulumi.Output<boolean | undefined>;
+  declare readonly beaconInterval: pulumi.Output<number | undefined>;
+  declare readonly checkBeacon: pulumi.Output<boolean | undefined>;
+  declare readonly failback: pulumi.Output<boolean | undefined>;
+  declare readonly hostSystemId: pulumi.Output<string>;
+  declare readonly linkDiscoveryOperation: pulumi.Output<string | undefined>;
+  declare readonly linkDiscoveryProtocol: pulumi.Output<string | undefined>;
+  declare readonly mtu: pulumi.Output<number | undefined>;
+  declare readonly name: pulumi.Output<string>;
+  declare readonly networkAdapters: pulumi.Output<string[]>;
+  declare readonly notifySwitches: pulumi.Output<boolean | undefined>;
+  declare readonly numberOfPorts: pulumi.Output<number | undefined>;
+  declare readonly shapingAverageBandwidth: pulumi.Output<number | undefined>;
+  declare readonly shapingBurstSize: pulumi.Output<number | undefined>;
+  declare readonly shapingEnabled: pulumi.Output<boolean | undefined>;
+  declare readonly shapingPeakBandwidth: pulumi.Output<number | undefined>;
+  declare readonly standbyNics: pulumi.Output<string[] | undefined>;
+  declare readonly teamingPolicy: pulumi.Output<string | undefined>;
+
+  constructor(name: string, args: HostVirtualSwitchArgs, options?: pulumi.CustomResourceOptions) {
+    super(HostVirtualSwitch, name, args, options);
+  }
+
+  /** The state of an existing resource, by the provider's id. */
+  static get(
+    name: string,
+    id: pulumi.Input<pulumi.ID>,
+    options?: pulumi.CustomResourceOptions,
+  ): HostVirtualSwitch {
+    // With an id the engine reads the resource and asks for no arguments.
+    return new HostVirtualSwitch(name, {} as never, { ...options, id });
+  }
+}
+
 export interface HostPortGroupArgs {
   /** List of active network adapters used for load balancing. */
   activeNics?: pulumi.Input<pulumi.Input<string>[]> | undefined;
