@@ -1,11 +1,12 @@
 import { createRequire } from 'node:module';
-import { output, RunError, runtime, type ComponentResource, type Output } from '@pulumi/pulumi';
+import { output, type Input, RunError, runtime, type ComponentResource, type Output } from '@pulumi/pulumi';
 import { ClonaError } from '../src/errors.ts';
 import type * as bindings from '@pulumi/vsphere';
 import type { GuestAddress } from '../src/guest/guest.ts';
 import type { MachineFacts } from '../src/machines/machines.ts';
 import type { VimAddress } from '../src/machines/vsphere/client.ts';
-import type { InventoryPlaces } from '../src/machines/vsphere/inventory.ts';
+import { isolatedNetworkName, type InventoryPlaces } from '../src/machines/vsphere/inventory.ts';
+import { isolatedSwitch } from '../src/machines/vsphere/isolated-switch.ts';
 import type { Mark } from '../src/machines/vsphere/marks.ts';
 import { prepareClone, sourcePath, type PreparedClone } from '../src/machines/vsphere/prepare-clone.ts';
 import type { LiveStagingArgs } from './live-staging.ts';
@@ -60,7 +61,7 @@ export async function prepareVsphere(
       site: labels?.['site'],
       source,
       wish: { linked: vsphere.clone === 'linked', ...vsphere.size },
-      portGroup: 'portGroup' in vsphere.network ? vsphere.network.portGroup : undefined,
+      network: vsphere.network,
       mayChange,
     },
     signal,
@@ -102,14 +103,13 @@ function declareMachine(
     { parent },
   );
   const times = lifeOf(args, clone);
-  const networkId = clone.network?.moref;
-  if (networkId === undefined) throw new Error('not yet');
-  const { plan, source, places } = clone;
+  const networkId = networkOf(parent, name, provider, clone);
+  const { plan, source } = clone;
   const machine = new VirtualMachine(
     name,
     {
       name,
-      ...placement(places, vsphere),
+      ...placement(clone, vsphere),
       ...shapeOf(clone),
       clone: {
         templateUuid: source.uuid,
@@ -170,8 +170,38 @@ function ignoredChanges({ size }: VsphereStagingArgs, { existing }: PreparedClon
   ];
 }
 
-function placement(places: PreparedClone['places'], { places: asked }: VsphereStagingArgs) {
+/** The port group of the site, or one of its own on the switch that has no uplink. */
+function networkOf(
+  parent: ComponentResource,
+  name: string,
+  provider: bindings.Provider,
+  { network, places }: PreparedClone,
+): Input<string> {
+  if ('portGroup' in network) return network.portGroup.moref;
+  const { HostPortGroup, getNetworkOutput } = loadBindings();
+  const group = new HostPortGroup(
+    isolatedNetworkName(name),
+    {
+      name: isolatedNetworkName(name),
+      hostSystemId: network.host.moref,
+      virtualSwitchName: isolatedSwitch,
+      vlanId: network.vlan,
+      // Should somebody give the switch an uplink one day, this group still has none.
+      activeNics: [],
+      standbyNics: [],
+    },
+    { parent, provider, deleteBeforeReplace: true },
+  );
+  // vCenter learns of the group from the host, which may take a moment.
+  return getNetworkOutput(
+    { name: group.name, datacenterId: places.datacenter.moref, retryTimeout: 60 },
+    { parent, provider, dependsOn: group },
+  ).id;
+}
+
+function placement({ places, network }: PreparedClone, { places: asked }: VsphereStagingArgs) {
   return {
+    ...('host' in network ? { hostSystemId: network.host.moref } : {}),
     resourcePoolId: places.resourcePool.moref,
     ...(places.datastore === undefined ? {} : { datastoreId: places.datastore.moref }),
     ...(places.datastoreCluster === undefined ? {} : { datastoreClusterId: places.datastoreCluster.moref }),

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { ClonaError } from '../../errors.ts';
 import type { Vim } from './client.ts';
-import { moRef, type MoRef, type XmlNode } from './soap.ts';
+import { children, moRef, type MoRef, type XmlNode } from './soap.ts';
 
 /** Names in the inventory as a site gives them; each may be a path below its own root ("folder/name"). */
 export interface InventoryPlaces {
@@ -33,6 +34,7 @@ export function machinePath({ datacenter, folder }: InventoryPlaces, name: strin
 }
 
 export interface FoundPlaces {
+  datacenter: MoRef;
   resourcePool: MoRef;
   datastore: MoRef | undefined;
   datastoreCluster: MoRef | undefined;
@@ -53,7 +55,8 @@ export async function findPlaces(
   };
   const root = `/${trimPath(places.datacenter)}`;
   const { cluster, resourcePool, datastore, datastoreCluster, folder } = places;
-  const [pool, store, pod, machines] = await Promise.all([
+  const [center, pool, store, pod, machines] = await Promise.all([
+    find('datacenter', root, ['Datacenter']),
     findPool(vim, root, cluster, resourcePool, missing, signal),
     datastore === undefined
       ? undefined
@@ -63,13 +66,19 @@ export async function findPlaces(
       : find('datastore cluster', `${root}/datastore/${trimPath(datastoreCluster)}`, ['StoragePod']),
     find('folder', `${root}/vm${folder === undefined ? '' : `/${trimPath(folder)}`}`, ['Folder']),
   ]);
-  if (missing.length > 0 || pool === undefined || machines === undefined) {
+  if (missing.length > 0 || center === undefined || pool === undefined || machines === undefined) {
     throw new ClonaError('machineFailed', `vSphere has no ${missing.join(', no ')}`, {
       hint: 'check the names in machines.vsphere; the user may also lack the right to see them',
       details: { missing },
     });
   }
-  return { resourcePool: pool, datastore: store, datastoreCluster: pod, folder: machines };
+  return {
+    datacenter: center,
+    resourcePool: pool,
+    datastore: store,
+    datastoreCluster: pod,
+    folder: machines,
+  };
 }
 
 async function findPool(
@@ -95,9 +104,9 @@ async function findPool(
   }
   const types = ['ComputeResource', 'ClusterComputeResource', 'HostSystem'];
   const found = await findInPath(vim, below, types, signal);
-  const root_ = found === undefined ? undefined : await rootPool(vim, found, signal);
-  if (root_ === undefined) missing.push(`cluster or host ${below}`);
-  return root_;
+  const own = found === undefined ? undefined : await rootPool(vim, found, signal);
+  if (own === undefined) missing.push(`cluster or host ${below}`);
+  return own;
 }
 
 async function rootPool(vim: Vim, compute: MoRef, signal: AbortSignal): Promise<MoRef | undefined> {
@@ -121,7 +130,32 @@ export function trimPath(path: string): string {
   return path.replaceAll(/^\/+|\/+$/g, '');
 }
 
-/** The network that is made for one staging machine: a switch of at most 31 characters, a port group of that name. */
+/** The host of that name; a lone host may be given by the name of its compute resource, which is the same. */
+export async function findHost(
+  vim: Vim,
+  datacenter: string,
+  host: string,
+  signal: AbortSignal,
+): Promise<MoRef> {
+  const path = `/${trimPath(datacenter)}/host/${trimPath(host)}`;
+  const found = await findInPath(vim, path, ['HostSystem', 'ComputeResource'], signal);
+  const hosts =
+    found?.type === 'ComputeResource' ? (await vim.read(found, ['host'], signal)).get('host') : undefined;
+  const reference =
+    found?.type === 'HostSystem' ? found : moRef(children(hosts, 'ManagedObjectReference')[0]);
+  if (reference !== undefined) return reference;
+  throw new ClonaError('machineFailed', `there is no host ${path}`, {
+    hint: 'a host in a cluster is named with it: "cluster/host"',
+  });
+}
+
+/** Longest name of a standard switch (vSphere Configuration Maximums); its port group gets the same. */
+const longestSwitch = 31;
+
+/** The network that is made for one staging machine. Long names end in a number of their own. */
 export function isolatedNetworkName(machine: string): string {
-  return `clona-${machine}`.slice(0, 31);
+  const name = `clona-${machine}`;
+  if (name.length <= longestSwitch) return name;
+  const digest = createHash('sha256').update(machine).digest('hex').slice(0, 8);
+  return `${name.slice(0, longestSwitch - 9)}-${digest}`;
 }

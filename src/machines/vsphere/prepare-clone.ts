@@ -3,13 +3,16 @@ import { openVim, type Vim, type VimAddress } from './client.ts';
 import { planClone, requireClonable, type ClonePlan, type CloneWish } from './clone-plan.ts';
 import { readCloneSource, type CloneSource, type SourceCard } from './clone-source.ts';
 import {
+  findHost,
   findInPath,
+  isolatedNetworkName,
   findPlaces,
   machinePath,
   trimPath,
   type FoundPlaces,
   type InventoryPlaces,
 } from './inventory.ts';
+import { ensureIsolatedSwitch, type IsolatedSwitch } from './isolated-switch.ts';
 import { ensureAttributes, readAttributeKeys, readMarks, type Mark } from './marks.ts';
 import { ensureStagingTag } from './tag.ts';
 import type { MoRef } from './soap.ts';
@@ -24,8 +27,8 @@ export interface CloneRequest {
   /** Production: its inventory path, or its name in the datacenter's own folder. */
   source: string;
   wish: CloneWish;
-  /** Where its cards go; undefined: onto a network that is made for it. */
-  portGroup: string | undefined;
+  /** Where its cards go: onto an existing port group, or onto a network that is made for it on a host. */
+  network: { portGroup: string } | { host: string };
   /** False for a preview: nothing is made, not even what every site shares. */
   mayChange: boolean;
 }
@@ -34,8 +37,8 @@ export interface PreparedClone {
   source: CloneSource;
   plan: ClonePlan;
   places: FoundPlaces;
-  /** Undefined: the network is made for it. */
-  network: MoRef | undefined;
+  /** The existing port group, or the host on which a network is made. */
+  network: { portGroup: MoRef } | IsolatedSwitch;
   tag: string | undefined;
   attributes: Partial<Record<Mark, string>>;
   /** The clone of this source that is there already; undefined: there is none. */
@@ -58,7 +61,7 @@ export async function prepareClone(request: CloneRequest, signal: AbortSignal): 
   const [found, source, network, there, attributes, tag] = await Promise.all([
     findPlaces(vim, places, signal),
     readSource(vim, request, signal),
-    findPortGroup(vim, request, signal),
+    findNetwork(vim, request, signal),
     findInPath(vim, machinePath(places, request.name), ['VirtualMachine'], signal),
     mayChange ? ensureAttributes(vim, signal) : readAttributeKeys(vim, signal),
     ensureStagingTag(address, mayChange, signal),
@@ -82,30 +85,34 @@ export async function prepareClone(request: CloneRequest, signal: AbortSignal): 
 }
 
 /** R21: what production is connected to is no isolated network. */
-function requireElsewhere(source: CloneSource, request: CloneRequest, network: MoRef | undefined): void {
+function requireElsewhere(
+  source: CloneSource,
+  request: CloneRequest,
+  network: PreparedClone['network'],
+): void {
   if (!source.cards.some((card) => isOn(card, request, network))) return;
-  const message = `the port group ${request.portGroup ?? ''} is production's own: ${source.name} is on it`;
+  const message = `the port group ${networkName(request)} is production's own: ${source.name} is on it`;
   throw new ClonaError('machineFailed', message, {
     hint: 'a clone needs a network that leads nowhere: name another port group, or a host on which one is made',
   });
 }
 
 /** Somebody may have moved the clone onto another network since. */
-function findDrift(clone: CloneSource, request: CloneRequest, network: MoRef | undefined): string[] {
-  if (request.portGroup === undefined) return [];
+function findDrift(clone: CloneSource, request: CloneRequest, network: PreparedClone['network']): string[] {
   return clone.cards
     .filter((card) => !isOn(card, request, network))
     .map((card) => `a card is on ${card.network}`);
 }
 
-function isOn(
-  { network: name, reference }: SourceCard,
-  request: CloneRequest,
-  network: MoRef | undefined,
-): boolean {
-  if (request.portGroup === undefined) return false;
-  if (network !== undefined && (reference ?? name) === network.moref) return true;
-  return name === trimPath(request.portGroup).split('/').at(-1);
+function isOn(card: SourceCard, request: CloneRequest, network: PreparedClone['network']): boolean {
+  if ('portGroup' in network && (card.reference ?? card.network) === network.portGroup.moref) return true;
+  return card.network === networkName(request);
+}
+
+function networkName({ network, name }: CloneRequest): string {
+  return 'host' in network
+    ? isolatedNetworkName(name)
+    : (trimPath(network.portGroup).split('/').at(-1) ?? network.portGroup);
 }
 
 /** A machine of that name which is not ours is never taken over. */
@@ -146,24 +153,24 @@ export function sourcePath({ source, places }: Pick<CloneRequest, 'source' | 'pl
   return source.startsWith('/') ? source : `/${trimPath(places.datacenter)}/vm/${trimPath(source)}`;
 }
 
-async function findPortGroup(
+async function findNetwork(
   vim: Vim,
-  request: CloneRequest,
+  { name, network, places, mayChange }: CloneRequest,
   signal: AbortSignal,
-): Promise<MoRef | undefined> {
-  const { portGroup, places } = request;
-  if (portGroup === undefined) return undefined;
-  const path = `/${trimPath(places.datacenter)}/network/${trimPath(portGroup)}`;
+): Promise<PreparedClone['network']> {
+  if ('host' in network) {
+    const host = await findHost(vim, places.datacenter, network.host, signal);
+    return ensureIsolatedSwitch(vim, host, isolatedNetworkName(name), mayChange, signal);
+  }
+  const path = `/${trimPath(places.datacenter)}/network/${trimPath(network.portGroup)}`;
   const found = await findInPath(
     vim,
     path,
     ['Network', 'DistributedVirtualPortgroup', 'OpaqueNetwork'],
     signal,
   );
-  if (found === undefined) {
-    throw new ClonaError('machineFailed', `there is no port group ${path}`, {
-      hint: 'name an existing port group that leads nowhere, or give a host on which one is made',
-    });
-  }
-  return found;
+  if (found !== undefined) return { portGroup: found };
+  throw new ClonaError('machineFailed', `there is no port group ${path}`, {
+    hint: 'name an existing port group that leads nowhere, or give a host on which one is made',
+  });
 }

@@ -96,6 +96,19 @@ describe.skipIf(!isHere)(`LiveStaging on vSphere through the real engine and pro
     expect(readMachine('staging').networks).toEqual(['VM Network']);
   });
 
+  test('a network of its own is made on a switch without uplink, and goes with it', async () => {
+    const own = { ...options, name: 'apart' };
+    const apart = { ...(await argsWith('host: DC0_H0')), name: 'apart' };
+    expect((await createStaging(own, apart)).changes).toEqual({ create: 5 });
+    expect(readMachine('apart').networks).toEqual(['clona-apart']);
+    const { vswitch } = JSON.parse(vcsim.govc('host.vswitch.info', '-json', '-host', 'DC0_H0'));
+    const made = vswitch.find((one: { name: string }) => one.name === 'clona-isolated');
+    expect(made.pnic ?? []).toEqual([]);
+    expect(await previewStaging(own, apart)).toEqual({ same: 5 });
+    await destroyStaging(own);
+    expect(vcsim.govc('find', '/', '-type', 'n', '-name', 'clona-*')).toBe('');
+  });
+
   test('the network that production is on is refused before any change', async () => {
     const wrong = await argsWith('isolatedPortGroup: DC0_DVPG0');
     await expect(createStaging({ ...options, name: 'wrong' }, { ...wrong, name: 'wrong' })).rejects.toThrow(
