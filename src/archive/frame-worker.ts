@@ -1,9 +1,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { zstdCompressSync } from 'node:zlib';
 import { crc32c } from './crc32c.ts';
 import { errorCode } from './durable-file.ts';
-import { compressionOptions, type FrameAnswer, type FrameJob, type FrameWorkerData } from './frame-job.ts';
+import type { FrameAnswer, FrameJob, FrameWorkerData } from './frame-job.ts';
+import { packFrame } from './pack-frame.ts';
 
 /** A thread of FramePool: fills slots of the shared memory where asked to, compresses them, hands the result over. */
 
@@ -21,21 +21,11 @@ function perform({ slot, rawBytes, parts }: FrameJob): FrameAnswer {
   try {
     const raw = shared.subarray(slot * slotBytes, slot * slotBytes + rawBytes);
     const files = parts === undefined ? [] : fill(raw, parts);
-    return { compressed: compress(raw), files, error: undefined };
+    return { compressed: new Uint8Array(packFrame(raw, level).buffer), files, error: undefined };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { compressed: undefined, files: [], error: { message, code: errorCode(error) } };
   }
-}
-
-function compress(raw: Buffer): Uint8Array<ArrayBuffer> {
-  // Few large chunks: each is allocated whole, and a page of a database shrinks to a quarter or less.
-  const chunkSize = Math.max(64 * 1024, Math.ceil(raw.length / 4));
-  const packed = zstdCompressSync(raw, { ...compressionOptions(level, raw.length), chunkSize });
-  // A buffer that is the whole of its memory can be handed over without a copy.
-  return packed.byteLength === packed.buffer.byteLength
-    ? new Uint8Array(packed.buffer)
-    : new Uint8Array(packed);
 }
 
 function fill(raw: Buffer, parts: FramePart[]): FrameAnswer['files'] {

@@ -101,7 +101,8 @@ export function openThreadPool<Question, Answer>(options: {
   };
 }
 
-const smallHeap = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 64 };
+/** External memory counts against half of the old generation: at 64 MB a full collection would follow every log segment. */
+const smallHeap = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 256 };
 
 /** Threads find what was compiled before only where the environment names it: half of their time to start. */
 function threadEnvironment(): NodeJS.ProcessEnv {

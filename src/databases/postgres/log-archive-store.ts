@@ -13,10 +13,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { zstdDecompressSync } from 'node:zlib';
 import { archiveError, errorCode, unfinishedName } from '../../archive/durable-file.ts';
 import { logTrailerBytes, type LogTrailer } from '../../archive/format.ts';
-import { compressionOptions, logTables } from '../../archive/frame-job.ts';
+import { logTables } from '../../archive/frame-job.ts';
 import {
   decodeLogTrailer,
   encodeLogTrailer,
@@ -24,6 +24,7 @@ import {
   sha256,
   unpackLogFrame,
 } from '../../archive/log-file.ts';
+import { freeMemory, packFrame } from '../../archive/pack-frame.ts';
 import { ClonaError } from '../../errors.ts';
 import { parseSegmentName, segmentStart } from './lsn.ts';
 import { readSegmentTimes } from './log-times.ts';
@@ -63,7 +64,7 @@ export function storeLogFile(job: StoreJob): StoreAnswer {
     }
   });
   const compressedBytes = packed.length;
-  if (packed !== raw) free(packed);
+  if (packed !== raw) freeMemory(packed);
   return { rawBytes: raw.length, compressedBytes, stored };
 }
 
@@ -111,15 +112,12 @@ function checkSegment(raw: Buffer, { spoolPath, name, systemIdentifier, segmentS
 
 /** R13: checksummed before and after; the frame is unpacked once before anything is believed. */
 function packSegment(raw: Buffer, job: StoreJob): Buffer {
-  const frame = zstdCompressSync(raw, {
-    ...compressionOptions(job.level, raw.length, logTables),
-    chunkSize: Math.max(64 * 1024, Math.ceil(raw.length / 4)),
-  });
+  const frame = packFrame(raw, job.level, logTables);
   // Unpacking compares the content checksum, which the compressor took of the bytes themselves.
-  const again = zstdDecompressSync(frame, { chunkSize: raw.length });
+  const again = zstdDecompressSync(frame, { chunkSize: raw.length + 64 });
   if (again.length !== raw.length)
     throw new ClonaError('internal', `${job.name} does not unpack to what was packed`);
-  free(again);
+  freeMemory(again);
   const times = readSegmentTimes(raw);
   const trailer: LogTrailer = {
     format: 1,
@@ -133,13 +131,8 @@ function packSegment(raw: Buffer, job: StoreJob): Buffer {
     archivedAt: job.archivedAt,
   };
   const packed = Buffer.concat([frame, encodeLogTrailer(trailer)]);
-  free(frame);
+  freeMemory(frame);
   return packed;
-}
-
-/** Gives memory back at once: the collector would let tens of megabytes a thread pile up first. */
-function free({ buffer }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
 }
 
 /** New name, sync, read back, link to the name (which never replaces a file). The folder is synced by the caller, once for many. */
@@ -156,7 +149,7 @@ function storeIn(folder: string, name: string, packed: Buffer, raw: Buffer): voi
     writeSynced(fresh, packed);
     const back = readFileSync(fresh);
     const isSame = back.equals(packed);
-    free(back);
+    freeMemory(back);
     if (!isSame) throw new ClonaError('archiveDamaged', `${fresh} reads back other than it was written`);
     publish(fresh, path, raw);
   } finally {

@@ -1,6 +1,7 @@
 import { constants, zstdDecompressSync } from 'node:zlib';
 import { crc32c } from '../../../archive/crc32c.ts';
 import type { Frame } from '../../../archive/format.ts';
+import { freeMemory } from '../../../archive/pack-frame.ts';
 import { decodeTarHeader, paddedBytes, tarBlockBytes } from '../../../archive/tar-header.ts';
 import { findLogPageFault, type LogPageFault, type LogPageRules } from './log-pages.ts';
 import { judgePages, type PageFault, type PageVerdict } from './page-checksum.ts';
@@ -66,9 +67,7 @@ export function checkFrame(
     logFaults: [],
   };
   takeTar(raw, frame, rules, where, findings);
-  // Given back at once: left to the collector it piles up, and collecting takes more time than all the checks.
-  const { buffer } = raw;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
+  freeMemory(raw);
   return findings;
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { decodeLogTrailer, unpackLogFrame } from '../../../archive/log-file.ts';
 import { logTrailerBytes } from '../../../archive/format.ts';
+import { freeMemory } from '../../../archive/pack-frame.ts';
 import { readLogRecords } from '../log-records.ts';
 import { readSegmentTimes } from '../log-times.ts';
 import { findLogPageFault, logPageBytes, type LogPageFault, type LogPageRules } from './log-pages.ts';
@@ -44,7 +45,9 @@ export function checkLogFile({ path, segment, rules, limit, branch }: LogFileTas
   if (!trailer.name.endsWith('.partial'))
     problems.push(...compareTimes(raw, trailer.firstTime, trailer.lastTime));
   if (branch !== null) problems.push(...findBranchFault(raw, branch));
-  return { sha256: trailer.sha256, rawBytes: raw.length, problems };
+  const rawBytes = raw.length;
+  freeMemory(raw);
+  return { sha256: trailer.sha256, rawBytes, problems };
 }
 
 /** Behind a log switch a segment is empty; behind a branch it holds what the abandoned end held. */
