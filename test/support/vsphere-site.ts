@@ -21,6 +21,7 @@ export async function writeVsphereSite(
   folder: string,
   vcsim: Pick<Vcsim, 'server' | 'user' | 'password'>,
   more: readonly string[] = [],
+  guest: { hostKey?: string; port?: number } = {},
 ): Promise<Site> {
   writeFileSync(join(folder, 'vcenter-password'), `${vcsim.password}\n`, { mode: 0o600 });
   const given = (key: string): boolean => more.some((line) => line.startsWith(`${key}:`));
@@ -45,7 +46,8 @@ export async function writeVsphereSite(
     'guest:',
     '  user: erp',
     '  privateKey: file:guest-key',
-    `  hostKey: SHA256:${'a'.repeat(43)}`,
+    `  hostKey: ${guest.hostKey ?? `SHA256:${'a'.repeat(43)}`}`,
+    `  port: ${guest.port ?? 22}`,
     'archive: { location: archive }',
   ].join('\n');
   const path = join(folder, 'clona.yaml');

@@ -46,6 +46,7 @@ interface ServiceContent {
   sessionManager: MoRef;
   authorizationManager: MoRef;
   eventManager: MoRef;
+  viewManager: MoRef;
   /** A vCenter has one, a lone host has none. */
   customFieldsManager: MoRef | undefined;
 }
@@ -163,6 +164,7 @@ function readContent(answer: XmlNode | undefined): ServiceContent {
     sessionManager: get('sessionManager'),
     authorizationManager: get('authorizationManager'),
     eventManager: get('eventManager'),
+    viewManager: get('viewManager'),
     customFieldsManager: moRef(child(answer, 'customFieldsManager')),
   };
 }
