@@ -13,8 +13,12 @@ import type { LiveStagingArgs } from './live-staging.ts';
 
 /** What `LiveStaging` needs to know of a vCenter. */
 export interface VsphereStagingArgs {
-  /** The password travels as a Pulumi secret. */
+  /**
+   * The password goes to the provider as a Pulumi secret where `passwordInState` says so, else it is expected in
+   * VSPHERE_PASSWORD, and no state holds it.
+   */
   address: VimAddress;
+  passwordInState?: boolean | undefined;
   places: InventoryPlaces;
   /** `full` (default): a copy. `linked`: on the base snapshot that all linked clones of a source share. */
   clone?: 'full' | 'linked' | undefined;
@@ -99,7 +103,12 @@ function declareMachine(
   const { server, user, password, allowUnverifiedTls } = vsphere.address;
   const provider = new Provider(
     'vsphere',
-    { vsphereServer: server, user, password, allowUnverifiedSsl: allowUnverifiedTls === true },
+    {
+      vsphereServer: server,
+      user,
+      ...(vsphere.passwordInState === true ? { password } : {}),
+      allowUnverifiedSsl: allowUnverifiedTls === true,
+    },
     { parent },
   );
   const times = lifeOf(args, clone);

@@ -1,11 +1,11 @@
 import type { EngineEvent, OpMap, OutputMap, Stack } from '@pulumi/pulumi/automation/index.js';
-import { resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ClonaError } from '../../errors.ts';
 import { silent, withProgress, type OnProgress } from '../../progress.ts';
-import type { LiveStagingArgs, LocalStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
 import type { MachineFacts } from '../machines.ts';
 import { isDeadLock, lockedError, readLocks } from './locks.ts';
+import { openForDestroy, openStaging, type Refusal } from './open-staging.ts';
 import { openStack, type WorkspaceSettings } from './workspace.ts';
 
 /**
@@ -37,9 +37,11 @@ export interface StagingResult {
 export async function createStaging(options: StagingOptions, args: LiveStagingArgs): Promise<StagingResult> {
   const { onProgress = silent, signal } = options;
   return withProgress(onProgress, `staging machine ${options.name}`, async () => {
-    const { stack, refresh } = await open(options, args, true);
-    const { summary, outputs } = await unlocked(stack, options, async (told) =>
-      stack.up({ refresh, color: 'never', signal, onEvent: told.onEvent }),
+    const { stack, refresh, refusal, guard } = await openStaging(options, args, true);
+    const { summary, outputs } = await guard(async () =>
+      unlocked(stack, options, refusal, async (told) =>
+        stack.up({ refresh, color: 'never', signal, onEvent: told.onEvent }),
+      ),
     );
     return { machine: readMachine(outputs), engine: 'pulumi', changes: summary.resourceChanges ?? {} };
   });
@@ -50,74 +52,34 @@ export async function previewStaging(
   options: StagingOptions,
   args: LiveStagingArgs,
 ): Promise<Readonly<OpMap>> {
-  const { stack } = await open(options, args, false);
-  const { changeSummary } = await unlocked(stack, options, async (told) =>
+  const { stack, refusal } = await openStaging(options, args, false);
+  const { changeSummary } = await unlocked(stack, options, refusal, async (told) =>
     stack.preview({ color: 'never', signal: options.signal, onEvent: told.onEvent }),
   );
   return changeSummary;
 }
 
-/** Destroys a staging machine and its stack. Gone already: nothing happens. A protected one is refused. */
-export async function destroyStaging(options: StagingOptions): Promise<void> {
+/**
+ * Destroys a staging machine and its stack. Gone already: nothing happens. A protected one is refused. On vSphere
+ * `args` say where it was, so that what a killed run left of it goes, too.
+ */
+export async function destroyStaging(options: StagingOptions, args?: LiveStagingArgs): Promise<void> {
   const { onProgress = silent, signal } = options;
   await withProgress(onProgress, `destroy staging machine ${options.name}`, async () => {
-    const stack = await openStack(options.name, async () => {}, options);
-    await unlocked(stack, options, async (told) =>
+    const { stack, cleanUp } = await openForDestroy(options, args);
+    await unlocked(stack, options, {}, async (told) =>
       stack.destroy({ color: 'never', signal, onEvent: told.onEvent }),
     );
+    await cleanUp();
     await stack.workspace.removeStack(options.name);
   });
 }
 
 /** What the stack says of its machine, or undefined where there is no such stack or machine. */
 export async function readStaging(options: StagingOptions): Promise<MachineFacts | undefined> {
-  const stack = await openStack(options.name, async () => {}, options);
+  const { stack } = await openStack(options.name, async () => {}, options);
   const outputs = await stack.outputs();
   return outputs['machine'] === undefined ? undefined : readMachine(outputs);
-}
-
-interface Opened {
-  stack: Stack;
-  /** Whether the engine has to look what has become of the machine: costs time, and some servers answer oddly. */
-  refresh: boolean;
-}
-
-async function open(options: StagingOptions, given: LiveStagingArgs, mayChange: boolean): Promise<Opened> {
-  const { args, refresh } = await prepare(options, given, mayChange);
-  const { LiveStaging } = await import('../../../infra/live-staging.ts');
-  // The outputs are those of infra/index.ts.
-  const program = async (): Promise<Record<string, unknown>> => {
-    const staging = new LiveStaging(options.name, args);
-    const { machine, sshEndpoint, hostKey, database, createdAt, expiresAt } = staging;
-    return { machine, sshEndpoint, hostKey, database, createdAt, expiresAt };
-  };
-  return { stack: await openStack(options.name, program, options), refresh };
-}
-
-async function prepare(
-  { folder, name, signal }: StagingOptions,
-  given: LiveStagingArgs,
-  mayChange: boolean,
-): Promise<{ args: LiveStagingArgs; refresh: boolean }> {
-  const { platform, local, vsphere } = given;
-  if (platform !== 'vsphere' || vsphere === undefined) {
-    return {
-      args: { ...given, ...(local === undefined ? {} : { local: absolute(folder, local) }) },
-      refresh: true,
-    };
-  }
-  const { prepareVsphere } = await import('../../../infra/vsphere.ts');
-  const prepared = await prepareVsphere(given.name ?? name, { ...given, vsphere }, mayChange, signal);
-  const { existing } = prepared;
-  return {
-    args: { ...given, vsphere: { ...vsphere, prepared } },
-    refresh: existing === undefined || existing.drift.length > 0,
-  };
-}
-
-/** The engine works in a folder of its own; relative ones are the site's. */
-function absolute(folder: string, { root, sourceRoot }: LocalStagingArgs): LocalStagingArgs {
-  return { root: resolve(folder, root), sourceRoot: resolve(folder, sourceRoot ?? root) };
 }
 
 interface Told {
@@ -128,6 +90,7 @@ interface Told {
 async function unlocked<Result>(
   stack: Stack,
   { signal, onProgress = silent, breakLock = 'never', name }: StagingOptions,
+  refusal: Refusal,
   work: (told: Told) => Promise<Result>,
 ): Promise<Result> {
   const deadline = Date.now() + patienceMs;
@@ -138,6 +101,7 @@ async function unlocked<Result>(
       return await work(told);
     } catch (error) {
       signal.throwIfAborted();
+      if (refusal.error !== undefined) throw refusal.error;
       const text = error instanceof Error ? error.message : String(error);
       if (!/the stack is currently locked by|Another update is currently in progress/.test(text)) {
         throw engineError(name, told, error);
@@ -173,8 +137,11 @@ function engineError(name: string, { errors }: Told, cause: unknown): ClonaError
   const all = cause instanceof Error ? cause.message : String(cause);
   const said = errors.find((text) => text !== 'update failed' && text !== 'preview failed');
   const text = said ?? /^\s*error: (.*)$/m.exec(all)?.[1] ?? all;
-  const line = text.split('\n').find((part) => part.trim() !== '') ?? 'no reason given';
-  return new ClonaError('pulumiFailed', `Pulumi failed on the staging machine "${name}": ${line.trim()}`, {
+  // Providers of Terraform's kind count their errors first, and put a star before each.
+  const lines = text.split('\n').map((part) => part.trim().replace(/^\* /, ''));
+  const line =
+    lines.find((part) => part !== '' && !/^\d+ errors? occurred:$/.test(part)) ?? 'no reason given';
+  return new ClonaError('pulumiFailed', `Pulumi failed on the staging machine "${name}": ${line}`, {
     cause,
     hint: /is protected|delete protected/i.test(errors.join('\n') + all)
       ? 'the machine is protected: take the protection away first'

@@ -22,6 +22,14 @@ export interface WorkspaceSettings {
   onProgress?: OnProgress | undefined;
   /** Found before; default: looked for now. */
   toolchain?: Toolchain | undefined;
+  /** Further variables for the engine and its providers: secrets that must be neither arguments nor state. */
+  environment?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface OpenedStack {
+  stack: Stack;
+  /** False: it was just made. */
+  isOld: boolean;
 }
 
 /** Opens the stack of one staging machine, made when it is new. Nothing here goes to the network by itself. */
@@ -29,14 +37,15 @@ export async function openStack(
   stackName: string,
   program: PulumiFn,
   settings: WorkspaceSettings,
-): Promise<Stack> {
+): Promise<OpenedStack> {
   const toolchain = settings.toolchain ?? (await findToolchain(settings));
   // A quarter of a second and its gRPC: only for those who really go to the engine.
-  const { LocalWorkspace, PulumiCommand } = await import('@pulumi/pulumi/automation/index.js');
-  const state = resolve(settings.stateFolder ?? join(settings.folder, '.clona'));
+  const { LocalWorkspace, PulumiCommand, StackAlreadyExistsError } =
+    await import('@pulumi/pulumi/automation/index.js');
+  const state = stateFolder(settings);
   const folder = join(state, 'pulumi');
-  const workDir = join(folder, 'work', stackName);
-  await mkdir(workDir, { recursive: true, mode: 0o700 });
+  const workDir = stackFolder(settings, stackName);
+  const isNew = await mkdir(workDir, { recursive: true, mode: 0o700 });
   await removeOldLogs(join(folder, 'home', 'logs'));
   const pulumiCommand = await PulumiCommand.get({ root: await linkEngine(folder, toolchain.pulumi) });
   const options: LocalWorkspaceOptions = {
@@ -46,7 +55,26 @@ export async function openStack(
     envVars: await engineEnvironment(state, folder, toolchain, settings),
     projectSettings: projectSettings(),
   };
-  return LocalWorkspace.createOrSelectStack({ stackName, projectName, program }, options);
+  const named = { stackName, projectName, program };
+  // Each try starts the engine: in a folder that was not there a moment ago the stack most likely is not there, too.
+  if (isNew === undefined) {
+    return { stack: await LocalWorkspace.createOrSelectStack(named, options), isOld: true };
+  }
+  try {
+    return { stack: await LocalWorkspace.createStack(named, options), isOld: false };
+  } catch (error) {
+    if (!(error instanceof StackAlreadyExistsError)) throw error;
+    return { stack: await LocalWorkspace.selectStack(named, options), isOld: true };
+  }
+}
+
+function stateFolder(settings: WorkspaceSettings): string {
+  return resolve(settings.stateFolder ?? join(settings.folder, '.clona'));
+}
+
+/** Where the engine works on one stack. */
+export function stackFolder(settings: WorkspaceSettings, stackName: string): string {
+  return join(stateFolder(settings), 'pulumi', 'work', stackName);
 }
 
 /** The engine leaves a file for every command it runs, and removes none. */
@@ -88,9 +116,10 @@ async function engineEnvironment(
   state: string,
   folder: string,
   toolchain: Toolchain,
-  { backend, passphrase }: WorkspaceSettings,
+  { backend, passphrase, environment }: WorkspaceSettings,
 ): Promise<Record<string, string>> {
   return {
+    ...environment,
     PULUMI_BACKEND_URL: backend ?? `file://${folder}`,
     PULUMI_SKIP_UPDATE_CHECK: 'true',
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',

@@ -46,6 +46,7 @@ export interface PreparedClone {
 }
 
 export interface ExistingClone {
+  uuid: string;
   marks: Partial<Record<Mark, string>>;
   /** What somebody changed by hand, which the engine sees only when it reads its state back. */
   drift: string[];
@@ -80,7 +81,7 @@ export async function prepareClone(request: CloneRequest, signal: AbortSignal): 
     network,
     tag,
     attributes,
-    existing: isSame ? { marks, drift: findDrift(shape, request, network) } : undefined,
+    existing: isSame ? { uuid: shape.uuid, marks, drift: findDrift(shape, request, network) } : undefined,
   };
 }
 

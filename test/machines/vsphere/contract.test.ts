@@ -54,7 +54,7 @@ async function startPlatform(): Promise<PlatformUnderTest> {
   );
   const options = { folder, signal, toolchain };
   const destroy = async (name: string): Promise<void> => {
-    await destroyStaging({ ...options, name });
+    await destroyStaging({ ...options, name }, await vsphereStagingArgs(site, name, database));
     await guests.remove(name);
   };
   return {

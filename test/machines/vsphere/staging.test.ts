@@ -105,7 +105,7 @@ describe.skipIf(!isHere)(`LiveStaging on vSphere through the real engine and pro
     const made = vswitch.find((one: { name: string }) => one.name === 'clona-isolated');
     expect(made.pnic ?? []).toEqual([]);
     expect(await previewStaging(own, apart)).toEqual({ same: 5 });
-    await destroyStaging(own);
+    await destroyStaging(own, apart);
     expect(vcsim.govc('find', '/', '-type', 'n', '-name', 'clona-*')).toBe('');
   });
 
@@ -128,8 +128,8 @@ describe.skipIf(!isHere)(`LiveStaging on vSphere through the real engine and pro
   });
 
   test('destroying it leaves the inventory as it was, twice', async () => {
-    await destroyStaging(options);
-    await destroyStaging(options);
+    await destroyStaging(options, args);
+    await destroyStaging(options, args);
     expect(vcsim.govc('find', '/', '-type', 'm').trim().split('\n').toSorted()).toEqual([
       '/DC0/vm/DC0_C0_RP0_VM0',
       '/DC0/vm/DC0_C0_RP0_VM1',

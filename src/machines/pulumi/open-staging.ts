@@ -1,0 +1,218 @@
+import type { Stack } from '@pulumi/pulumi/automation/index.js';
+import { resolve } from 'node:path';
+import { ClonaError } from '../../errors.ts';
+import { silent } from '../../progress.ts';
+import type { LiveStagingArgs, LocalStagingArgs } from '../../../infra/live-staging.ts';
+import type { VsphereArgs } from '../../../infra/vsphere.ts';
+import { machinePath } from '../vsphere/inventory.ts';
+import { sourcePath, type PreparedClone } from '../vsphere/prepare-clone.ts';
+import { removeUnfinishedClone, type UnfinishedClone } from '../vsphere/unfinished.ts';
+import { CreationNote } from './creation-note.ts';
+import { readStackMachine, type StackMachine } from './stack-state.ts';
+import type { StagingOptions } from './staging.ts';
+import { openStack } from './workspace.ts';
+
+/** Why a program refused, before the engine made a text of it. */
+export interface Refusal {
+  error?: ClonaError;
+}
+
+export interface OpenedStaging {
+  stack: Stack;
+  /** Whether the engine has to look what has become of the machine: costs time, and some servers answer oddly. */
+  refresh: boolean;
+  refusal: Refusal;
+  /** Runs the engine, and sees to it that a failure leaves no machine that no state knows. */
+  guard: <Result>(work: () => Promise<Result>) => Promise<Result>;
+}
+
+/** The stack of a staging machine with its program, which is that of `pulumi up`. */
+export async function openStaging(
+  options: StagingOptions,
+  given: LiveStagingArgs,
+  mayChange: boolean,
+): Promise<OpenedStaging> {
+  const { folder, name } = options;
+  const refusal: Refusal = {};
+  if (given.platform !== 'vsphere' || given.vsphere === undefined) {
+    const local = given.local === undefined ? {} : { local: absolute(folder, given.local) };
+    const { stack } = await openStack(
+      name,
+      program(name, async () => ({ ...given, ...local })),
+      options,
+    );
+    return { stack, refresh: true, refusal, guard: async (work) => work() };
+  }
+  const args = { ...given, vsphere: given.vsphere };
+  const plan: { args: () => Promise<LiveStagingArgs> } = { args: async () => args };
+  const { stack, isOld } = await openStack(
+    name,
+    program(name, async () => plan.args()),
+    withCredentials(options, args),
+  );
+  const note = new CreationNote(options);
+  const known = isOld ? await readState(stack, note) : newStack;
+  const guard: OpenedStaging['guard'] = async (work) => guardCreation(stack, options, args, note, work);
+  const prepare = async (): Promise<PreparedClone> => prepareArgs(options, args, known, mayChange);
+  if (known.isUnfinished && mayChange) {
+    // What a killed engine left is removed by the program: it runs when the stack is locked, so nobody is at work there.
+    plan.args = async () => {
+      try {
+        await removeUnfinishedClone(
+          unfinishedOf(options, args),
+          options.signal,
+          options.onProgress ?? silent,
+        );
+        return withPrepared(args, await prepare());
+      } catch (error) {
+        if (error instanceof ClonaError) refusal.error = error;
+        throw error;
+      }
+    };
+    return { stack, refresh: true, refusal, guard };
+  }
+  const prepared = await prepare();
+  plan.args = async () => withPrepared(args, prepared);
+  const { existing } = prepared;
+  return {
+    stack,
+    refresh: existing === undefined || existing.drift.length > 0,
+    refusal,
+    guard: existing === undefined ? guard : async (work) => work(),
+  };
+}
+
+const newStack: StackMachine = { id: undefined, isUnfinished: false };
+
+/** The outputs are those of infra/index.ts. */
+function program(name: string, args: () => Promise<LiveStagingArgs>): () => Promise<Record<string, unknown>> {
+  return async () => {
+    const { LiveStaging } = await import('../../../infra/live-staging.ts');
+    const staging = new LiveStaging(name, await args());
+    const { machine, sshEndpoint, hostKey, database, createdAt, expiresAt } = staging;
+    return { machine, sshEndpoint, hostKey, database, createdAt, expiresAt };
+  };
+}
+
+async function prepareArgs(
+  { name, signal }: StagingOptions,
+  args: VsphereArgs,
+  known: StackMachine,
+  mayChange: boolean,
+): Promise<PreparedClone> {
+  const { prepareVsphere } = await import('../../../infra/vsphere.ts');
+  const prepared = await prepareVsphere(args.name ?? name, args, mayChange, signal);
+  const { existing } = prepared;
+  if (existing === undefined || existing.uuid === known.id) return prepared;
+  const path = machinePath(args.vsphere.places, args.name ?? name);
+  throw new ClonaError(
+    'machineFailed',
+    `there is a machine ${path} already, made from another state of this site`,
+    {
+      hint: 'laptops and clona serve share machines through one Pulumi backend; else give it another name',
+      details: { path, createdAt: existing.marks.created },
+    },
+  );
+}
+
+function withPrepared(args: VsphereArgs, prepared: PreparedClone): LiveStagingArgs {
+  return { ...args, vsphere: { ...args.vsphere, prepared } };
+}
+
+/** The engine works in a folder of its own; relative ones are the site's. */
+function absolute(folder: string, { root, sourceRoot }: LocalStagingArgs): LocalStagingArgs {
+  return { root: resolve(folder, root), sourceRoot: resolve(folder, sourceRoot ?? root) };
+}
+
+function unfinishedOf(
+  { name }: StagingOptions,
+  { name: own = name, source, vsphere }: VsphereArgs,
+): UnfinishedClone {
+  const { address, places } = vsphere;
+  return { address, path: machinePath(places, own), sourcePath: sourcePath({ source, places }) };
+}
+
+/** The provider takes the password from its environment: so it is in no state, and a changed one counts at once. */
+function withCredentials(options: StagingOptions, { vsphere }: VsphereArgs): StagingOptions {
+  return { ...options, environment: { ...options.environment, VSPHERE_PASSWORD: vsphere.address.password } };
+}
+
+/** Longest time for taking away what a failure left, after which it stays noted for the next run. */
+const cleanUpMs = 120_000;
+
+/**
+ * A clone that fails on our side may go on in vCenter: the connection was cut, the run interrupted. Nothing was at
+ * that place when the run began, so what is there after the failure and in no state is its own.
+ */
+async function guardCreation<Result>(
+  stack: Stack,
+  options: StagingOptions,
+  args: VsphereArgs,
+  note: CreationNote,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await note.write(unfinishedOf(options, args).path);
+  try {
+    const result = await work();
+    await note.remove();
+    return result;
+  } catch (error) {
+    // Somebody else is at work on this stack: hands off.
+    if (error instanceof ClonaError && error.kind === 'locked') throw error;
+    await cleanUp(stack, options, args, note).catch((cause: unknown) => {
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      options.onProgress?.({ step: 'look for what the failed run left', state: 'failed', detail });
+    });
+    throw error;
+  }
+}
+
+async function cleanUp(
+  stack: Stack,
+  options: StagingOptions,
+  args: VsphereArgs,
+  note: CreationNote,
+): Promise<void> {
+  const { id } = readStackMachine(await stack.exportStack());
+  if (id === undefined) {
+    // The run itself may have been aborted.
+    const signal = AbortSignal.timeout(cleanUpMs);
+    await removeUnfinishedClone(unfinishedOf(options, args), signal, options.onProgress ?? silent);
+  }
+  await note.remove();
+}
+
+async function readState(stack: Stack, note: CreationNote): Promise<StackMachine> {
+  const state = readStackMachine(await stack.exportStack());
+  const isUnfinished = state.id === undefined && (state.isUnfinished || (await note.isThere()));
+  return { ...state, isUnfinished };
+}
+
+export interface OpenedForDestroy {
+  stack: Stack;
+  /** After the destroy: what a killed run left, which no state knows. */
+  cleanUp: () => Promise<void>;
+}
+
+export async function openForDestroy(
+  options: StagingOptions,
+  args: LiveStagingArgs | undefined,
+): Promise<OpenedForDestroy> {
+  const nothing = async (): Promise<void> => {};
+  if (args?.vsphere === undefined) {
+    const { stack } = await openStack(options.name, nothing, options);
+    return { stack, cleanUp: nothing };
+  }
+  const own = { ...args, vsphere: args.vsphere };
+  const { stack, isOld } = await openStack(options.name, nothing, withCredentials(options, own));
+  const note = new CreationNote(options);
+  const { isUnfinished } = isOld ? await readState(stack, note) : newStack;
+  return {
+    stack,
+    cleanUp: async () => {
+      if (!isUnfinished) return;
+      await removeUnfinishedClone(unfinishedOf(options, own), options.signal, options.onProgress ?? silent);
+      await note.remove();
+    },
+  };
+}
