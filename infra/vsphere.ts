@@ -1,5 +1,13 @@
 import { createRequire } from 'node:module';
-import { output, type Input, RunError, runtime, type ComponentResource, type Output } from '@pulumi/pulumi';
+import {
+  log,
+  output,
+  type Input,
+  RunError,
+  runtime,
+  type ComponentResource,
+  type Output,
+} from '@pulumi/pulumi';
 import { ClonaError } from '../src/errors.ts';
 import type * as bindings from '@pulumi/vsphere';
 import type { GuestAddress } from '../src/guest/guest.ts';
@@ -112,6 +120,7 @@ function declareMachine(
     { parent },
   );
   const times = lifeOf(args, clone);
+  for (const warning of clone.warnings) void log.warn(warning, parent);
   const networkId = networkOf(parent, name, provider, clone);
   const { plan, source } = clone;
   const machine = new VirtualMachine(
@@ -122,7 +131,8 @@ function declareMachine(
       ...shapeOf(clone),
       clone: {
         templateUuid: source.uuid,
-        linkedClone: vsphere.clone === 'linked',
+        // Without its base, in a preview, the provider would refuse it.
+        linkedClone: clone.base !== undefined,
         timeout: vsphere.cloneTimeoutMinutes ?? 30,
       },
       networkInterfaces: plan.adapterTypes.map((adapterType) => ({ networkId, adapterType })),
@@ -261,7 +271,7 @@ function lifeOf({ expiresAt, timeToLiveMs }: LiveStagingArgs, { existing }: Prep
 
 function attributesOf(
   args: VsphereArgs,
-  { attributes }: PreparedClone,
+  { attributes, base, existing }: PreparedClone,
   { createdAt, expiresAt }: Life,
 ): Record<string, string> {
   const { labels, source, vsphere } = args;
@@ -269,6 +279,7 @@ function attributesOf(
     site: labels?.['site'],
     archive: labels?.['archive'],
     source: sourcePath({ source, places: vsphere.places }),
+    base: existing?.marks.base ?? base?.id,
     created: createdAt,
     expires: expiresAt ?? undefined,
   };

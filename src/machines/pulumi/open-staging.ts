@@ -4,6 +4,8 @@ import { ClonaError } from '../../errors.ts';
 import { silent } from '../../progress.ts';
 import type { LiveStagingArgs, LocalStagingArgs } from '../../../infra/live-staging.ts';
 import type { VsphereArgs } from '../../../infra/vsphere.ts';
+import { releaseBaseSnapshot } from '../vsphere/base-snapshot.ts';
+import { openVim } from '../vsphere/client.ts';
 import { machinePath } from '../vsphere/inventory.ts';
 import { sourcePath, type PreparedClone } from '../vsphere/prepare-clone.ts';
 import { removeUnfinishedClone, type UnfinishedClone } from '../vsphere/unfinished.ts';
@@ -95,13 +97,14 @@ function program(name: string, args: () => Promise<LiveStagingArgs>): () => Prom
 }
 
 async function prepareArgs(
-  { name, signal }: StagingOptions,
+  { name, signal, onProgress = silent }: StagingOptions,
   args: VsphereArgs,
   known: StackMachine,
   mayChange: boolean,
 ): Promise<PreparedClone> {
   const { prepareVsphere } = await import('../../../infra/vsphere.ts');
   const prepared = await prepareVsphere(args.name ?? name, args, mayChange, signal);
+  for (const detail of prepared.warnings) onProgress({ step: 'base snapshot', state: 'running', detail });
   const { existing } = prepared;
   if (existing === undefined || existing.uuid === known.id) return prepared;
   const path = machinePath(args.vsphere.places, args.name ?? name);
@@ -210,9 +213,23 @@ export async function openForDestroy(
   return {
     stack,
     cleanUp: async () => {
-      if (!isUnfinished) return;
-      await removeUnfinishedClone(unfinishedOf(options, own), options.signal, options.onProgress ?? silent);
-      await note.remove();
+      if (isUnfinished) {
+        await removeUnfinishedClone(unfinishedOf(options, own), options.signal, options.onProgress ?? silent);
+        await note.remove();
+      }
+      if (own.vsphere.clone === 'linked') await releaseBase(options, own);
     },
   };
+}
+
+/** The last linked clone takes the base snapshot with it. */
+async function releaseBase(
+  { signal, onProgress = silent }: StagingOptions,
+  { source, vsphere }: VsphereArgs,
+): Promise<void> {
+  const { address, places } = vsphere;
+  await using vim = await openVim(address, signal);
+  const released = await releaseBaseSnapshot(vim, sourcePath({ source, places }), signal);
+  const detail = typeof released === 'object' ? `kept for ${released.keptFor.join(', ')}` : released;
+  onProgress({ step: 'base snapshot of linked clones', state: 'done', detail });
 }

@@ -1,4 +1,5 @@
 import { ClonaError } from '../../errors.ts';
+import { ensureBaseSnapshot, findBase, warnOfBase, type BaseSnapshot } from './base-snapshot.ts';
 import { openVim, type Vim, type VimAddress } from './client.ts';
 import { planClone, requireClonable, type ClonePlan, type CloneWish } from './clone-plan.ts';
 import { readCloneSource, type CloneSource, type SourceCard } from './clone-source.ts';
@@ -41,6 +42,9 @@ export interface PreparedClone {
   network: { portGroup: MoRef } | IsolatedSwitch;
   tag: string | undefined;
   attributes: Partial<Record<Mark, string>>;
+  /** What a linked clone stands on; undefined: it is a full one, or this is a preview. */
+  base: BaseSnapshot | undefined;
+  warnings: string[];
   /** The clone of this source that is there already; undefined: there is none. */
   existing: ExistingClone | undefined;
 }
@@ -74,7 +78,11 @@ export async function prepareClone(request: CloneRequest, signal: AbortSignal): 
   requireElsewhere(source, request, network);
   if (!isSame) requireClonable(source, wish);
   const shape = there !== undefined && isSame ? await readCloneSource(vim, there, signal) : source;
+  const base = wish.linked ? await findOrMakeBase(vim, source, isSame, mayChange, signal) : undefined;
+  const warning = base === undefined ? undefined : warnOfBase(base, source.name, new Date());
   return {
+    base,
+    warnings: warning === undefined ? [] : [warning],
     source,
     plan: planClone(shape, wish),
     places: found,
@@ -83,6 +91,17 @@ export async function prepareClone(request: CloneRequest, signal: AbortSignal): 
     attributes,
     existing: isSame ? { uuid: shape.uuid, marks, drift: findDrift(shape, request, network) } : undefined,
   };
+}
+
+async function findOrMakeBase(
+  vim: Vim,
+  source: CloneSource,
+  isSame: boolean,
+  mayChange: boolean,
+  signal: AbortSignal,
+): Promise<BaseSnapshot | undefined> {
+  if (isSame || !mayChange) return findBase(source.snapshots);
+  return ensureBaseSnapshot(vim, source, signal);
 }
 
 /** R21: what production is connected to is no isolated network. */
