@@ -26,6 +26,8 @@ export interface CloneSource {
   cards: SourceCard[];
   snapshots: SourceSnapshot[];
   host: MoRef | undefined;
+  /** What its disks occupy, bytes; a full clone will occupy as much at least. */
+  committedBytes: number;
 }
 
 export interface SourceDisk {
@@ -81,6 +83,7 @@ const paths = [
   'runtime.host',
   'guest.toolsRunningStatus',
   'snapshot',
+  'summary.storage.committed',
 ] as const;
 
 /** Reads a machine for cloning, in one call. */
@@ -114,6 +117,7 @@ export async function readCloneSource(vim: Vim, reference: MoRef, signal: AbortS
     cards: devices.filter((device) => child(device, 'macAddress') !== undefined).map(readCard),
     snapshots: readSnapshots(children(get('snapshot'), 'rootSnapshotList')),
     host: moRef(get('runtime.host')),
+    committedBytes: Number(text(get('summary.storage.committed'))),
   };
 }
 

@@ -16,7 +16,7 @@ import {
 import { ensureIsolatedSwitch, type IsolatedSwitch } from './isolated-switch.ts';
 import { ensureAttributes, readAttributeKeys, readMarks, type Mark } from './marks.ts';
 import { ensureStagingTag } from './tag.ts';
-import type { MoRef } from './soap.ts';
+import { child, text, type MoRef } from './soap.ts';
 
 export interface CloneRequest {
   address: VimAddress;
@@ -76,7 +76,10 @@ export async function prepareClone(request: CloneRequest, signal: AbortSignal): 
   const isSame =
     marks !== undefined && marks.source === sourcePath(request) && (marks.base !== undefined) === wish.linked;
   requireElsewhere(source, request, network);
-  if (!isSame) requireClonable(source, wish);
+  if (!isSame) {
+    requireClonable(source, wish);
+    if (!wish.linked) await requireSpace(vim, source, found, signal);
+  }
   const shape = there !== undefined && isSame ? await readCloneSource(vim, there, signal) : source;
   const base = wish.linked ? await findOrMakeBase(vim, source, isSame, mayChange, signal) : undefined;
   const warning = base === undefined ? undefined : warnOfBase(base, source.name, new Date());
@@ -91,6 +94,35 @@ export async function prepareClone(request: CloneRequest, signal: AbortSignal): 
     attributes,
     existing: isSame ? { uuid: shape.uuid, marks, drift: findDrift(shape, request, network) } : undefined,
   };
+}
+
+/** vCenter would find out when the disk is full, with half a clone on it. */
+async function requireSpace(
+  vim: Vim,
+  source: CloneSource,
+  { datastore, datastoreCluster }: FoundPlaces,
+  signal: AbortSignal,
+): Promise<void> {
+  const place = datastore ?? datastoreCluster;
+  if (place === undefined) return;
+  const summary = (await vim.read(place, ['summary'], signal)).get('summary');
+  const said = text(child(summary, 'freeSpace'));
+  const refusal = refuseSpace(text(child(summary, 'name')), said === '' ? undefined : Number(said), source);
+  if (refusal !== undefined) throw refusal;
+}
+
+export function refuseSpace(
+  datastore: string,
+  freeBytes: number | undefined,
+  { name, committedBytes }: Pick<CloneSource, 'name' | 'committedBytes'>,
+): ClonaError | undefined {
+  if (freeBytes === undefined || committedBytes <= freeBytes) return undefined;
+  const gib = (bytes: number): string => `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
+  const message = `the datastore ${datastore} has ${gib(freeBytes)} free, a clone of ${name} needs ${gib(committedBytes)}`;
+  return new ClonaError('machineFailed', message, {
+    hint: 'free space on it, name another one, or make linked clones',
+    details: { freeBytes, neededBytes: committedBytes },
+  });
 }
 
 async function findOrMakeBase(
