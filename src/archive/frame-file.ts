@@ -6,6 +6,9 @@ import { archiveError } from './durable-file.ts';
 import type { ArchiveFile, Frame } from './format.ts';
 import type { FramePool, FrameSlot, PackedFrame } from './frame-pool.ts';
 
+/** So much is brought to the disk while the rest is still made: the sync at the end then finds little to do. */
+const syncedBytes = 32 * 2 ** 20;
+
 /** Writes frames one after the other, however the workers finish them. */
 export interface FrameFile extends AsyncDisposable {
   /** Hands a filled slot over: packed, written in the order of the calls, released. Failures come out of `finish`. */
@@ -35,6 +38,18 @@ export async function createFrameFile(folder: string, name: string, pool: FrameP
   let failure: ClonaError | undefined;
   let tail = Promise.resolve();
   const fail = (error: unknown): void => void (failure ??= archiveError(error, path));
+  let unsyncedBytes = 0;
+  let syncing: Promise<void> | undefined;
+  const syncSome = (writtenBytes: number): void => {
+    unsyncedBytes += writtenBytes;
+    if (unsyncedBytes < syncedBytes || syncing !== undefined) return;
+    unsyncedBytes = 0;
+    // Its failure is kept, for the next call and for `finish`: a second sync would not tell it again.
+    syncing = handle
+      .datasync()
+      .catch(fail)
+      .finally(() => (syncing = undefined));
+  };
 
   const write = async (packed: PackedFrame, rawBytes: number, inside: Frame['inside']): Promise<void> => {
     hash.update(packed.compressed);
@@ -43,6 +58,7 @@ export async function createFrameFile(folder: string, name: string, pool: FrameP
     frames.push({ compressedOffset, compressedBytes, rawOffset, rawBytes, inside });
     rawOffset += rawBytes;
     compressedOffset += compressedBytes;
+    syncSome(compressedBytes);
   };
   let takenBytes = 0;
   return {
@@ -61,6 +77,7 @@ export async function createFrameFile(folder: string, name: string, pool: FrameP
     },
     finish: async () => {
       await tail;
+      await syncing;
       if (failure !== undefined) throw failure;
       try {
         await handle.sync();
@@ -80,6 +97,7 @@ export async function createFrameFile(folder: string, name: string, pool: FrameP
     failure: () => failure,
     [Symbol.asyncDispose]: async () => {
       await tail;
+      await syncing;
       await handle.close().catch(() => {});
     },
   };
