@@ -9,6 +9,7 @@ import type { BackupKind } from '../recovery/catalog.ts';
  *   backups/<label>/<oid>.tar.zst           one per tablespace
  *   backups/<label>/backup_manifest         as the server wrote it
  *   backups/<label>/grades.json             { grades: GradeRecord[] }: what was proven of it, when, by which evidence
+ *   backups/<label>/evidence.json           EvidenceNote, where the backup was taken without a site and its ledger
  *   backups/.<label>.partial/               a backup being written: renamed when whole, removed when interrupted
  *   log/<timeline, 8 hex>/<segment, 24 hex>.zst           one zstd frame and a LogTrailer in a skippable frame
  *   log/<timeline, 8 hex>/<segment, 24 hex>.partial.zst   the unfinished last segment of a timeline that was left
@@ -129,4 +130,16 @@ export interface GradeRecord {
   /** Id of the evidence record, and a short text of what was found. */
   evidence: string;
   detail: string;
+}
+
+/** Who took a backup that no site's ledger knows (docs/evidence.md). */
+export interface EvidenceNote {
+  format: 1;
+  kind: 'backup.taken';
+  time: string;
+  by: string;
+  host: string;
+  label: string;
+  /** SHA-256 of backup.json as it was then, hex. */
+  headerSha256: string;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ClonaError } from '../errors.ts';
 import { encodeDocument, readDocument } from './document.ts';
 import { archiveError, errorCode, makeFolderDurably, syncFolder, writeDurably } from './durable-file.ts';
+import { makeEvidenceNote, writeEvidenceNote, type Taken } from './evidence-note.ts';
 import type { ArchiveHeader, BackupHeader, GradeRecord } from './format.ts';
 import { archiveHeaderSchema, backupHeaderSchema, gradesSchema } from './headers.ts';
 
@@ -127,8 +128,10 @@ export function backupFolder(archive: Archive, label: string): string {
 /** A backup being written in a folder of its own; disposing of it unpublished removes the folder. */
 export interface BackupDraft extends AsyncDisposable {
   folder: string;
-  /** Writes backup.json, syncs and renames the folder: from here on the backup exists. */
-  publish: (header: BackupHeader) => Promise<void>;
+  /**
+   * Writes backup.json, and with `taken` an evidence note, syncs and renames the folder: from here on the backup exists.
+   */
+  publish: (header: BackupHeader, taken?: Taken) => Promise<void>;
 }
 
 const writerName = 'writer.json';
@@ -155,9 +158,11 @@ export async function draftBackup(archive: Archive, label: string): Promise<Back
   }
   return {
     folder,
-    publish: async (header) => {
+    publish: async (header, taken) => {
       try {
-        await writeDurably(join(folder, 'backup.json'), encodeDocument(header));
+        const text = encodeDocument(header);
+        await writeDurably(join(folder, 'backup.json'), text);
+        if (taken !== undefined) await writeEvidenceNote(folder, makeEvidenceNote(label, text, taken));
         await rm(join(folder, writerName));
         await syncFolder(folder);
         await rename(folder, target);

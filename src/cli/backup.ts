@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import type { Archive } from '../archive/repository.ts';
 import type { BackupHeader } from '../archive/format.ts';
@@ -89,7 +90,8 @@ async function backUpAlone(context: VerbContext, options: OptionValues): Promise
   const { signal, onProgress, note } = context;
   const kind = readKind(options['kind']);
   const task = await readTask(context, options);
-  const { openOrCreateArchive } = await import('../archive/repository.ts');
+  const { readEvidenceNote } = await import('../archive/evidence-note.ts');
+  const { backupFolder, openOrCreateArchive } = await import('../archive/repository.ts');
   const { readArchiveIdentity } = await import('../databases/postgres/backup-facts.ts');
   const { takeBackup } = await import('../databases/postgres/backup.ts');
   const identity = await readArchiveIdentity(task.address, signal);
@@ -103,12 +105,15 @@ async function backUpAlone(context: VerbContext, options: OptionValues): Promise
     compressionLevel: task.level,
     workers: task.workers,
     ownLog: options['withoutLog'] !== true,
+    // No site's ledger takes it: a site's gate is judged only by what its own verbs did.
+    takenBy: readText(options['as']) ?? userInfo().username,
     now: () => new Date(),
     signal,
     onProgress,
   });
+  const found = await readEvidenceNote(backupFolder(archive, header.label));
   return {
-    json: answer(header, archive),
+    json: { ...answer(header, archive), evidence: found?.note ?? null },
     human: [...describe(header, archive), 'grade 0: it exists; `clona prove` says what it is worth'].join(
       '\n',
     ),

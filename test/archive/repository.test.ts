@@ -2,9 +2,12 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { encodeDocument } from '../../src/archive/document.ts';
+import { readEvidenceNote } from '../../src/archive/evidence-note.ts';
 import type { BackupHeader } from '../../src/archive/format.ts';
 import {
   addGrade,
+  backupFolder,
   draftBackup,
   listBackups,
   openArchive,
@@ -74,6 +77,22 @@ describe('an archive', () => {
     await using draft = await draftBackup(archive, label);
     await draft.publish(header(label));
   }
+
+  test('has a note of who took a backup, which tells when backup.json is another', async () => {
+    {
+      await using draft = await draftBackup(archive, 'B1');
+      await draft.publish(header('B1'), { by: 'amra', at: new Date(at) });
+    }
+    const folder = backupFolder(archive, 'B1');
+    expect(await readEvidenceNote(folder)).toMatchObject({
+      isOfThisBackup: true,
+      note: { by: 'amra', time: at, label: 'B1' },
+    });
+    await writeFile(join(folder, 'backup.json'), encodeDocument({ ...header('B1'), start: '33554473' }));
+    expect(await readEvidenceNote(folder)).toMatchObject({ isOfThisBackup: false });
+    await publish('B2');
+    expect(await readEvidenceNote(backupFolder(archive, 'B2'))).toBeUndefined();
+  });
 
   test('is found again, and refused to another database', async () => {
     expect(await openOrCreateArchive(archive.folder, identity, new Date())).toEqual(archive);

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readEvidenceNote } from '../../src/archive/evidence-note.ts';
 import { canMount, mountSmallDisk } from '../support/small-disk.ts';
 import { createTestCluster, type TestCluster } from '../support/cluster.ts';
 
@@ -47,6 +49,9 @@ describe('clona backup', () => {
     expect(taken).toMatchObject({ code: 0, stderr: expect.stringContaining('ONE DISK') });
     const found: unknown = JSON.parse(taken.stdout);
     expect(found).toMatchObject({ label: 'first', kind: 'managed', ownLog: true, archive });
+    const note = await readEvidenceNote(join(archive, 'backups/first'));
+    expect(note).toMatchObject({ isOfThisBackup: true, note: { kind: 'backup.taken', host: hostname() } });
+    expect(found).toMatchObject({ evidence: note?.note });
     expect(taken.stdout + taken.stderr).not.toContain('never-shown');
     const again = await clona(...args, '--label', 'first');
     expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('exists') });

@@ -22,6 +22,8 @@ export interface BackupOptions {
   pauseLimitMs?: number | undefined;
   /** How often a pause is tried before it is given up. Default 20, over about 20 s. */
   pauseAttempts?: number | undefined;
+  /** Who takes it, for a note beside it: where no site's ledger takes the record. Default: no note. */
+  takenBy?: string | undefined;
   now: () => Date;
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;

@@ -50,7 +50,8 @@ export async function takeBackup(options: BackupOptions): Promise<BackupHeader> 
     fullPageImages: Math.max(0, after.fullPageImages - before.fullPageImages),
     logBytes: Math.max(0, after.logBytes - before.logBytes),
   });
-  await draft.publish(header);
+  const by = options.takenBy;
+  await draft.publish(header, by === undefined ? undefined : { by, at: options.now() });
   return header;
 }
 
