@@ -88,7 +88,10 @@ export function unpackLogFrame(frame: Buffer, trailer: LogTrailer, where: string
   if (sha256(frame) !== trailer.frameSha256) throw damaged(where, 'does not match its checksum');
   let segment: Buffer;
   try {
-    segment = zstdDecompressSync(frame, { chunkSize: Math.max(64 * 1024, trailer.rawBytes + 64) });
+    segment = zstdDecompressSync(frame, {
+      chunkSize: Math.max(64 * 1024, trailer.rawBytes + 64),
+      maxOutputLength: Math.max(64 * 1024, trailer.rawBytes + 64),
+    });
   } catch (error) {
     throw damaged(where, 'does not unpack', error);
   }

@@ -23,7 +23,7 @@ import type { PostgresBinaries, RunAs } from '../server-binaries.ts';
 import { readServerState, serverCommand, startServer, stopServer } from '../server.ts';
 import type { ServerSettings } from '../server-settings.ts';
 import { openUnpackPool, type UnpackPool } from './unpack-pool.ts';
-import { isThere, unpackBackup } from './unpack.ts';
+import { isThere, makeOwnFolder, unpackBackup } from './unpack.ts';
 import type { PlaceServer, PlaceServerOptions, RestorePlace } from './place.ts';
 
 export interface LocalPlaceOptions {
@@ -53,11 +53,7 @@ export function openLocalPlace(options: LocalPlaceOptions): RestorePlace {
       }),
     list: async (path) => listOrNull(path),
     isThere,
-    makeFolder: async (path) =>
-      guarded(path, async () => {
-        await mkdir(path, { recursive: true, mode: 0o700 });
-        await own(path);
-      }),
+    makeFolder: async (path) => guarded(path, async () => makeOwnFolder(path, owner)),
     remove: async (path) => rm(path, { recursive: true, force: true, maxRetries: 3 }),
     rename: async (from, to) =>
       guarded(to, async () => {

@@ -17,6 +17,8 @@ export interface FrameJob {
   owner: FileOwner | null;
   /** Something is there already: read before writing, and write only what differs. */
   compare: boolean;
+  /** Of one unpacking: what a thread remembers of another one says nothing about this. */
+  run: number;
 }
 
 /** Unpacks one frame into memory, for a place that is not this host. */

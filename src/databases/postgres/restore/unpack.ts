@@ -1,5 +1,5 @@
 import { chown, lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { ArchiveFile, BackupHeader } from '../../../archive/format.ts';
 import { paddedBytes } from '../../../archive/tar-header.ts';
 import { ClonaError } from '../../../errors.ts';
@@ -7,6 +7,7 @@ import type { OnProgress } from '../../../progress.ts';
 import type { BackupManifest } from '../manifest.ts';
 import { DiskSync } from './disk-sync.ts';
 import { FileLedger, type PartOrigin } from './file-ledger.ts';
+import { FrameQueue, type FrameOfFile } from './frame-queue.ts';
 import { damagedEverywhere, FrameReader } from './frame-reader.ts';
 import { controlFile, heldControlFile, type FileOwner } from './unpack-job.ts';
 import type { UnpackPool } from './unpack-pool.ts';
@@ -54,9 +55,14 @@ export async function unpackBackup(options: UnpackOptions): Promise<UnpackOutcom
   return unpacking.outcome;
 }
 
-async function makeOwnFolder(path: string, owner: FileOwner | null): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  if (owner !== null) await chown(path, owner.uid, owner.gid);
+/** With every missing parent: whoever owns the folder must also be able to enter it. */
+export async function makeOwnFolder(path: string, owner: FileOwner | null): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o700 });
+  if (owner === null) return;
+  for (let made = path; ; made = dirname(made)) {
+    await chown(made, owner.uid, owner.gid);
+    if (first === undefined || made === first || made === dirname(made)) return;
+  }
 }
 
 /** Links lead to the new places before anything is written through them. */
@@ -88,6 +94,13 @@ async function removeStrangers(options: UnpackOptions, ledger: FileLedger): Prom
   return found;
 }
 
+let runs = 0;
+
+function nextRun(): number {
+  runs += 1;
+  return runs;
+}
+
 const smallestReusableBytes = 2 ** 20;
 
 class Unpacking {
@@ -97,6 +110,7 @@ class Unpacking {
   readonly #reusable = new Set<string>();
   readonly #reader: FrameReader;
   readonly #disk: DiskSync;
+  readonly #run = nextRun();
 
   constructor(options: UnpackOptions, ledger: FileLedger) {
     this.#options = options;
@@ -125,19 +139,29 @@ class Unpacking {
 
   async unpackAll(compare: boolean): Promise<void> {
     const { header, pool, onProgress } = this.#options;
-    const work = header.archives.flatMap((archive, index) =>
-      archive.frames.flatMap((_, frame) =>
-        this.#isNeeded(archive, frame) ? [{ archive: index, frame }] : [],
-      ),
-    );
+    const queue = new FrameQueue(this.#neededFrames(), pool.workers * 2);
     const totalBytes = header.rawBytes;
     let toldBytes = 0;
-    await forEachOf(work, pool.workers * 3, async (origin) => {
-      await this.#unpack(origin, compare);
-      if (this.outcome.bytes - toldBytes < totalBytes / 100) return;
-      toldBytes = this.outcome.bytes;
-      onProgress({ step: unpackStep, state: 'running', doneBytes: toldBytes, totalBytes });
-    });
+    const runner = async (): Promise<void> => {
+      for (let next = queue.take(); next !== undefined; next = queue.take()) {
+        await this.#unpack(next.origin, compare);
+        queue.putBack(next);
+        if (this.outcome.bytes - toldBytes < totalBytes / 100) continue;
+        toldBytes = this.outcome.bytes;
+        onProgress({ step: unpackStep, state: 'running', doneBytes: toldBytes, totalBytes });
+      }
+    };
+    await Promise.all(Array.from({ length: pool.workers * 3 }, runner));
+  }
+
+  *#neededFrames(): Generator<FrameOfFile> {
+    for (const [archive, file] of this.#options.header.archives.entries()) {
+      for (const [frame, { inside, rawBytes }] of file.frames.entries()) {
+        if (!this.#isNeeded(file, frame)) continue;
+        const path = inside === null ? null : prefixOf(file) + inside.path;
+        yield { origin: { archive, frame }, path, bytes: rawBytes };
+      }
+    }
   }
 
   /** Waits until every file and folder is on the disk. */
@@ -157,7 +181,16 @@ class Unpacking {
   async #unpack(origin: PartOrigin, compare: boolean): Promise<void> {
     const { root, owner, pool } = this.#options;
     const unpacked = await this.#reader.read(origin, async (source, frame, archive) =>
-      pool.run({ kind: 'frame', source, frame, root, prefix: prefixOf(archive), owner, compare }),
+      pool.run({
+        kind: 'frame',
+        source,
+        frame,
+        root,
+        prefix: prefixOf(archive),
+        owner,
+        compare,
+        run: this.#run,
+      }),
     );
     this.outcome.writtenBytes += unpacked.writtenBytes;
     refuseLinks(unpacked.links, this.#options.header.label);
@@ -166,8 +199,9 @@ class Unpacking {
       const verdict = this.#ledger.take(part, origin);
       if (verdict.kind === 'wrong') await this.#repair(part.path, verdict.problem, verdict.origins);
       else if (verdict.kind === 'read') await this.#readAgain(part.path, verdict.file);
-      if (verdict.kind !== 'unfinished')
-        this.#disk.begin(part.path === controlFile ? heldControlFile : part.path);
+      const path = part.path === controlFile ? heldControlFile : part.path;
+      if (verdict.kind === 'unfinished') this.#disk.wrote(path, part.bytes);
+      else this.#disk.begin(path);
     }
   }
 

@@ -104,6 +104,26 @@ test('a copy that is made anew keeps what is right in it', async () => {
   expect(await production.readRows(target)).toEqual(production.expectRows(1, end));
 });
 
+test('one place restores again although the first copy is gone', async () => {
+  const { binaries, runAs, folder } = production.cluster;
+  const signal = AbortSignal.timeout(60_000);
+  await using place = openLocalPlace({ binaries, runAs, workers: 2, signal });
+  const target = join(folder, 'twice');
+  await production.restore({ until: { kind: 'latest' }, target, place });
+  await rm(target, { recursive: true });
+  await production.restore({ until: { kind: 'latest' }, target, place });
+  expect(await production.readRows(target)).toEqual(production.expectRows(1, end));
+});
+
+test('folders that are made for the target belong to the user of the server', async () => {
+  const target = join(production.cluster.folder, 'new', 'deep', 'copy');
+  await production.restore({ until: { kind: 'latest' }, target });
+  const { uid } = await stat(target);
+  for (const made of [dirname(target), dirname(dirname(target))])
+    expect(await stat(made)).toMatchObject({ uid, mode: 0o40700 });
+  expect(await production.readRows(target)).toEqual(production.expectRows(1, end));
+});
+
 test('what lies beside a target and is not ours is left alone', async () => {
   const target = join(production.cluster.folder, 'beside');
   await mkdir(`${target}.partial`);
