@@ -29,6 +29,7 @@ function showStatus(status: SiteStatus): string {
       ? 'no backup was proven yet: clona refresh'
       : `newest proven backup: ${archive.newestProven.backup}, grade ${archive.newestProven.grade}, ${archive.newestProven.provenAt}`,
     `RPO: ${seconds(archive.rpoSeconds)}; RTO: ${seconds(archive.rtoSeconds)} (the newest restore)`,
+    ...showSpool(archive.spool),
     `evidence: ${evidence.records} records`,
     ...Object.entries(evidence.lateCopies).map(
       ([path, why]) => `✖ the head of the evidence could not be copied to ${path}: ${why}`,
@@ -48,6 +49,13 @@ function showRelease({ id, kit, state, initiator, words, gate }: ReleaseStatus):
     return `  ${word === 'confirm' ? '✔' : '✖'} ${department}: ${standing.shown}${comment === null ? '' : `, "${comment}"`}${why}`;
   });
   return [`release ${id} of ${kit}, started by ${initiator}: ${state}`, ...said, showGate(gate)].join('\n');
+}
+
+function showSpool(spool: SiteStatus['archive']['spool']): string[] {
+  if (spool === null || spool.files === 0) return [];
+  const { files, bytes, oldestAt, verdict, folder } = spool;
+  const said = `${files} files of log (${(bytes / 2 ** 20).toFixed(0)} MiB) wait in ${folder} since ${oldestAt}`;
+  return [verdict === 'flows' ? said : `✖ ${said}: archive and mirror do not have them (clona doctor)`];
 }
 
 function seconds(value: number | null): string {

@@ -14,6 +14,7 @@ import { secretsResolve } from './secret-checks.ts';
 import { departments, gradeWithinReach, kitSource, masking, smokeTests } from './site-checks.ts';
 import { controlFolder, listenPort, staleLocks } from './state-checks.ts';
 import { devicesApart } from './device-checks.ts';
+import { logSpool } from './spool-check.ts';
 import { isolation, liveMachine, stagingName } from './staging-checks.ts';
 
 /** Everything that doctor looks at, in the order in which it tells it. A new check is a function and a row here. */
@@ -37,6 +38,7 @@ export const checks = {
   settings: { topic: 'database', rules: ['R2', 'R13', 'R14'], look: databaseSettings },
   rights: { topic: 'database', look: databaseRights },
   logArchiving: { topic: 'database', rules: ['R14'], look: logArchiving },
+  spool: { topic: 'database', rules: ['R12', 'R14'], look: logSpool },
   unlogged: { topic: 'database', rules: ['R9'], look: unloggedTables },
   clocks: { topic: 'database', look: clocks },
   stagingName: { topic: 'staging', rules: ['R21'], look: stagingName },

@@ -1,3 +1,4 @@
+import type { SpoolFacts } from '../databases/postgres/log-spool.ts';
 import type { TakenCounts } from '../databases/postgres/prove/counts.ts';
 import type { Json } from '../control/canonical-json.ts';
 import type { MaskReport } from '../databases/postgres/masking.ts';
@@ -161,6 +162,8 @@ export interface Operations {
 
   /** Up to when the archive and its mirror have LIVE's log: what is younger would be lost with LIVE (the RPO). */
   archivedUntil(signal: AbortSignal): Promise<string | null>;
+  /** What LIVE has handed over and archive or mirror do not have; null: it cannot be seen from here. */
+  logSpool(signal: AbortSignal): Promise<SpoolFacts | null>;
 
   notify(step: Step, event: PipelineEvent, text: string): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { DBOSClient } from '@dbos-inc/dbos-sdk';
 import { Pool } from 'pg';
+import { judgeSpool, type SpoolFacts, type SpoolVerdict } from '../databases/postgres/log-spool.ts';
 import { isSiteLocked, readLockHolder, type LockHolder } from '../control/lock.ts';
 import { workflowSchemaName } from '../control/schema.ts';
 import type { Word } from '../gate/facts.ts';
@@ -31,6 +32,8 @@ export interface SiteStatus {
   archive: {
     newestProven: Pick<Proof, 'backup' | 'grade' | 'provenAt'> | null;
     archivedUntil: string | null;
+    /** What waits for archive and mirror, and whether that is as it should be; null: it cannot be seen. */
+    spool: (SpoolFacts & { verdict: SpoolVerdict }) | null;
     /** What would be lost if LIVE and its disks were gone now, in seconds. */
     rpoSeconds: number | null;
     /** What the newest restore took, in seconds. */
@@ -47,6 +50,7 @@ export async function readStatus(context: Context): Promise<SiteStatus> {
   const isLocked = await isSiteLocked(control);
   const open = site.releases.filter(({ state }) => state === 'open' || state === 'promoting');
   const archivedUntil = await context.operations.archivedUntil(signal).catch(() => null);
+  const spool = await context.operations.logSpool(signal).catch(() => null);
   const proofs = await ledger.list({ kinds: ['archive.proven'] });
   const newest = proofs.map((record) => readPayload(record, 'archive.proven')).at(-1);
   const newestOnMachine = new Map(site.refreshes.map((refresh) => [refresh.machine, refresh]));
@@ -67,6 +71,7 @@ export async function readStatus(context: Context): Promise<SiteStatus> {
           ? null
           : { backup: newest.backup, grade: newest.grade, provenAt: newest.provenAt },
       archivedUntil,
+      spool: spool === null ? null : { ...spool, verdict: judgeSpool(spool, now) },
       rpoSeconds:
         archivedUntil === null ? null : Math.max(0, (now.getTime() - Date.parse(archivedUntil)) / 1000),
       rtoSeconds:

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -56,6 +56,26 @@ function saidBy(found: readonly Diagnosis[], check: string): string[] {
 }
 
 describe('doctor', () => {
+  test('tells of log that waits in the spool, and warns when nobody takes it away', async () => {
+    const spool = join(cluster.folder, 'spool');
+    await mkdir(spool);
+    await using session = await cluster.connect();
+    // Any session's word for it will do: the server itself need not archive for this.
+    await session.query(`ALTER SYSTEM SET basic_archive.archive_directory = '${spool}'`);
+    await session.query('SELECT pg_reload_conf()');
+    const look = async (): Promise<string[]> =>
+      saidBy(await diagnose(`archive: { location: a }\n${database()}`), 'spool');
+    await expect.poll(look).toEqual([`ok the log's spool ${spool} is empty`]);
+    const segment = join(spool, '000000010000000000000001');
+    await writeFile(segment, Buffer.alloc(1000));
+    expect(await look()).toEqual([expect.stringMatching(/^ok 1 files of log wait/)]);
+    const longAgo = new Date(Date.now() - 3_600_000);
+    await utimes(segment, longAgo, longAgo);
+    expect(await look()).toEqual([expect.stringMatching(/^warning 1 files of log wait/)]);
+    await session.query('ALTER SYSTEM RESET basic_archive.archive_directory');
+    await session.query('SELECT pg_reload_conf()');
+  });
+
   test('names each setting of the server that would make the archive worthless, with its cure', async () => {
     const found = await diagnose(`archive: { location: a }\n${database()}`);
     const settings = found.filter(({ check, state }) => check === 'settings' && state === 'failed');

@@ -263,6 +263,7 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
       counts: {},
     }),
     archivedUntil: async () => new Date().toISOString(),
+    logSpool: async () => null,
     notify: async (step, event) =>
       once(step, 'notify', (world) => {
         world.told.push(event);

@@ -52,6 +52,7 @@ export interface StoreAnswer {
 /** Puts one file of the spool into every folder. Throws only for what is wrong with the file itself. */
 export function storeLogFile(job: StoreJob): StoreAnswer {
   const raw = readInto(job.spoolPath);
+  if (raw === undefined) return storedByOther(job);
   const isSegment = !/\.(history|backup)$/.test(job.name);
   if (isSegment) checkSegment(raw, job);
   const packed = isSegment ? packSegment(raw, job) : raw;
@@ -68,11 +69,21 @@ export function storeLogFile(job: StoreJob): StoreAnswer {
   return { rawBytes: raw.length, compressedBytes, stored };
 }
 
+/** Another archiver has taken the file from the spool: it does that only when every archive has it, which is looked up. */
+function storedByOther({ spoolPath, name, folders }: StoreJob): StoreAnswer {
+  const isThere = (folder: string): boolean => exists(locateLogFile(folder, name) ?? '');
+  if (!folders.every(isThere))
+    throw new ClonaError('archiveMissing', `${spoolPath} is gone and not archived`);
+  const stored = folders.map((folder) => ({ folder, problem: undefined }));
+  return { rawBytes: 0, compressedBytes: 0, stored };
+}
+
 let reused = Buffer.alloc(0);
 
 /** Into memory that is used again for the next file: fresh memory for every segment would cost as much as reading it. */
-function readInto(path: string): Buffer {
-  const handle = openSync(path, 'r');
+function readInto(path: string): Buffer | undefined {
+  const handle = openIfThere(path);
+  if (handle === undefined) return undefined;
   try {
     const { size } = fstatSync(handle);
     if (reused.length < size) reused = Buffer.allocUnsafeSlow(size);
@@ -85,6 +96,15 @@ function readInto(path: string): Buffer {
     return reused.subarray(0, done);
   } finally {
     closeSync(handle);
+  }
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

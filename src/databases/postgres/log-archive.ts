@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { readdir, unlink } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { errorCode, syncFolder } from '../../archive/durable-file.ts';
@@ -11,9 +11,7 @@ import type { Position } from '../../recovery/position.ts';
 import type { Connection } from './connect.ts';
 import type { StoreJob } from './log-archive-store.ts';
 import type { PlainError, WorkerAnswer } from './log-archive-worker.ts';
-import { advanceSlot, readSlot, renewSlot } from './log-slot.ts';
-import { formatSegmentName, formatTimeline, segmentStart } from './lsn.ts';
-import { parseTimelineHistory } from './timeline.ts';
+import { moveSlot } from './log-slot-move.ts';
 
 export interface DrainOptions {
   /** Where the server's basic_archive puts segments. */
@@ -152,7 +150,11 @@ async function drainBatch(names: string[], pass: Pass): Promise<void> {
   for (const { name, folder } of stored) known.set(name, (known.get(name) ?? new Set()).add(folder));
   onProgress({ step: 'archiving the log', state: 'running', detail: `synced ${names.length}` });
   const whole = names.filter((name) => folders.all.every((folder) => known.get(name)?.has(folder)));
-  if (options.slot !== undefined && whole.length > 0) await moveSlot(options, result);
+  if (options.slot !== undefined && whole.length > 0) {
+    const { position, problem } = await moveSlot(options.slot, options.archive, options.mirror);
+    if (problem !== undefined) result.problems.push(problem);
+    result.slotPosition = position ?? result.slotPosition;
+  }
   for (const name of whole) {
     await unlink(join(options.spoolDir, name)).catch((error: unknown) => {
       if (errorCode(error) !== 'ENOENT') throw error;
@@ -197,66 +199,6 @@ async function storeEverywhere(name: string, pass: Pass): Promise<Stored[]> {
     if (problem.kind === 'diskFull' || problem.kind === 'archiveMissing') folders.open.delete(folder);
   }
   return stored;
-}
-
-/** Moves the slot to the end of the unbroken run of segments, from where it stands, that every archive has. */
-async function moveSlot(options: DrainOptions, result: DrainResult): Promise<void> {
-  const { slot, archive, mirror } = options;
-  if (slot === undefined) return;
-  const { segmentSizeBytes } = archive.header;
-  const found = await readSlot(slot.session, slot.name);
-  if (found === undefined || found.restartPosition === undefined) {
-    result.problems.push(
-      new ClonaError(
-        'databaseFailed',
-        `the slot ${slot.name} ${found === undefined ? 'is gone' : 'has lost log'}`,
-        {
-          hint: 'it is made anew; what the archives lack is found by the gap check: take a backup soon',
-        },
-      ),
-    );
-    if (found !== undefined) await renewSlot(slot.session, slot.name);
-    return;
-  }
-  const folders = [archive.folder, ...(mirror === undefined ? [] : [mirror.folder])];
-  const owner = await readOwners(slot.session, archive);
-  const from = Number(found.restartPosition / BigInt(segmentSizeBytes));
-  let number = from;
-  for (;;) {
-    const name = formatSegmentName({ timeline: owner(number), number }, segmentSizeBytes);
-    const there = await Promise.all(folders.map(async (folder) => exists(locateLogFile(folder, name) ?? '')));
-    if (!there.every(Boolean)) break;
-    number += 1;
-  }
-  if (number === from) return;
-  result.slotPosition = segmentStart(number, segmentSizeBytes);
-  await advanceSlot(slot.session, slot.name, result.slotPosition);
-}
-
-/**
- * On which timeline the server has a segment: the one of its own path that begins in it or before. A segment of the same
- * number on an abandoned timeline proves nothing.
- */
-async function readOwners(session: Connection, archive: Archive): Promise<(number: number) => number> {
-  const size = BigInt(archive.header.segmentSizeBytes);
-  const [row] = await session.query<{ timeline: number }>(
-    `SELECT timeline_id AS timeline FROM pg_catalog.pg_control_checkpoint()`,
-  );
-  const current = row?.timeline ?? 1;
-  const path = locateLogFile(archive.folder, `${formatTimeline(current)}.history`) ?? '';
-  const text = await readFile(path, 'utf8').catch(() => undefined);
-  const ends = text === undefined ? [] : parseTimelineHistory(text, current).ends;
-  return (number) => {
-    const before = ends.find(({ switchPoint }) => BigInt(number) < switchPoint / size);
-    return before?.timeline ?? current;
-  };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 function toError({ kind, message, hint }: PlainError): ClonaError {

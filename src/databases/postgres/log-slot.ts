@@ -45,7 +45,12 @@ export async function ensureSlot(session: Connection, name: string): Promise<Log
   }
   const found = await readSlot(session, name);
   if (found !== undefined) return found;
-  await session.query(`SELECT pg_catalog.pg_create_physical_replication_slot($1, true)`, [name]);
+  await session
+    .query(`SELECT pg_catalog.pg_create_physical_replication_slot($1, true)`, [name])
+    .catch((error: unknown) => {
+      // Another archiver was faster.
+      if (sqlStateOf(error) !== '42710') throw error;
+    });
   const made = await readSlot(session, name);
   if (made === undefined)
     throw new ClonaError('databaseFailed', `the slot ${name} is gone right after it was made`);
@@ -68,14 +73,27 @@ export async function readSlot(session: Connection, name: string): Promise<LogSl
   return { name, restartPosition: row.status === 'lost' ? undefined : readLsn(row.restart ?? '') };
 }
 
-/** Lets the server forget the log below a position. */
+/** Another archiver has the slot in hand, or moved it further meanwhile: what was to be done is done by it. */
+const movedByOther = new Set(['55006', '55000']);
+
+/** Lets the server forget the log below a position. A slot that stands further already stays where it is. */
 export async function advanceSlot(session: Connection, name: string, to: Position): Promise<void> {
-  // A slot never passes what the server has flushed.
-  await session.query(
-    `SELECT pg_catalog.pg_replication_slot_advance($1, least($2::pg_lsn,
-       CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_flush_lsn() END))`,
-    [name, formatLsn(to)],
-  );
+  try {
+    // A slot never passes what the server has flushed.
+    await session.query(
+      `SELECT pg_catalog.pg_replication_slot_advance(slot_name, least($2::pg_lsn,
+         CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_flush_lsn() END))
+         FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND restart_lsn < $2::pg_lsn`,
+      [name, formatLsn(to)],
+    );
+  } catch (error) {
+    if (!movedByOther.has(sqlStateOf(error))) throw error;
+  }
+}
+
+function sqlStateOf(error: unknown): string {
+  const state = error instanceof ClonaError ? error.details?.['sqlState'] : undefined;
+  return typeof state === 'string' ? state : '';
 }
 
 /** A slot that has lost log serves nobody; the archive's own gap check (R15, grade 2) says what is missing. */

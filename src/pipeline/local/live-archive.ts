@@ -2,6 +2,7 @@ import { listBackups, openOrCreateArchive, type Archive } from '../../archive/re
 import type { BackupHeader } from '../../archive/format.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import { findLocalDataDir } from '../../databases/postgres/cluster-source.ts';
+import { measureSpool, readSpoolFolder, type SpoolFacts } from '../../databases/postgres/log-spool.ts';
 import { proveChecksums } from '../../databases/postgres/prove/checksums.ts';
 import { takeBackup } from '../../databases/postgres/backup.ts';
 import { readArchiveIdentity } from '../../databases/postgres/backup-facts.ts';
@@ -109,13 +110,22 @@ export async function withArchiver<Result>(
 
 async function readSpool(address: DatabaseAddress, signal: AbortSignal): Promise<string> {
   await using session = await connect(address, signal);
-  const [row] = await session.query<{ spool: string | null }>(
-    "select nullif(current_setting('basic_archive.archive_directory', true), '') as spool",
-  );
-  if (row?.spool) return row.spool;
+  const folder = await readSpoolFolder(session);
+  if (folder !== null) return folder;
   throw new ClonaError('databaseFailed', "LIVE's server does not hand its log to a spool", {
     hint: "set archive_mode = on, archive_library = 'basic_archive' and basic_archive.archive_directory: clona doctor",
   });
+}
+
+/** What waits in LIVE's spool; null where it has none or it lies on another host. */
+export async function measureLiveSpool(
+  address: DatabaseAddress,
+  signal: AbortSignal,
+): Promise<SpoolFacts | null> {
+  if ((await findLocalDataDir(address, signal)) === undefined) return null;
+  await using session = await connect(address, signal);
+  const folder = await readSpoolFolder(session);
+  return folder === null ? null : ((await measureSpool(folder)) ?? null);
 }
 
 /** Switches the log and waits until archive and mirror have everything up to now. */

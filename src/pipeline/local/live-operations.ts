@@ -2,7 +2,7 @@ import { connect } from '../../databases/postgres/connect.ts';
 import { readMirrorStatus } from '../../archive/log-mirror.ts';
 import type { Operations } from '../operations.ts';
 import { accessMachine, type SiteAccess } from './access.ts';
-import { archiveLog, backUpLive, openSiteArchive } from './live-archive.ts';
+import { archiveLog, backUpLive, measureLiveSpool, openSiteArchive } from './live-archive.ts';
 import { observeMachine, takeBearing } from './observe.ts';
 import { isArchiveWhole } from './restore-staging.ts';
 import { drainSessions, measureLosses, runUserSteps } from './users.ts';
@@ -17,6 +17,7 @@ type LiveOperations = Pick<
   | 'openForUsers'
   | 'countLosses'
   | 'archivedUntil'
+  | 'logSpool'
 >;
 
 /** What is done to LIVE and its archive. */
@@ -52,8 +53,13 @@ export function createLiveOperations(access: SiteAccess): LiveOperations {
       const [row] = await session.query<{ at: Date | null }>(
         'select last_archived_time as at from pg_stat_archiver',
       );
-      const times = [mirrored, row?.at?.toISOString() ?? null].filter((time) => time !== null);
+      // What the server calls archived lies in the spool first: what waits there would be lost with LIVE.
+      const waiting = (await measureLiveSpool(address, signal).catch(() => null))?.oldestAt ?? null;
+      const handedOver = [row?.at?.toISOString() ?? null, waiting].filter((time) => time !== null);
+      const times = [mirrored, handedOver.sort().at(0) ?? null].filter((time) => time !== null);
       return times.sort().at(-1) ?? null;
     },
+    logSpool: async (signal) =>
+      measureLiveSpool((await accessMachine(access, 'live', signal)).address, signal),
   };
 }

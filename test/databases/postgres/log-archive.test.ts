@@ -82,6 +82,28 @@ describe.each([15, 18])('the log archive of server %i', (major) => {
   }
 
   test.skipIf(!majors.includes(major))(
+    'two archivers on one spool and one slot hand nothing over twice or half',
+    async () => {
+      const names = await writeSegments(12);
+      const kept = await keepCopies();
+      const results = await Promise.all([drain(), drain(), drain()]);
+      expect(results.flatMap(({ problems }) => problems)).toEqual([]);
+      expect(new Set(results.flatMap(({ archived }) => archived))).toEqual(new Set(names));
+      expect((await readdir(spoolDir)).filter((name) => names.includes(name))).toEqual([]);
+      for (const { folder } of [archive, mirror]) {
+        const inside = await readdir(join(folder, 'log'), { recursive: true });
+        expect(inside.filter((name) => name.endsWith('.new'))).toEqual([]);
+        for (const name of names) {
+          const { segment } = await readLogSegment(locateLogFile(folder, name)!);
+          expect(segment.equals(await readFile(join(kept, name)))).toBe(true);
+        }
+      }
+      const last = BigInt(`0x${names.at(-1)!.slice(16)}`) + 1n;
+      expect(await slotPosition()).toBe(last * BigInt(archive.header.segmentSizeBytes));
+    },
+  );
+
+  test.skipIf(!majors.includes(major))(
     'segments get into archive and mirror, leave the spool, move the slot',
     async () => {
       const before = Date.now();
