@@ -1,10 +1,11 @@
 import { openArchive, readGrades, replaceGrades } from '../../archive/repository.ts';
 import { checkStructure } from '../../databases/postgres/prove/amcheck.ts';
 import { proveChecksums } from '../../databases/postgres/prove/checksums.ts';
-import { compareBusinessCounts } from '../../databases/postgres/prove/counts.ts';
+import { compareBusinessCounts } from '../../databases/postgres/prove/compare-counts.ts';
 import { proveLog } from '../../databases/postgres/prove/log.ts';
 import { rememberProof, type Grade } from '../../proof/grades.ts';
-import { dropClone, importIntoClona } from '../../databases/postgres/prove/import.ts';
+import { dropClone } from '../../databases/postgres/prove/clone-database.ts';
+import { importIntoClona } from '../../databases/postgres/prove/import.ts';
 import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
 import type { Bearing, Proof, Step } from '../operations.ts';
 import { accessMachine, type MachineAccess, type SiteAccess } from './access.ts';

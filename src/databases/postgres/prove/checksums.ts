@@ -7,12 +7,10 @@ import type { ArchiveFile, BackupHeader } from '../../../archive/format.ts';
 import { backupFolder, openArchive, readBackupHeader, type Archive } from '../../../archive/repository.ts';
 import { ClonaError } from '../../../errors.ts';
 import { silent, type OnProgress } from '../../../progress.ts';
-import { formatSegmentName } from '../lsn.ts';
 import { parseBackupManifest, type BackupManifest } from '../manifest.ts';
+import { ChecksumFindings } from './checksum-findings.ts';
 import { createCheckPool, type CheckPool } from './check-pool.ts';
-import type { FilePiece, FrameFindings, FrameRules } from './frame-check.ts';
-import { compareWithManifest } from './manifest-check.ts';
-import { logPageBytes, type LogPageFault } from './log-pages.ts';
+import type { FrameRules } from './frame-check.ts';
 import type { PageVerdict } from './page-checksum.ts';
 
 export interface ChecksumOptions {
@@ -44,8 +42,6 @@ export interface ChecksumReport {
   seconds: number;
 }
 
-const keptProblems = 200;
-
 /**
  * Grade 1 (R15): the archive of one backup is what the server gave. SHA-256 of each compressed file, checksum of each
  * frame, of each file against backup_manifest, of backup_manifest and backup.json against themselves, of each page
@@ -55,7 +51,7 @@ const keptProblems = 200;
 export async function proveChecksums(options: ChecksumOptions): Promise<ChecksumReport> {
   const { archiveDir, label, signal, onProgress = silent } = options;
   const started = performance.now();
-  const proof = new ChecksumProof(label);
+  const proof = new ChecksumFindings(label);
   const archive = await openOr(proof, archiveDir);
   if (archive !== null) {
     await requireFolder(archive, label);
@@ -78,7 +74,7 @@ export async function proveChecksums(options: ChecksumOptions): Promise<Checksum
 }
 
 /** A header that does not read is a finding; a folder that is no archive at all is an error. */
-async function openOr(proof: ChecksumProof, archiveDir: string): Promise<Archive | null> {
+async function openOr(proof: ChecksumFindings, archiveDir: string): Promise<Archive | null> {
   try {
     return await openArchive(archiveDir);
   } catch (error) {
@@ -97,7 +93,7 @@ async function requireFolder(archive: Archive, label: string): Promise<void> {
 }
 
 async function readManifest(
-  proof: ChecksumProof,
+  proof: ChecksumFindings,
   archive: Archive,
   header: BackupHeader,
 ): Promise<BackupManifest | null> {
@@ -115,7 +111,7 @@ async function readManifest(
 }
 
 async function checkArchiveFile(
-  proof: ChecksumProof,
+  proof: ChecksumFindings,
   archive: Archive,
   header: BackupHeader,
   file: ArchiveFile,
@@ -159,109 +155,4 @@ async function hashFile(path: string, signal: AbortSignal): Promise<string> {
     hash.update(chunk as Buffer);
   }
   return hash.digest('hex');
-}
-
-/** Collects what the threads find. */
-class ChecksumProof {
-  readonly #label: string;
-  readonly #problems: ArchiveProblem[] = [];
-  #omitted = 0;
-  #rawBytes = 0;
-  readonly #pieces = new Map<string, FilePiece[]>();
-  readonly #logFaults: { segment: string; fault: LogPageFault }[] = [];
-  #pages: Record<PageVerdict, number> | null = null;
-  #compressedBytes = 0;
-
-  constructor(label: string) {
-    this.#label = label;
-  }
-
-  get passed(): boolean {
-    return this.#problems.length === 0;
-  }
-
-  countPages(): void {
-    this.#pages ??= { good: 0, new: 0, later: 0, damaged: 0, 'torn-new': 0 };
-  }
-
-  add(file: string, message: string): void {
-    if (this.#problems.length < keptProblems) this.#problems.push({ file, message });
-    else this.#omitted += 1;
-  }
-
-  /** Runs a step whose failure is a finding about `file`. */
-  async attempt<Value>(file: string, step: () => Promise<Value>): Promise<Value | null> {
-    try {
-      return await step();
-    } catch (error) {
-      if (error instanceof ClonaError && error.exitCode >= 130) throw error;
-      this.add(file, error instanceof Error ? error.message : String(error));
-      return null;
-    }
-  }
-
-  take(findings: FrameFindings, prefix: string): void {
-    for (const piece of findings.pieces) {
-      const path = prefix + piece.path;
-      const pieces = this.#pieces.get(path);
-      if (pieces === undefined) this.#pieces.set(path, [piece]);
-      else pieces.push(piece);
-      this.#rawBytes += piece.bytes;
-    }
-    if (this.#pages !== null) {
-      for (const verdict of Object.keys(findings.pages) as PageVerdict[]) {
-        this.#pages[verdict] += findings.pages[verdict];
-      }
-    }
-    for (const { path, block, verdict } of findings.damagedPages) {
-      // Half-written when it was copied: the log holds the whole page.
-      if (verdict === 'damaged')
-        this.add(prefix + path, `the page of block ${block} does not match its checksum`);
-    }
-    this.#logFaults.push(...findings.logFaults);
-  }
-
-  /** A backup that carries its log must carry all of it, from start to consistentFrom. */
-  checkCarriedLog(header: BackupHeader, segmentSizeBytes: number): void {
-    this.#compressedBytes = header.compressedBytes;
-    if (!header.ownLog) return;
-    const [start, end] = [BigInt(header.start), BigInt(header.consistentFrom)];
-    const size = BigInt(segmentSizeBytes);
-    for (let number = start / size; number * size < end; number += 1n) {
-      const name = formatSegmentName({ timeline: header.timeline, number: Number(number) }, segmentSizeBytes);
-      const pieces = this.#pieces.get(`pg_wal/${name}`) ?? [];
-      if (pieces.reduce((sum, { bytes }) => sum + bytes, 0) !== segmentSizeBytes) {
-        this.add(`pg_wal/${name}`, 'is not carried whole, though the backup says it carries its log');
-      }
-    }
-    const last = formatSegmentName(
-      { timeline: header.timeline, number: Number((end - 1n) / size) },
-      segmentSizeBytes,
-    );
-    for (const { segment, fault } of this.#logFaults) {
-      const isWanted = fault.position < end && fault.position + BigInt(logPageBytes) > start;
-      // Behind a log switch a segment is empty; the last one must hold the log up to consistentFrom.
-      if (isWanted && (!fault.restEmpty || segment === last)) {
-        this.add(`pg_wal/${segment}`, `the page at ${fault.position} ${fault.message}`);
-      }
-    }
-  }
-
-  compare(manifest: BackupManifest): void {
-    for (const { file, message } of compareWithManifest(manifest, this.#pieces)) this.add(file, message);
-  }
-
-  report(seconds: number): ChecksumReport {
-    return {
-      passed: this.passed,
-      label: this.#label,
-      files: this.#pieces.size,
-      rawBytes: this.#rawBytes,
-      compressedBytes: this.#compressedBytes,
-      pages: this.#pages,
-      problems: this.#problems,
-      problemsOmitted: this.#omitted,
-      seconds,
-    };
-  }
 }

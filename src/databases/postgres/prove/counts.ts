@@ -2,6 +2,7 @@ import { ClonaError } from '../../../errors.ts';
 import type { DatabaseAddress } from '../../database.ts';
 import { connect, quoteLiteral, type Connection } from '../connect.ts';
 import { parseLsn } from '../lsn.ts';
+import { compareNumbers } from './compare-numbers.ts';
 import { toProblem } from './sessions.ts';
 
 /** A question of the site whose answer is one row of numbers. */
@@ -101,7 +102,11 @@ async function takeBounds(
   return { mode: 'bounds', reason, ...place, lockMs: null, counts: pairs };
 }
 
-async function askInSnapshot(session: Connection, counts: readonly BusinessCount[]): Promise<Answer[]> {
+/** The site's numbers in one snapshot. */
+export async function askInSnapshot(
+  session: Connection,
+  counts: readonly BusinessCount[],
+): Promise<Answer[]> {
   await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   try {
     return await askAll(session, counts);
@@ -200,24 +205,6 @@ function widen(a: CountValues, b: CountValues): { low: CountValues; high: CountV
   return { low, high };
 }
 
-export interface CountComparison {
-  name: string;
-  column: string;
-  restored: string | null;
-  low: string | null;
-  high: string | null;
-  agrees: boolean;
-}
-
-/** Evidence of grade 5. */
-export interface CountReport {
-  passed: boolean;
-  mode: TakenCounts['mode'];
-  reason: string | null;
-  restorePoint: string;
-  comparisons: CountComparison[];
-}
-
 /** The numbers as they are now, in one snapshot: `name.column` → value. */
 export async function readBusinessCounts(options: {
   address: DatabaseAddress;
@@ -237,57 +224,4 @@ export function flattenCounts(
       Object.entries(values).map(([column, value]) => [`${name}.${column}`, value ?? 'null']),
     ),
   );
-}
-
-/**
- * Grade 5, the restored side: the same questions in the restored database (recovered exactly to the restore point), held
- * against production's numbers. As bounds, a number must lie between what was seen before and after the point.
- */
-export async function compareBusinessCounts(options: {
-  address: DatabaseAddress;
-  counts: readonly BusinessCount[];
-  taken: TakenCounts;
-  signal: AbortSignal;
-}): Promise<CountReport> {
-  const { address, counts, taken, signal } = options;
-  await using session = await connect(address, signal, { applicationName: 'clona counts' });
-  const restored = new Map((await askInSnapshot(session, counts)).map(({ name, values }) => [name, values]));
-  const comparisons = taken.counts.flatMap(({ name, low, high }) =>
-    Object.keys(low).map((column): CountComparison => {
-      const value = restored.get(name)?.[column] ?? null;
-      const [from, to] = [low[column] ?? null, high[column] ?? null];
-      return { name, column, restored: value, low: from, high: to, agrees: lies(value, from, to) };
-    }),
-  );
-  return {
-    passed: comparisons.length > 0 && comparisons.every(({ agrees }) => agrees),
-    mode: taken.mode,
-    reason: taken.reason,
-    restorePoint: taken.restorePoint,
-    comparisons,
-  };
-}
-
-function lies(value: string | null, low: string | null, high: string | null): boolean {
-  if (value === null || low === null || high === null) return value === low || value === high;
-  return compareNumbers(low, value) <= 0 && compareNumbers(value, high) <= 0;
-}
-
-/** Compares decimal texts exactly: money must not be rounded into agreement. */
-export function compareNumbers(a: string, b: string): number {
-  if (/[eE]/.test(a + b)) return Math.sign(Number(a) - Number(b));
-  const places = Math.max(decimals(a), decimals(b));
-  const [left, right] = [scaled(a, places), scaled(b, places)];
-  return left < right ? -1 : Number(left > right);
-}
-
-function decimals(text: string): number {
-  const at = text.indexOf('.');
-  return at < 0 ? 0 : text.length - at - 1;
-}
-
-function scaled(text: string, places: number): bigint {
-  const [whole = '0', fraction = ''] = text.replace('-', '').split('.');
-  const value = BigInt(whole + fraction.padEnd(places, '0'));
-  return text.startsWith('-') ? -value : value;
 }

@@ -1,24 +1,17 @@
 import type { DatabaseAddress } from '../../database.ts';
-import { ClonaError } from '../../../errors.ts';
 import { withProgress, type OnProgress } from '../../../progress.ts';
-import { connect, quoteIdentifier, quoteLiteral, type Connection } from '../connect.ts';
+import type { Connection } from '../connect.ts';
+import { cloneDatabaseName, createClone } from './clone-database.ts';
 import {
   dropConstraints,
   readLooseConstraints,
   restoreConstraints,
   type ConstraintReport,
 } from './constraints.ts';
-import { copyTable, CopyError, readThrough, storedGeneratedQuery } from './copy-table.ts';
-import { readInventory, type Inventory, type Relation, type Skipped } from './inventory.ts';
+import { importTables, type ImportedTable } from './import-tables.ts';
+import { readInventory, type Skipped } from './inventory.ts';
 import { importLargeObjects } from './large-objects.ts';
-import {
-  dropSession,
-  inLanes,
-  openFaithful,
-  requireSuperuser,
-  toProblem,
-  type ProofProblem,
-} from './sessions.ts';
+import { openFaithful, type ProofProblem } from './sessions.ts';
 
 export interface ImportOptions {
   /** Superuser of the restored server. */
@@ -32,12 +25,6 @@ export interface ImportOptions {
   workers: number;
   signal: AbortSignal;
   onProgress: OnProgress;
-}
-
-export interface ImportedTable {
-  table: string;
-  partitionOf: string | null;
-  rows: number;
 }
 
 /** Evidence of grade 4. */
@@ -55,8 +42,6 @@ export interface ImportReport {
   problems: ProofProblem[];
   seconds: number;
 }
-
-const marker = 'made by clona prove';
 
 /**
  * Grade 4 (R15): every row of the restored database goes through COPY as text into a database of its own, made with the
@@ -106,64 +91,6 @@ export async function importIntoClona(options: ImportOptions): Promise<ImportRep
   };
 }
 
-export function cloneDatabaseName(cloneName: string, prefix: 'clona' | 'x' = 'clona'): string {
-  const name = `${prefix}_${cloneName}`;
-  if (!/^[a-z0-9_]{1,63}$/.test(name)) {
-    throw new ClonaError('usage', `"${name.slice(0, 80)}" cannot name the imported copy`, {
-      hint: 'small letters, digits and underscores, 63 at most with the prefix',
-    });
-  }
-  return name;
-}
-
-/** Removes the copy, if it is one that was made here. */
-export async function dropClone(
-  address: DatabaseAddress,
-  cloneDatabase: string,
-  signal: AbortSignal,
-): Promise<void> {
-  await using admin = await connect(adminAddress(address, cloneDatabase), signal);
-  await dropOwn(admin, cloneDatabase);
-}
-
-function adminAddress(address: DatabaseAddress, database: string): DatabaseAddress {
-  return { ...address, database: database === 'postgres' ? 'template1' : 'postgres' };
-}
-
-async function createClone(
-  { address, database, signal }: ImportOptions,
-  cloneDatabase: string,
-): Promise<void> {
-  await using admin = await connect(adminAddress(address, database), signal);
-  await requireSuperuser(admin);
-  await dropOwn(admin, cloneDatabase);
-  // FILE_COPY takes the files as they are: damage is then found by COPY, table by table, not here for the whole.
-  await admin.query(
-    `CREATE DATABASE ${quoteIdentifier(cloneDatabase)} TEMPLATE ${quoteIdentifier(database)} STRATEGY FILE_COPY`,
-  );
-  await admin.query(
-    `COMMENT ON DATABASE ${quoteIdentifier(cloneDatabase)} IS ${quoteLiteral(`${marker} from ${database}`)}`,
-  );
-}
-
-async function dropOwn(admin: Connection, cloneDatabase: string): Promise<void> {
-  const [found] = await admin.query<{ comment: string | null }>(
-    `SELECT shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = $1`,
-    [cloneDatabase],
-  );
-  if (found === undefined) return;
-  if (found.comment?.startsWith(marker) !== true) {
-    throw new ClonaError(
-      'databaseFailed',
-      `database ${cloneDatabase} exists and was not made by clona: it is left alone`,
-      {
-        hint: 'rename it, or choose another name for the copy',
-      },
-    );
-  }
-  await admin.query(`DROP DATABASE ${quoteIdentifier(cloneDatabase)} WITH (FORCE)`);
-}
-
 async function openSnapshot({
   address,
   database,
@@ -200,118 +127,6 @@ async function silenceTriggers(target: Connection): Promise<string[]> {
   // Event triggers go first and come back last: they would see the others go.
   for (const { off } of rows) await target.query(off);
   return rows.map(({ on }) => on).toReversed();
-}
-
-interface Lane {
-  source: Connection;
-  target: Connection;
-}
-
-interface ImportedRows {
-  tables: ImportedTable[];
-  materializedViews: ImportedTable[];
-  problems: ProofProblem[];
-}
-
-async function importTables(
-  options: ImportOptions,
-  cloneDatabase: string,
-  inventory: Inventory,
-  snapshot: string,
-): Promise<ImportedRows> {
-  const { workers, signal, onProgress } = options;
-  const result: ImportedRows = { tables: [], materializedViews: [], problems: [] };
-  const lanes: (Lane | undefined)[] = [];
-  const again: Relation[] = [];
-  const work = async (table: Relation, lane: number, isRetry: boolean): Promise<void> => {
-    onProgress({ step: `import ${table.label}`, state: 'started' });
-    try {
-      const { source, target } = (lanes[lane] ??= await openLane(options, cloneDatabase, snapshot));
-      result.tables.push(await importTable(source, target, table, result.problems, signal));
-      onProgress({ step: `import ${table.label}`, state: 'done' });
-    } catch (error) {
-      closeLane(lanes, lane);
-      const lost = !(error instanceof CopyError) || error.lost;
-      // A crash of the server ends every session: those tables get a second chance, one by one.
-      if (lost && !isRetry && !signal.aborted) again.push(table);
-      else result.problems.push(problemOf(table, error, signal));
-      onProgress({ step: `import ${table.label}`, state: 'failed' });
-    }
-  };
-  try {
-    await inLanes(workers, inventory.tables, async (table, lane) => work(table, lane, false));
-    await inLanes(1, again, async (table, lane) => work(table, lane, true));
-    await inLanes(1, inventory.materializedViews, async (view, lane) => {
-      try {
-        const { source } = (lanes[lane] ??= await openLane(options, cloneDatabase, snapshot));
-        const rows = await readThrough(source, `SELECT * FROM ${view.sql}`);
-        result.materializedViews.push({ table: view.label, partitionOf: null, rows });
-      } catch (error) {
-        closeLane(lanes, lane);
-        // One that was never filled has nothing to read.
-        const problem = toProblem(view.label, 'read', error, signal);
-        if (problem.sqlState !== '55000') result.problems.push(problem);
-      }
-    });
-  } finally {
-    for (const index of lanes.keys()) closeLane(lanes, index);
-  }
-  result.tables.sort((a, b) => (a.table < b.table ? -1 : 1));
-  return result;
-}
-
-async function importTable(
-  source: Connection,
-  target: Connection,
-  table: Relation,
-  problems: ProofProblem[],
-  signal: AbortSignal,
-): Promise<ImportedTable> {
-  const { read, written } = await copyTable(source, target, table, signal);
-  const generated = storedGeneratedQuery(table);
-  if (generated !== null) {
-    try {
-      await readThrough(source, generated);
-    } catch (error) {
-      throw new CopyError('read', error, false);
-    }
-  }
-  if (read !== written) {
-    const message = `${read} rows were read and ${written} written`;
-    problems.push({ object: table.label, stage: 'count', message, sqlState: null });
-  }
-  return { table: table.label, partitionOf: table.partitionOf, rows: written };
-}
-
-function problemOf(table: Relation, error: unknown, signal: AbortSignal): ProofProblem {
-  if (error instanceof CopyError) return toProblem(table.label, error.stage, error.cause, signal);
-  return toProblem(table.label, 'read', error, signal);
-}
-
-async function openLane(options: ImportOptions, cloneDatabase: string, snapshot: string): Promise<Lane> {
-  const { address, database, signal } = options;
-  const source = await openFaithful(address, database, signal);
-  try {
-    await source.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    // After a crash of the server the snapshot is gone; nobody writes to a restored database that is fenced.
-    await source.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshot)}`).catch(async () => {
-      signal.throwIfAborted();
-      await source.query('ROLLBACK');
-      await source.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    });
-    return { source, target: await openFaithful(address, cloneDatabase, signal) };
-  } catch (error) {
-    dropSession(source);
-    throw error;
-  }
-}
-
-function closeLane(lanes: (Lane | undefined)[], index: number): void {
-  const lane = lanes[index];
-  lanes[index] = undefined;
-  if (lane === undefined) return;
-  dropSession(lane.source);
-  dropSession(lane.target);
 }
 
 /** Sequences came with the template; each must read, and stand where the restored one stands. */

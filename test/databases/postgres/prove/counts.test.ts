@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  compareBusinessCounts,
-  compareNumbers,
-  takeBusinessCounts,
-} from '../../../../src/databases/postgres/prove/counts.ts';
+import { compareBusinessCounts } from '../../../../src/databases/postgres/prove/compare-counts.ts';
+import { compareNumbers } from '../../../../src/databases/postgres/prove/compare-numbers.ts';
+import { takeBusinessCounts } from '../../../../src/databases/postgres/prove/counts.ts';
 import { createTestCluster, type TestCluster } from '../../../support/cluster.ts';
 
 const signal = new AbortController().signal;
