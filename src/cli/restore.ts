@@ -40,12 +40,17 @@ export const verb: Verb = {
   exits: {
     4: 'the archive is damaged or belongs to another database',
     5: 'the target cannot be reached, the log has a gap, or there is no archive',
-    6: 'disk, server or machine failed',
+    6: 'disk, server or machine failed; a dry run: the disk has too little space free',
     7: 'another process restores to this folder',
   },
   run: async (context, options) => {
     const report = await run(context, options);
-    return { json: report, human: describe(report) };
+    const { neededBytes, freeBytes } = report.estimate;
+    return {
+      json: report,
+      human: describe(report),
+      exitCode: report.dryRun && neededBytes > freeBytes ? 6 : 0,
+    };
   },
 };
 

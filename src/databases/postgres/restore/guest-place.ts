@@ -11,7 +11,8 @@ import { startGuestServer, stopGuestServer, type GuestServer } from '../guest-se
 import type { PostgresBinaries } from '../server-binaries.ts';
 import { unpackIntoGuest } from './guest-unpack.ts';
 import { aloneCommand } from './local-place.ts';
-import type { PlaceServer, PlaceServerOptions, RestorePlace } from './place.ts';
+import type { ExaminedTarget, PlaceServer, PlaceServerOptions, RestorePlace } from './place.ts';
+import { startLine } from './start-line.ts';
 import { openUnpackPool } from './unpack-pool.ts';
 
 export interface GuestPlaceOptions {
@@ -52,6 +53,8 @@ export function openGuestPlace(options: GuestPlaceOptions): RestorePlace {
   });
   return {
     where: ' on the guest',
+    isElsewhere: true,
+    isForAnother: false,
     readText: async (path) => {
       const { exitCode, stdout, stderr } = await shell(
         `if [ -e ${quoteSh(path)} ]; then cat ${quoteSh(path)}; else exit 44; fi`,
@@ -82,6 +85,7 @@ export function openGuestPlace(options: GuestPlaceOptions): RestorePlace {
       const script = `if [ -d ${quoteSh(to)} ]; then rmdir ${quoteSh(to)}; fi && mv ${quoteSh(from)} ${quoteSh(to)} && sync -f ${quoteSh(to)}`;
       await must(script);
     },
+    resolve: async (path) => resolveInGuest(path, must),
     examine: async (path) => examineGuest(path, must),
     findMissing: async (paths) => {
       if (paths.length === 0) return [];
@@ -123,6 +127,7 @@ export function openGuestPlace(options: GuestPlaceOptions): RestorePlace {
       });
       return stdout;
     },
+    startLine: (dataDir, logFile, start) => startLine(binaries, null, { dataDir, logFile, ...start }),
     stopServer: async (dataDir) => {
       if ((await shell(`[ -e ${quoteSh(`${dataDir}/postmaster.pid`)} ]`)).exitCode !== 0) return;
       await stopGuestServer(serverAt(dataDir, '', 5432, ''), 'immediate', signal);
@@ -139,17 +144,34 @@ function endOfContent(content: Buffer): number {
   return end;
 }
 
+async function resolveInGuest(path: string, must: (script: string) => Promise<string>): Promise<string> {
+  const out = await must(
+    `t=${quoteSh(path)}; if [ -L "$t" ]; then readlink -e "$t" || echo nowhere; else printf %s "$t"; fi`,
+  );
+  const found = out.replace(/\n$/, '');
+  if (found !== 'nowhere') return found;
+  throw new ClonaError('targetOccupied', `${path} is a link that leads nowhere on the guest`, {
+    hint: 'make the folder it leads to, or name that folder itself',
+  });
+}
+
 async function examineGuest(
   path: string,
   must: (script: string) => Promise<string>,
-): Promise<{ freeBytes: number; unreachable: string | null }> {
+): Promise<ExaminedTarget> {
   const out = await must(
-    `d=${quoteSh(path)}; while [ ! -d "$d" ]; do d=$(dirname "$d"); done; [ -w "$d" ] && echo "ok" || echo "$d"; df -Pk "$d" | tail -n 1`,
+    `t=${quoteSh(path)}
+    d=$t; while [ ! -d "$d" ]; do d=$(dirname "$d"); done; [ -w "$d" ] && echo "ok" || echo "$d"
+    mountpoint -q "$t" 2>/dev/null && echo mount || echo folder; df -Pk "$d" | tail -n 1`,
   );
-  const [reach = '', line = ''] = out.split('\n');
+  const [reach = '', kind = '', line = ''] = out.split('\n');
   // Filesystem, blocks, used, available, capacity, mounted on: names may hold blanks, so it is counted from "NN%".
   const [, available] = /\s(\d+)\s+\d+%\s/.exec(line) ?? [];
-  return { freeBytes: Number(available ?? 0) * 1024, unreachable: reach === 'ok' ? null : reach };
+  return {
+    freeBytes: Number(available ?? 0) * 1024,
+    unreachable: reach === 'ok' ? null : reach,
+    isMountPoint: kind === 'mount',
+  };
 }
 
 type ServerAt = (dataDir: string, socketDir: string, port: number, logFile: string) => GuestServer;

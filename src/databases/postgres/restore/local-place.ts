@@ -1,19 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  access,
-  chown,
-  constants,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  statfs,
-  writeFile,
-} from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -23,6 +10,8 @@ import type { PostgresBinaries, RunAs } from '../server-binaries.ts';
 import { readServerState, serverCommand, startServer, stopServer } from '../server.ts';
 import type { ServerSettings } from '../server-settings.ts';
 import { openUnpackPool, type UnpackPool } from './unpack-pool.ts';
+import { examineTarget, resolveTarget } from './examine-target.ts';
+import { startLine } from './start-line.ts';
 import { isThere, makeOwnFolder, unpackBackup } from './unpack.ts';
 import type { PlaceServer, PlaceServerOptions, RestorePlace } from './place.ts';
 
@@ -45,6 +34,8 @@ export function openLocalPlace(options: LocalPlaceOptions): RestorePlace {
   };
   return {
     where: '',
+    isElsewhere: false,
+    isForAnother: owner !== null,
     readText: async (path) => readOrNull(path),
     writeText: async (path, text) =>
       guarded(path, async () => {
@@ -60,7 +51,8 @@ export function openLocalPlace(options: LocalPlaceOptions): RestorePlace {
         await rename(from, to);
         await syncFolder(dirname(to));
       }),
-    examine: async (path) => examine(path, owner),
+    resolve: resolveTarget,
+    examine: async (path) => examineTarget(path, owner),
     findMissing: async (paths) => {
       const there = await Promise.all(paths.map(isThere));
       return paths.filter((_, index) => !there[index]);
@@ -75,6 +67,8 @@ export function openLocalPlace(options: LocalPlaceOptions): RestorePlace {
     startServer: async (server) => startHere(options, server),
     askAlone: async (dataDir, settings, query) =>
       askHere(options, aloneCommand(options.binaries, dataDir, settings), query),
+    startLine: (dataDir, logFile, start) =>
+      startLine(options.binaries, owner, { dataDir, logFile, ...start }),
     stopServer: async (dataDir) => stopServer({ dataDir, mode: 'immediate' }),
     [Symbol.asyncDispose]: async () => pool?.[Symbol.asyncDispose](),
   };
@@ -180,30 +174,6 @@ async function makeSocketDir(beside: string, runAs: RunAs | undefined): Promise<
   await mkdir(folder, { recursive: true, mode: 0o700 });
   if (runAs !== undefined && process.getuid?.() === 0) await chown(folder, runAs.uid, runAs.gid);
   return folder;
-}
-
-/** Walks up to the first folder that exists: its file system takes the files, and each parent must let the user through. */
-async function examine(
-  path: string,
-  owner: RunAs | null,
-): Promise<{ freeBytes: number; unreachable: string | null }> {
-  let folder = dirname(path);
-  while (!(await isThere(folder)) && dirname(folder) !== folder) folder = dirname(folder);
-  const { bavail, bsize } = await statfs(folder);
-  let unreachable: string | null = null;
-  if (owner === null) await access(folder, constants.W_OK).catch(() => (unreachable = folder));
-  else {
-    for (let parent = folder; unreachable === null; parent = dirname(parent)) {
-      if (!maySearch(await stat(parent), owner)) unreachable = parent;
-      if (parent === dirname(parent)) break;
-    }
-  }
-  return { freeBytes: bavail * bsize, unreachable };
-}
-
-function maySearch(folder: { uid: number; gid: number; mode: number }, { uid, gid }: RunAs): boolean {
-  const bit = folder.uid === uid ? 0o100 : folder.gid === gid ? 0o010 : 0o001;
-  return (folder.mode & bit) !== 0;
 }
 
 async function guarded<Result>(path: string, work: () => Promise<Result>): Promise<Result> {

@@ -252,6 +252,8 @@ async function tryOwnConfiguration({ place, layout, signal }: RestoreContext): P
 /** The switch: from here on it looks whole, because it is. */
 async function publish({ place, layout }: RestoreContext): Promise<void> {
   await place.remove(join(layout.partial, 'postmaster.opts'));
+  const log = `${layout.target}.log`;
+  if (place.isForAnother && !(await place.isThere(log))) await place.writeText(log, '');
   await place.rename(layout.partial, layout.target);
   await place.remove(layout.work);
 }

@@ -21,6 +21,21 @@ export interface PlaceServerOptions {
   signal: AbortSignal;
 }
 
+export interface StartByHand {
+  socketDir: string;
+  port: number | undefined;
+}
+
+/** Of a folder that is absent or empty. */
+export interface ExaminedTarget {
+  /** Of the file system it will lie on. */
+  freeBytes: number;
+  /** The folder that the server's user may not enter; null: it can reach the target. */
+  unreachable: string | null;
+  /** It is the top of a file system: nothing can be renamed to it. */
+  isMountPoint: boolean;
+}
+
 export interface PlaceServer {
   address: (database: string, user: string) => DatabaseAddress;
   stop: (mode: 'fast' | 'immediate') => Promise<void>;
@@ -33,6 +48,10 @@ export interface PlaceServer {
 export interface RestorePlace extends AsyncDisposable {
   /** For messages: empty for this host. */
   readonly where: string;
+  /** Not this host: paths here mean nothing there. */
+  readonly isElsewhere: boolean;
+  /** The server's user is another one than clona's, who may not be allowed to make files beside a target. */
+  readonly isForAnother: boolean;
   /** null: there is no such file. */
   readText: (path: string) => Promise<string | null>;
   writeText: (path: string, text: string) => Promise<void>;
@@ -43,8 +62,9 @@ export interface RestorePlace extends AsyncDisposable {
   /** With all that is in it; absent: nothing to do. */
   remove: (path: string) => Promise<void>;
   rename: (from: string, to: string) => Promise<void>;
-  /** Bytes free for the folder that `path` will lie in, and whether the server's user can reach it. */
-  examine: (path: string) => Promise<{ freeBytes: number; unreachable: string | null }>;
+  /** The folder that a path stands for: links are followed, and one that leads nowhere is `targetOccupied`. */
+  resolve: (path: string) => Promise<string>;
+  examine: (path: string) => Promise<ExaminedTarget>;
   /** Which of these files of the server's installation are absent. */
   findMissing: (paths: readonly string[]) => Promise<string[]>;
   unpack: (options: PlaceUnpackOptions) => Promise<UnpackOutcome>;
@@ -52,6 +72,8 @@ export interface RestorePlace extends AsyncDisposable {
   startServer: (options: PlaceServerOptions) => Promise<PlaceServer>;
   /** What a single-user server answers to one query as the cluster's first user, whatever its name; the cluster must be stopped. */
   askAlone: (dataDir: string, settings: ServerSettings, query: string) => Promise<string>;
+  /** The line that starts a server on a data directory by hand, in a shell of root or of the user clona runs as. */
+  startLine: (dataDir: string, logFile: string, start: StartByHand) => string;
   /** Stops whatever server runs on a data directory; none: nothing to do. */
   stopServer: (dataDir: string) => Promise<void>;
 }

@@ -1,6 +1,5 @@
 import { planToJson } from '../../../recovery/answer.ts';
 import type { Position } from '../../../recovery/position.ts';
-import { quoteSh } from '../../../guest/quote.ts';
 import { formatLsn } from '../lsn.ts';
 import type { RestoreContext } from './context.ts';
 import type { Estimate } from './estimate.ts';
@@ -38,7 +37,7 @@ export interface RestoreReport {
   estimate: Estimate;
   plan: Record<string, unknown>;
   isRunning: boolean;
-  /** How to start it, to be run as the owner of the folder. */
+  /** A line to paste that starts it: in a shell of root where clona ran as root, else of the user clona ran as. */
   startCommand: string;
 }
 
@@ -80,7 +79,10 @@ export function summarize(
     estimate,
     plan: planToJson(selection.plan),
     isRunning: made?.isRunning ?? false,
-    startCommand: `${quoteSh(`${options.binaries.binDir}/pg_ctl`)} -D ${quoteSh(layout.target)} -l ${quoteSh(`${layout.target}.log`)} start`,
+    startCommand: context.place.startLine(layout.target, `${layout.target}.log`, {
+      socketDir: options.start?.socketDir ?? '/tmp',
+      port: options.start?.port,
+    }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { join } from 'node:path/posix';
 import { ClonaError } from '../../../errors.ts';
 import { silent, withProgress } from '../../../progress.ts';
 import type { Until } from '../../../recovery/question.ts';
@@ -5,6 +6,7 @@ import { readArchive, type ArchiveCatalog } from '../catalog.ts';
 import type { FoundBackup } from '../catalog-files.ts';
 import { formatSegmentName } from '../lsn.ts';
 import type { RestoreContext, RestoreOptions } from './context.ts';
+import { refuseInside } from './examine-target.ts';
 import { estimateRestore, mebibytes, refuseWithoutSpace } from './estimate.ts';
 import { defaultWorkers } from './default-workers.ts';
 import { layoutOf } from './layout.ts';
@@ -29,10 +31,15 @@ import { checkTarget, checkVersion, claimTarget, findMissingParts } from './vali
 export async function restore(options: RestoreOptions): Promise<RestoreReport> {
   const { place, signal, onProgress = silent } = options;
   const startedMs = performance.now();
-  const layout = layoutOf(options.target);
+  const layout = layoutOf(await place.resolve(options.target));
   let archive = await readArchive(options, signal);
   const warnings = [...archive.warnings];
   await checkTarget(place, layout, archive.header.systemIdentifier, options.replace === true);
+  if (!place.isElsewhere)
+    await refuseInside(
+      archive.folders.map(({ dir }) => dir),
+      layout.target,
+    );
   const { until, point } = await resolveRestorePoint(options, archive);
   for (let failure: ClonaError | undefined; ;) {
     const selection = selectOrRethrow(archive, until, point, failure);
@@ -114,7 +121,12 @@ async function prepare(context: Omit<RestoreContext, 'copies' | 'estimate'>): Pr
     throw new ClonaError('archiveDamaged', `backup ${selection.backup.label} cannot be read`);
   checkVersion(best.header, options.binaries);
   await checkParts(context, best.header);
-  const { freeBytes, unreachable } = await place.examine(layout.target);
+  const { freeBytes, unreachable, isMountPoint } = await place.examine(layout.target);
+  if (isMountPoint) {
+    throw new ClonaError('targetOccupied', `${layout.target}${place.where} is the top of a file system`, {
+      hint: `a restore ends with a rename, which needs a folder inside: ${join(layout.target, 'data')}`,
+    });
+  }
   if (unreachable !== null) {
     throw new ClonaError('serverUnfit', `the server's user cannot reach ${unreachable}${place.where}`, {
       hint: "choose a target under folders that this user may enter, or another user; no folder's mode is changed here",
