@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { parseDuration, durationPattern } from '../src/site/units.ts';
 import type { LiveStagingArgs } from './live-staging.ts';
+import { checkVsphereConfig, toVsphereArgs, vsphereConfig } from './vsphere-config.ts';
 
 const text = z.string().min(1);
 const labels = z.record(z.string(), z.string());
 
 /** Every key of `pulumi config`, with what it is for (docs/how-to/pulumi.md lists them). */
 export const stagingConfig = z.strictObject({
-  platform: z.enum(['local']).default('local').describe('where the machine runs'),
+  platform: z.enum(['local', 'vsphere']).default('local').describe('where the machine runs'),
   name: z
     .string()
     .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, { error: 'lowercase letters, digits and hyphens' })
@@ -31,28 +32,44 @@ export const stagingConfig = z.strictObject({
     .transform((value, context) => parseLabels(value, context))
     .optional()
     .describe('a JSON object of texts'),
+  ...vsphereConfig,
 });
 
-/** Reads and checks all keys of a stack; every mistake at once, one a line. Relative folders count from `folder`. */
-export function readStagingConfig(
-  config: { get: (key: string) => string | undefined; name: string },
-  all: Readonly<Record<string, string>>,
-): { args: LiveStagingArgs } | { mistakes: string } {
-  const given = Object.keys(all)
-    .filter((key) => key.startsWith(`${config.name}:`))
-    .map((key) => key.slice(config.name.length + 1));
-  const values = Object.fromEntries(given.map((key) => [key, config.get(key)]));
-  const parsed = stagingConfig.safeParse(values);
-  if (!parsed.success)
-    return { mistakes: parsed.error.issues.map((issue) => showIssue(config.name, issue)).join('\n') };
-  const { expiresAt, timeToLive } = parsed.data;
-  if (expiresAt !== undefined && timeToLive !== undefined) {
-    return { mistakes: `  ${config.name}:timeToLive: is given beside ${config.name}:expiresAt` };
-  }
-  return { args: toArgs(parsed.data) };
+export interface StackConfig {
+  /** The project, which every key stands behind: `clona:name`. */
+  project: string;
+  /** All keys of the stack in clear text. */
+  all: Readonly<Record<string, string>>;
+  isSecret: (key: string) => boolean;
+  /** VSPHERE_PASSWORD is read, where no key holds the password. */
+  env: Readonly<Record<string, string | undefined>>;
 }
 
-function toArgs(values: z.infer<typeof stagingConfig>): LiveStagingArgs {
+/** Reads and checks all keys of a stack; every mistake at once, one a line. Relative folders count from `folder`. */
+export function readStagingConfig({
+  project,
+  all,
+  isSecret,
+  env,
+}: StackConfig): { args: LiveStagingArgs } | { mistakes: string } {
+  const given = Object.entries(all)
+    .filter(([key]) => key.startsWith(`${project}:`))
+    .map(([key, value]) => [key.slice(project.length + 1), value]);
+  const values: Record<string, unknown> = Object.fromEntries(given);
+  const parsed = stagingConfig.safeParse(values);
+  const between = checkVsphereConfig(values, (key) => isSecret(`${project}:${key}`), env);
+  if (values['expiresAt'] !== undefined && values['timeToLive'] !== undefined) {
+    between.push({ key: 'timeToLive', problem: `is given beside ${project}:expiresAt` });
+  }
+  const mistakes = [
+    ...(parsed.success ? [] : parsed.error.issues.map((issue) => showIssue(project, issue))),
+    ...between.map(({ key, problem }) => `  ${project}:${key}: ${problem}`),
+  ];
+  if (!parsed.success || mistakes.length > 0) return { mistakes: mistakes.join('\n') };
+  return { args: toArgs(parsed.data, env) };
+}
+
+function toArgs(values: z.infer<typeof stagingConfig>, env: StackConfig['env']): LiveStagingArgs {
   const { platform, name, source, root, sourceRoot, isolation, expiresAt, timeToLive, protect } = values;
   return {
     platform,
@@ -62,9 +79,9 @@ function toArgs(values: z.infer<typeof stagingConfig>): LiveStagingArgs {
     expiresAt,
     timeToLiveMs: timeToLive === undefined ? undefined : parseDuration(timeToLive),
     protect: protect === 'true',
-    labels: values.labels,
+    labels: values.site === undefined ? values.labels : { site: values.site, ...values.labels },
     database: { name: values.databaseName, user: values.databaseUser },
-    local: { root, sourceRoot },
+    ...(platform === 'vsphere' ? { vsphere: toVsphereArgs(values, env) } : { local: { root, sourceRoot } }),
   };
 }
 

@@ -8,10 +8,21 @@ import { LiveStaging, type LiveStagingArgs } from './live-staging.ts';
  */
 export function createStagingByConfig(defaults: Partial<Pick<LiveStagingArgs, 'source'>> = {}): LiveStaging {
   const config = new Config(getProject());
-  const settings = readStagingConfig(config, runtime.allConfig());
+  const settings = readStagingConfig({
+    project: config.name,
+    all: runtime.allConfig(),
+    isSecret,
+    env: process.env,
+  });
   if ('mistakes' in settings) {
     throw new RunError(`the configuration of this stack has mistakes:\n${settings.mistakes}`);
   }
   const source = config.get('source') ?? defaults.source ?? settings.args.source;
   return new LiveStaging(settings.args.name ?? 'staging', { ...settings.args, source });
+}
+
+/** The engine says it to the program beside the keys themselves. */
+function isSecret(key: string): boolean {
+  const keys: unknown = JSON.parse(process.env['PULUMI_CONFIG_SECRET_KEYS'] ?? '[]');
+  return Array.isArray(keys) && keys.includes(key);
 }
