@@ -70,7 +70,10 @@ class GuestUnpacking {
   readonly ledger: FileLedger;
   readonly #options: GuestUnpackOptions;
   readonly #reader: FrameReader;
-  readonly #control: { offset: number; bytes: Uint8Array }[] = [];
+  /** By offset: a piece that is read again takes the place of the wrong one. */
+  readonly #control = new Map<number, Uint8Array>();
+  /** Runs with a file that was not what the manifest says: they are sent once more, from the other copy. */
+  readonly #wrong = new Set<string>();
   #done = new Set<string>();
   #toldBytes = 0;
   #writing: Promise<unknown> = Promise.resolve();
@@ -119,8 +122,8 @@ class GuestUnpacking {
     const { root, tablespaces, header, signal } = this.#options;
     const archive = header.archives[batch[0]?.archive ?? 0]!; // batches are never empty
     const folder = archive.tablespaceOid === null ? root : (tablespaces.get(archive.tablespaceOid) ?? root);
+    for (const run of batch) if (this.#done.has(keyOf(run))) await this.#prove(run);
     const fresh = batch.filter((run) => !this.#done.has(keyOf(run)));
-    for (const run of batch) if (!fresh.includes(run)) for await (const _ of this.#read(run)) void _;
     if (fresh.length === 0) return;
     const stop = new AbortController();
     let failure: unknown;
@@ -141,9 +144,17 @@ class GuestUnpacking {
       signal.throwIfAborted();
       throw failure ?? error;
     }
-    for (const run of fresh) this.#done.add(keyOf(run));
+    const wrong = fresh.filter((run) => this.#wrong.delete(keyOf(run)));
+    for (const run of fresh) if (!wrong.includes(run)) this.#done.add(keyOf(run));
     this.#writing = this.#writing.then(async () => this.#remember(guest));
     await this.#writing;
+    if (wrong.length > 0) await this.#send(guest, wrong);
+  }
+
+  /** What an earlier run has sent is proven from the archive; a wrong file in it would have to be sent again. */
+  async #prove(run: Run): Promise<void> {
+    for await (const _ of this.#read(run)) void _;
+    if (this.#wrong.delete(keyOf(run))) this.#done.delete(keyOf(run));
   }
 
   async #remember(guest: Guest): Promise<void> {
@@ -169,7 +180,7 @@ class GuestUnpacking {
       while (ahead.length < framesAhead) {
         const frame = next.next();
         if (frame.done === true) return;
-        const reading = this.#take({ archive: run.archive, frame: frame.value });
+        const reading = this.#take({ archive: run.archive, frame: frame.value }, run);
         // Heard when its turn comes.
         reading.catch(() => {});
         ahead.push(reading);
@@ -181,19 +192,21 @@ class GuestUnpacking {
     }
   }
 
-  async #take(origin: PartOrigin): Promise<ReadFrame> {
+  async #take(origin: PartOrigin, run: Run): Promise<ReadFrame> {
     const { pool, header } = this.#options;
     const read = await this.#reader.read(origin, async (source, frame, archive) =>
       pool.run({ kind: 'read', source, frame, prefix: prefixOf(archive) }),
     );
     refuseLinks(read.links, header.label);
-    if (read.control !== null) this.#control.push(read.control);
+    if (read.control !== null) this.#control.set(read.control.offset, read.control.bytes);
     for (const part of read.parts) {
       this.outcome.bytes += part.bytes;
       const verdict = this.ledger.take(part, origin);
       if (verdict.kind === 'wrong') {
-        // Its bytes are on their way already: the next attempt begins with the other copy.
-        throw new ClonaError('archiveDamaged', `backup ${header.label}: ${verdict.problem}`);
+        // Its bytes are on their way already: the right ones follow in another stream, which replaces the file.
+        this.#reader.turnToOther(verdict.problem, verdict.origins);
+        this.ledger.forget(part.path);
+        this.#wrong.add(keyOf(run));
       }
       // SHA sums of parts cannot be put together: such a file rests on the checksums of its frames.
       if (verdict.kind === 'read') this.ledger.markWhole(part.path);
@@ -215,8 +228,7 @@ class GuestUnpacking {
   }
 
   control(): Buffer {
-    const pieces = this.#control.sort((a, b) => a.offset - b.offset).map(({ bytes }) => bytes);
-    return Buffer.concat(pieces);
+    return Buffer.concat([...this.#control].sort(([a], [b]) => a - b).map(([, bytes]) => bytes));
   }
 }
 
