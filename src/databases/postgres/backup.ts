@@ -16,14 +16,15 @@ import { connect } from './connect.ts';
  * ends with the session) and goes on, the archive has no backup more than before.
  */
 export async function takeBackup(options: BackupOptions): Promise<BackupHeader> {
-  const { address, archive, kind, signal, onProgress = silent } = options;
+  const { address, archive, kind, onProgress = silent } = options;
+  const stop = new AbortController();
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
   const startedAt = options.now();
   const label = options.label ?? makeLabel(startedAt, kind);
   await using session = await connect(address, signal);
   const facts = await readServerFacts(session);
   checkSource(facts, archive);
   const before = await readLogWork(session);
-  const requirements = await readRequirements(address, session, signal);
   await using draft = await draftBackup(archive, label);
   const context: CopyContext = {
     address,
@@ -37,13 +38,7 @@ export async function takeBackup(options: BackupOptions): Promise<BackupHeader> 
     signal,
     onProgress,
   };
-  const copied = await withProgress(
-    onProgress,
-    'copying the cluster',
-    async () => copyCluster(kind, context),
-    (found) =>
-      `${mebibytes(sum(found.archives, 'rawBytes'))} MiB in ${mebibytes(sum(found.archives, 'compressedBytes'))} MiB`,
-  );
+  const [copied, requirements] = await copyAndAsk(kind, context, stop);
   const after = await readLogWork(session);
   const device = nameDevice(await resolveDevice(archive.folder));
   const header = makeHeader(context, { ...copied, device }, requirements, startedAt, {
@@ -53,6 +48,34 @@ export async function takeBackup(options: BackupOptions): Promise<BackupHeader> 
   const by = options.takenBy;
   await draft.publish(header, by === undefined ? undefined : { by, at: options.now() });
   return header;
+}
+
+/**
+ * What a server must offer is asked while the files are copied, on sessions of their own: there may be hundreds of databases.
+ * When one of the two fails the other is stopped, and waited for.
+ */
+async function copyAndAsk(
+  kind: BackupOptions['kind'],
+  context: CopyContext,
+  stop: AbortController,
+): Promise<[CopiedFacts, ServerRequirements]> {
+  const copying = withProgress(
+    context.onProgress,
+    'copying the cluster',
+    async () => copyCluster(kind, context),
+    (found) =>
+      `${mebibytes(sum(found.archives, 'rawBytes'))} MiB in ${mebibytes(sum(found.archives, 'compressedBytes'))} MiB`,
+  );
+  const asking = askRequirements(context);
+  for (const work of [copying, asking]) work.catch((error: unknown) => stop.abort(error));
+  await Promise.allSettled([copying, asking]);
+  // The first reason is the signal's, and so the other's.
+  return Promise.all([copying, asking]);
+}
+
+async function askRequirements({ address, signal }: CopyContext): Promise<ServerRequirements> {
+  await using session = await connect(address, signal);
+  return await readRequirements(address, session, signal);
 }
 
 async function copyCluster(kind: BackupOptions['kind'], context: CopyContext): Promise<CopiedFacts> {
