@@ -19,6 +19,12 @@ export function run(file: string, args: string[]): void {
   throw new Error(`${file} ${args.join(' ')}: ${error?.message ?? ''}${stdout}${stderr}`);
 }
 
+/** The same for a program whose output nobody wants. */
+export function runToNowhere(file: string, args: string[]): void {
+  const { status, stderr } = spawnSync(file, args, { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${file} ${args.join(' ')}: ${stderr}`);
+}
+
 export interface PgBackRest {
   call: (command: string, options?: string[]) => void;
   repository: string;

@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { chown, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { enableCompileCache } from 'node:module';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { backupFolder, openOrCreateArchive, type Archive } from '../src/archive/repository.ts';
 import { takeBackup } from '../src/databases/postgres/backup.ts';
@@ -18,7 +18,7 @@ import { initCluster, nobody } from '../src/databases/postgres/server-cluster.ts
 import { startServer, stopServer } from '../src/databases/postgres/server.ts';
 import type { BackupHeader } from '../src/archive/format.ts';
 import { silent } from '../src/progress.ts';
-import { has, preparePgBackRest, run, type PgBackRest } from './archive-tools.ts';
+import { has, preparePgBackRest, run, runToNowhere, type PgBackRest } from './archive-tools.ts';
 
 /**
  * Backup, restore, checksum proof and log push beside pg_basebackup, pgBackRest and pg_verifybackup, on one machine in one
@@ -84,6 +84,7 @@ async function main(): Promise<void> {
     run(join(bin, 'psql'), ['-h', address.host, '-U', 'postgres', '-qc', 'CHECKPOINT']);
     const backrest = has('pgbackrest') ? preparePgBackRest(folder, address, dataDir, workers) : undefined;
     backrest?.call('stanza-create');
+    const loads = [loadavg()[0] ?? 0];
     const rows: Row[] = [];
     const archive = await openOrCreateArchive(
       join(folder, 'archive'),
@@ -92,11 +93,13 @@ async function main(): Promise<void> {
     );
     const bench: Bench = { folder, dataDir, address, archive, backrest, runAs };
     rows.push(...(await measureBackup(bench)));
+    loads.push(loadavg()[0] ?? 0);
     const header = await takeBackup({ address, archive, kind: 'managed', label: 'kept', workers, now });
     rows.push(...(await measureRestore(bench, header)));
     rows.push(await measureProof(bench, header));
     rows.push(...(await measureLog(bench)));
-    print(rows, header);
+    loads.push(loadavg()[0] ?? 0);
+    print(rows, header, loads);
   } finally {
     await stopServer({ dataDir, mode: 'immediate' }).catch(() => {});
     await rm(folder, { recursive: true, force: true });
@@ -136,11 +139,27 @@ async function measureBackup({ folder, address, archive, backrest }: Bench): Pro
     await takeBackup({ address, archive, kind, label, workers, now });
     rmSync(backupFolder(archive, label), { recursive: true });
   };
+  // What no client can beat that takes the stream as it is: the server's one process sends it, and nothing is done with it.
+  const stream = async (): Promise<void> =>
+    runToNowhere(join(bin, 'pg_basebackup'), [
+      '-h',
+      address.host,
+      '-U',
+      'postgres',
+      '-D',
+      '-',
+      '-Ft',
+      '-X',
+      'fetch',
+      '-c',
+      'fast',
+    ]);
   // Taken in turns, so that a busy moment of the machine does not fall on one of them alone.
   const found = await inTurns({
     managed: ours('managed'),
     hot: ours('hot'),
     pg_basebackup: basebackup,
+    stream,
     ...(backrest === undefined
       ? {}
       : { pgBackRest: async () => backrest.call('backup', ['--type=full', '--repo1-retention-full=9']) }),
@@ -148,7 +167,13 @@ async function measureBackup({ folder, address, archive, backrest }: Bench): Pro
   const others = { pg_basebackup: found['pg_basebackup']!, pgBackRest: found['pgBackRest'] ?? never };
   rmSync(out, { recursive: true, force: true });
   return [
-    { work: 'backup (managed, by protocol)', clona: found['managed']!, others, goal: 1, note: '' },
+    {
+      work: 'backup (managed, by protocol)',
+      clona: found['managed']!,
+      others,
+      goal: 1,
+      note: `the server's stream alone takes ${(found['stream']! / 1000).toFixed(2)} s`,
+    },
     { work: 'backup (hot, files of this host)', clona: found['hot']!, others, goal: 1, note: '' },
   ];
 }
@@ -357,11 +382,11 @@ function median(all: number[]): number {
   return all.sort((a, b) => a - b)[Math.floor(all.length / 2)] ?? Number.NaN;
 }
 
-function print(rows: Row[], header: BackupHeader): void {
+function print(rows: Row[], header: BackupHeader, loads: number[]): void {
   const seconds = (ms: number | string): string =>
     typeof ms === 'number' ? `${(ms / 1000).toFixed(2)} s` : ms;
   console.log(
-    `${(header.rawBytes / 1e9).toFixed(1)} GB raw, ${(header.compressedBytes / 2 ** 20).toFixed(0)} MiB compressed; ${cpus().length} cores (${cpus()[0]?.model}), ${workers} workers; zstd 3; Node ${process.versions.node}; median of ${rounds}`,
+    `${(header.rawBytes / 1e9).toFixed(1)} GB raw, ${(header.compressedBytes / 2 ** 20).toFixed(0)} MiB compressed; ${cpus().length} cores (${cpus()[0]?.model}), ${workers} workers; zstd 3; Node ${process.versions.node}; median of ${rounds}; load at the beginning, after the backups, at the end: ${loads.map((load) => load.toFixed(1)).join(', ')}`,
   );
   for (const { work, clona, others, goal, note } of rows) {
     const measured = Object.values(others).filter((value) => typeof value === 'number');
