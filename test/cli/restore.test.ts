@@ -93,6 +93,7 @@ test('--start leaves a server that answers', async () => {
 test.each([
   ['a target that cannot be reached', ['--until', 'position:99999999999999'], 5, 'nearest: position:'],
   ['a time before the backup', ['--until', 'time:2020-01-01T00:00:00Z'], 5, 'B1: it ended at'],
+  ['a time before the backup', ['--until', 'time:2020-01-01T00:00:00Z'], 5, 'the oldest backup: time:20'],
   ['a backup that does not exist', ['--until', 'backup:B7'], 2, 'B7'],
   ['a malformed target', ['--until', 'yesterday'], 2, 'is not a target'],
   ['a dry run', ['--dry-run'], 0, 'check space and time'],

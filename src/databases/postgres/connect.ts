@@ -19,6 +19,8 @@ export interface ConnectOptions {
   applicationName?: string;
   /** Until the server answers, in milliseconds. Default 10 000. */
   timeoutMs?: number;
+  /** Of the session, from its first moment: stronger than what was set for the database or the role. */
+  settings?: Record<string, string>;
 }
 
 /**
@@ -40,6 +42,7 @@ export async function connect(
     application_name: options.applicationName ?? 'clona',
     connectionTimeoutMillis: options.timeoutMs ?? 10_000,
     keepAlive: true,
+    options: startupOptions(options.settings),
     ssl: usesTls(address) ? { rejectUnauthorized: address.sslMode === 'verify-full' } : false,
   });
   let lost: Error | undefined;
@@ -68,6 +71,14 @@ export async function connect(
       await client.end().catch(() => {});
     },
   };
+}
+
+/** As libpq's `options`: blanks and backslashes are escaped (protocol-flow, start-up message). */
+function startupOptions(settings: Record<string, string> = {}): string | undefined {
+  const words = Object.entries(settings).map(
+    ([name, value]) => `-c ${name}=${value.replaceAll(/[\s\\]/g, String.raw`\$&`)}`,
+  );
+  return words.length === 0 ? undefined : words.join(' ');
 }
 
 /** Host, port and database; never user secrets. */

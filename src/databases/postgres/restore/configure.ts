@@ -140,7 +140,8 @@ export function demandedSettings({ requirements }: BackupHeader): Record<string,
     max_connections: 20,
     max_worker_processes: 8,
     max_wal_senders: 2,
-    max_prepared_transactions: 10,
+    // The log may hold more of them than the setting of the moment of the backup allowed.
+    max_prepared_transactions: 500,
     max_locks_per_transaction: 64,
   };
   const entries = Object.entries(lowest).map(([name, least]): [string, number] => [

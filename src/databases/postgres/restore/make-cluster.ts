@@ -1,14 +1,13 @@
 import { join } from 'node:path/posix';
 import { ClonaError, toClonaError } from '../../../errors.ts';
 import { withProgress } from '../../../progress.ts';
-import { connect } from '../connect.ts';
 import { formatTimeline } from '../lsn.ts';
 import type { RestoreContext, StartRequest } from './context.ts';
 import { configureCluster, type ConfigureOutcome } from './configure.ts';
 import { defaultWorkers } from './default-workers.ts';
 import { mebibytes } from './estimate.ts';
 import { openLogFeed, type LogFeed } from './log-feed.ts';
-import { findSuperuser, putInOrder, type OpenFindings } from './open.ts';
+import { enterCluster, findEntry, putInOrder, type Entry, type OpenFindings } from './open.ts';
 import type { PlaceServer } from './place.ts';
 import { readReached, recover, type Reached, type Recovered } from './recover.ts';
 import { unpackStep, type UnpackOutcome } from './unpack.ts';
@@ -158,17 +157,23 @@ async function openAndClose(
   const { place, layout, options, signal } = context;
   let { server } = recovered;
   try {
-    let user = await findUser(context, server);
-    if (user === null) {
+    let entry = await findOurEntry(context, server);
+    if (entry === null) {
       await server.stop('fast');
-      user = await askForUser(context, recovered);
+      const user = await askForUser(context, recovered);
       server = await startAgain(context, recovered);
+      entry = await findOurEntry(context, server, user);
     }
-    const timeline = await readTimeline(server, user, signal);
+    if (entry === null) {
+      throw new ClonaError('databaseFailed', 'no superuser gets into the restored cluster', {
+        hint: 'neither template1 nor postgres lets anybody in; name a superuser with --user',
+      });
+    }
+    const timeline = await readTimeline(server, entry, signal);
     const reached = await readReached(place, layout.partial, timeline);
     await announceTimeline(context, timeline);
     const onCollationMismatch = options.onCollationMismatch ?? 'reindex';
-    const findings = await putInOrder({ server, user, onCollationMismatch, signal });
+    const findings = await putInOrder({ server, entry, onCollationMismatch, signal });
     await server.stop('fast');
     return { reached, findings };
   } catch (error) {
@@ -177,9 +182,13 @@ async function openAndClose(
   }
 }
 
-async function findUser({ options, signal }: RestoreContext, server: PlaceServer): Promise<string | null> {
-  const candidates = [...(options.users ?? []), 'postgres'];
-  return findSuperuser((name) => server.address('template1', name), candidates, signal);
+async function findOurEntry(
+  { options, signal }: RestoreContext,
+  server: PlaceServer,
+  ...first: string[]
+): Promise<Entry | null> {
+  const candidates = [...first, ...(options.users ?? []), 'postgres'];
+  return findEntry((database, name) => server.address(database, name), candidates, signal);
 }
 
 /** The role with number 10 is the one that initdb made (pg_authid.dat). */
@@ -214,10 +223,8 @@ async function announceTimeline({ place, layout }: RestoreContext, timeline: num
 }
 
 /** The timeline that is being written to, which is not always the one in pg_control yet. */
-async function readTimeline(server: PlaceServer, user: string, signal: AbortSignal): Promise<number> {
-  await using session = await connect(server.address('template1', user), signal, {
-    applicationName: 'clona restore',
-  });
+async function readTimeline(server: PlaceServer, entry: Entry, signal: AbortSignal): Promise<number> {
+  await using session = await enterCluster(server.address(entry.database, entry.user), signal);
   const [row] = await session.query<{ name: string; recovering: boolean }>(
     `SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) AS name, pg_catalog.pg_is_in_recovery() AS recovering`,
   );
@@ -234,7 +241,8 @@ async function tryOwnConfiguration({ place, layout, signal }: RestoreContext): P
     const server = await place.startServer({
       dataDir: layout.partial,
       logFile: layout.logFile,
-      settings: { logging_collector: 'off' },
+      // What it writes when it stops must be on the disk before it is called whole.
+      settings: { logging_collector: 'off', fsync: 'on' },
       timeoutMs: ownStartTimeoutMs,
       signal,
     });

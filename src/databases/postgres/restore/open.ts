@@ -15,6 +15,8 @@ export interface OpenFindings {
   unloggedTables: string[];
   collations: CollationMismatch[];
   reindexed: number;
+  /** What could not be ended, since nobody can enter its database. */
+  leftBehind: string[];
 }
 
 export interface CollationMismatch {
@@ -25,9 +27,16 @@ export interface CollationMismatch {
   actual: string;
 }
 
+/** How the restored cluster is entered. */
+export interface Entry {
+  user: string;
+  /** One that is there and lets sessions in: a site may have closed or dropped template1. */
+  database: string;
+}
+
 export interface OpenOptions {
   server: PlaceServer;
-  user: string;
+  entry: Entry;
   /** What to do when this host sorts texts otherwise than the one that built the indexes. */
   onCollationMismatch: 'reindex' | 'refuse';
   signal: AbortSignal;
@@ -35,9 +44,9 @@ export interface OpenOptions {
 
 /** Enters every database of a cluster that has just been opened, and takes away what must not go on in a copy. */
 export async function putInOrder(options: OpenOptions): Promise<OpenFindings> {
-  const { server, user, signal } = options;
+  const { server, entry, signal } = options;
   const enter = async (database: string): Promise<Connection> =>
-    connect(server.address(database, user), signal, { applicationName: 'clona restore', timeoutMs: 60_000 });
+    enterCluster(server.address(database, entry.user), signal);
   const findings: OpenFindings = {
     databases: [],
     preparedTransactions: [],
@@ -46,9 +55,10 @@ export async function putInOrder(options: OpenOptions): Promise<OpenFindings> {
     unloggedTables: [],
     collations: [],
     reindexed: 0,
+    leftBehind: [],
   };
   {
-    await using session = await enter('template1');
+    await using session = await enter(entry.database);
     await readCluster(session, findings);
   }
   for (const database of findings.databases) {
@@ -58,12 +68,16 @@ export async function putInOrder(options: OpenOptions): Promise<OpenFindings> {
     await listUnlogged(session, database, findings);
     await compareCollations(session, database, findings, options.onCollationMismatch);
   }
+  {
+    await using session = await enter(entry.database);
+    await listLeftBehind(session, findings);
+  }
   return findings;
 }
 
 async function readCluster(session: Connection, findings: OpenFindings): Promise<void> {
   const databases = await session.query<{ name: string }>(
-    `SELECT datname AS name FROM pg_catalog.pg_database WHERE datallowconn ORDER BY 1`,
+    `SELECT datname AS name FROM pg_catalog.pg_database WHERE datallowconn AND datconnlimit <> -2 ORDER BY 1`,
   );
   findings.databases = databases.map(({ name }) => name);
   const slots = await session.query<{ name: string }>(
@@ -73,6 +87,18 @@ async function readCluster(session: Connection, findings: OpenFindings): Promise
     await session.query('SELECT pg_catalog.pg_drop_replication_slot($1)', [name]);
     findings.droppedSlots.push(name);
   }
+}
+
+async function listLeftBehind(session: Connection, findings: OpenFindings): Promise<void> {
+  const found = await session.query<{ what: string }>(
+    `SELECT pg_catalog.format('prepared transaction %s of database %s', gid, database) AS what
+       FROM pg_catalog.pg_prepared_xacts
+     UNION ALL
+     SELECT pg_catalog.format('subscription %s of database %s', s.subname, d.datname)
+       FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
+      WHERE s.subenabled ORDER BY 1`,
+  );
+  findings.leftBehind.push(...found.map(({ what }) => what));
 }
 
 async function endPrepared(session: Connection, database: string, findings: OpenFindings): Promise<void> {
@@ -175,24 +201,46 @@ async function rebuildIndexes(session: Connection, collations: readonly string[]
   return indexes.length;
 }
 
-/** A cluster's first user may have any name: the usual ones are tried. null: none of them exists. */
-export async function findSuperuser(
-  address: (user: string) => DatabaseAddress,
-  candidates: readonly string[],
+/** What a site has set for its roles and databases (timeouts, read only, another role) must not hinder a restore. */
+const ownSessionSettings = {
+  role: 'none',
+  default_transaction_read_only: 'off',
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  search_path: '',
+};
+
+export async function enterCluster(address: DatabaseAddress, signal: AbortSignal): Promise<Connection> {
+  return connect(address, signal, {
+    applicationName: 'clona restore',
+    timeoutMs: 60_000,
+    settings: ownSessionSettings,
+  });
+}
+
+/** A cluster's first user may have any name: the usual ones are tried. null: none of them gets in. */
+export async function findEntry(
+  address: (database: string, user: string) => DatabaseAddress,
+  users: readonly string[],
   signal: AbortSignal,
-): Promise<string | null> {
-  for (const user of new Set(candidates)) {
-    try {
-      await using session = await connect(address(user), signal, { applicationName: 'clona restore' });
-      const [row] = await session.query<{ super: boolean }>(
-        `SELECT rolsuper AS super FROM pg_catalog.pg_roles WHERE rolname = current_user`,
-      );
-      if (row?.super === true) return user;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof ClonaError) || !/does not exist|not permitted to log in/.test(error.message))
-        throw error;
+): Promise<Entry | null> {
+  for (const user of new Set(users)) {
+    for (const database of ['template1', 'postgres', user]) {
+      try {
+        await using session = await enterCluster(address(database, user), signal);
+        const [row] = await session.query<{ super: boolean }>(
+          `SELECT rolsuper AS super FROM pg_catalog.pg_roles WHERE rolname = session_user`,
+        );
+        if (row?.super === true) return { user, database };
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof ClonaError) || !closedDoor.test(error.message)) throw error;
+      }
     }
   }
   return null;
 }
+
+const closedDoor =
+  /does not exist|not permitted to log in|not currently accepting connections|cannot connect to invalid database/;

@@ -113,6 +113,7 @@ function warningsOf({
     ...logRepairs,
     ...configured.warnings,
     ...recovered.warnings,
+    ...findings.leftBehind.map((what) => `left as it is, since nobody can enter its database: ${what}`),
     ...findings.unloggedTables.map((name) => `unlogged table, empty after recovery: ${name}`),
     ...(ownConfigurationProblem === null
       ? []

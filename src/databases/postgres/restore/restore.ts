@@ -10,6 +10,7 @@ import { refuseInside } from './examine-target.ts';
 import { estimateRestore, mebibytes, refuseWithoutSpace } from './estimate.ts';
 import { defaultWorkers } from './default-workers.ts';
 import { layoutOf } from './layout.ts';
+import { lockTarget } from './lock-target.ts';
 import { SegmentDamaged } from './log-feed.ts';
 import { makeCluster } from './make-cluster.ts';
 import { summarize, type RestoreReport } from './report.ts';
@@ -40,6 +41,8 @@ export async function restore(options: RestoreOptions): Promise<RestoreReport> {
       archive.folders.map(({ dir }) => dir),
       layout.target,
     );
+  await using _lock =
+    options.dryRun === true || place.isElsewhere ? undefined : await lockTarget(layout.target);
   const { until, point } = await resolveRestorePoint(options, archive);
   for (let failure: ClonaError | undefined; ;) {
     const selection = selectOrRethrow(archive, until, point, failure);

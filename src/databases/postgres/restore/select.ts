@@ -288,9 +288,19 @@ function unreachable(archive: ArchiveCatalog, until: Until, plan: PlanAnswer, pa
   }
   return new ClonaError('targetUnreachable', `no backup reaches ${describeUntil(until)}`, {
     cause,
-    hint: nearest === '' ? 'clona plan tells why each backup does not serve' : `nearest${nearest}`,
+    hint: nearest === '' ? hintWithoutNearest(archive.catalog, until) : `nearest${nearest}`,
     details,
   });
+}
+
+function hintWithoutNearest({ backups }: Catalog, until: Until): string {
+  const ends = backups.flatMap(({ finishedAt, state }) =>
+    finishedAt === null || state !== 'available' ? [] : [finishedAt],
+  );
+  const earliest = ends.reduce<string | null>((a, b) => (a === null || b < a ? b : a), null);
+  return until.kind === 'time' && earliest !== null
+    ? `the earliest time that can be reached is the end of the oldest backup: time:${earliest}`
+    : 'clona plan tells why each backup does not serve';
 }
 
 /** Backups that ended only after the time asked for. */

@@ -13,10 +13,8 @@ export function startLine(
   { dataDir, logFile, socketDir, port }: StartByHand & { dataDir: string; logFile: string },
 ): string {
   const become = owner === null ? [] : becoming(owner);
-  const names = ['LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH'];
-  const libraries = names.flatMap((name) =>
-    binaries.env[name] === undefined ? [] : [`${name}=${binaries.env[name]}`],
-  );
+  const name = process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH';
+  const libraries = binaries.env[name] === undefined ? [] : [`${name}=${binaries.env[name]}`];
   const options = `-k ${quoteSh(socketDir)}${port === undefined ? '' : ` -p ${port}`}`;
   const server = [`${binaries.binDir}/pg_ctl`, '-D', dataDir, '-l', logFile, '-o', options, '-w', 'start'];
   const words = [...become, ...(libraries.length === 0 ? [] : ['env', ...libraries]), ...server];

@@ -92,6 +92,18 @@ test('two restores to one folder: the second is told who is at it', async () => 
   expect(await production.readRows(target)).toEqual(production.expectRows(1, end));
 });
 
+test('two restores that begin in the same moment: one of them is told, the other one ends', async () => {
+  const target = join(production.cluster.folder, 'same-moment');
+  const until = { kind: 'latest' } as const;
+  const outcomes = await Promise.allSettled([
+    production.restore({ until, target }),
+    production.restore({ until, target }),
+  ]);
+  const refused = outcomes.filter(({ status }) => status === 'rejected');
+  expect(refused).toEqual([{ status: 'rejected', reason: expect.objectContaining({ kind: 'locked' }) }]);
+  expect(await production.readRows(target)).toEqual(production.expectRows(1, end));
+});
+
 test('a copy that is made anew keeps what is right in it', async () => {
   const target = join(production.cluster.folder, 'again');
   await production.restore({ until: { kind: 'latest' }, target });
