@@ -11,6 +11,8 @@ export interface GuestAddress {
   /** Pinned host key, as `SHA256:…` (ssh-keygen -l). Another key is refused with `hostKeyChanged`. */
   hostKey: string;
   platform: 'linux' | 'windows';
+  /** The host through which it is reached, as ssh's ProxyJump: for an endpoint that only that one can see. */
+  via?: GuestAddress | undefined;
 }
 
 export interface CommandResult {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { NodeSSH } from 'node-ssh';
 import type { ConnectConfig, ServerHostKeyAlgorithm } from 'ssh2';
 import { ClonaError } from '../errors.ts';
@@ -31,6 +32,51 @@ const hostKeyFamilies: readonly (readonly ServerHostKeyAlgorithm[])[] = [
  * `guestFailed` where nobody answers within 15 s, the key is refused, or the private key cannot be read.
  */
 export async function openGuest(address: GuestAddress, signal: AbortSignal): Promise<Guest> {
+  if (address.via === undefined) return openThrough(address, signal, () => openSocket(address, signal));
+  const jump = await openGuest(address.via, signal);
+  // A stream obeys its signal as long as it lives; ours counts only until the guest is open.
+  const stop = new AbortController();
+  const abort = (): void => stop.abort(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    const guest = await openThrough(address, signal, () => forwardThrough(jump, address, stop.signal));
+    return {
+      ...guest,
+      async [Symbol.asyncDispose]() {
+        await guest[Symbol.asyncDispose]();
+        await jump[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await jump[Symbol.asyncDispose]();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** What the jump host sees at the guest's endpoint; it gets no key of ours and reads nothing: SSH runs within SSH. */
+async function forwardThrough(jump: Guest, address: GuestAddress, signal: AbortSignal): Promise<Duplex> {
+  const { endpoint } = address;
+  try {
+    return await jump.forward(
+      endpoint.kind === 'tcp' ? { host: endpoint.host, port: endpoint.port } : { socket: endpoint.path },
+      signal,
+    );
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new ClonaError('guestFailed', `${nameEndpoint(address)} cannot be reached through the jump host`, {
+      cause,
+      hint: 'is the machine on, its SSH server running, and has the jump host a leg in its network?',
+    });
+  }
+}
+
+async function openThrough(
+  address: GuestAddress,
+  signal: AbortSignal,
+  open: () => Promise<Duplex>,
+): Promise<Guest> {
   signal.throwIfAborted();
   const privateKey = await readFile(address.privateKeyFile, 'utf8').catch((cause: unknown) => {
     throw new ClonaError('guestFailed', `the private key ${address.privateKeyFile} cannot be read`, {
@@ -39,7 +85,7 @@ export async function openGuest(address: GuestAddress, signal: AbortSignal): Pro
   });
   const offered: string[] = [];
   for (const serverHostKey of hostKeyFamilies) {
-    const outcome = await tryFamily(address, privateKey, serverHostKey, signal);
+    const outcome = await tryFamily(address, privateKey, serverHostKey, await open(), signal);
     if (outcome.kind === 'open') return createSshGuest(outcome.ssh, address);
     if (outcome.kind === 'foreign') offered.push(outcome.hostKey);
   }
@@ -60,9 +106,9 @@ async function tryFamily(
   address: GuestAddress,
   privateKey: string,
   serverHostKey: readonly ServerHostKeyAlgorithm[],
+  socket: Duplex,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const socket = await openSocket(address, signal);
   let seen: string | undefined;
   const stop = (): void => {
     socket.destroy();
@@ -73,6 +119,7 @@ async function tryFamily(
     await ssh.connect({
       ...clientSettings(address, privateKey),
       sock: socket,
+
       algorithms: { serverHostKey: [...serverHostKey], cipher: [...ciphers] },
       hostVerifier: (key: Buffer): boolean => {
         seen = fingerprint(key);

@@ -22,6 +22,23 @@ for (const role of ['live', 'staging'] as const) {
 
 testGuestContract('OpenSSH', startOpenSsh, whyNoOpenSsh());
 
+testGuestContract(
+  'OpenSSH through a jump host that is a local machine',
+  async () => {
+    const inner = await startOpenSsh();
+    const jump = await createTestMachine({ role: 'live' });
+    return {
+      address: { ...inner.address, via: jump.facts.guest },
+      folder: inner.folder,
+      [Symbol.asyncDispose]: async () => {
+        await jump[Symbol.asyncDispose]();
+        await inner[Symbol.asyncDispose]();
+      },
+    };
+  },
+  whyNoOpenSsh(),
+);
+
 async function openAndMakeFolder(
   machine: Awaited<ReturnType<typeof createTestMachine>>,
 ): Promise<{ stdout: string }> {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { ClonaError } from '../../errors.ts';
 import { silent } from '../../progress.ts';
 import type { LiveStagingArgs, LocalStagingArgs } from '../../../infra/live-staging.ts';
+import type { MachineFacts } from '../machines.ts';
 import type { VsphereArgs } from '../../../infra/vsphere.ts';
 import { releaseBaseSnapshot } from '../vsphere/base-snapshot.ts';
 import { openVim } from '../vsphere/client.ts';
@@ -24,6 +25,8 @@ export interface OpenedStaging {
   /** Whether the engine has to look what has become of the machine: costs time, and some servers answer oddly. */
   refresh: boolean;
   refusal: Refusal;
+  /** What the program made; undefined before it ran to its end. */
+  made: { machine?: MachineFacts };
   /** Runs the engine, and sees to it that a failure leaves no machine that no state knows. */
   guard: <Result>(work: () => Promise<Result>) => Promise<Result>;
 }
@@ -36,22 +39,25 @@ export async function openStaging(
 ): Promise<OpenedStaging> {
   const { folder, name } = options;
   const refusal: Refusal = {};
+  const made: OpenedStaging['made'] = {};
   if (given.platform !== 'vsphere' || given.vsphere === undefined) {
     const local = given.local === undefined ? {} : { local: absolute(folder, given.local) };
     const { stack } = await openStack(
       name,
-      program(name, async () => ({ ...given, ...local })),
+      program(name, made, async () => ({ ...given, ...local })),
       options,
     );
-    return { stack, refresh: true, refusal, guard: async (work) => work() };
+    spareOutputs(stack);
+    return { stack, refresh: true, refusal, made, guard: async (work) => work() };
   }
   const args = { ...given, vsphere: given.vsphere };
   const plan: { args: () => Promise<LiveStagingArgs> } = { args: async () => args };
   const { stack, isOld } = await openStack(
     name,
-    program(name, async () => plan.args()),
+    program(name, made, async () => plan.args()),
     withCredentials(options, args),
   );
+  spareOutputs(stack);
   const note = new CreationNote(options);
   const known = isOld ? await readState(stack, note) : newStack;
   const guard: OpenedStaging['guard'] = async (work) => guardCreation(stack, options, args, note, work);
@@ -71,7 +77,7 @@ export async function openStaging(
         throw error;
       }
     };
-    return { stack, refresh: true, refusal, guard };
+    return { stack, refresh: true, refusal, made, guard };
   }
   const prepared = await prepare();
   plan.args = async () => withPrepared(args, prepared);
@@ -80,18 +86,31 @@ export async function openStaging(
     stack,
     refresh: existing === undefined || existing.drift.length > 0,
     refusal,
+    made,
     guard: existing === undefined ? guard : async (work) => work(),
   };
 }
 
 const newStack: StackMachine = { id: undefined, isUnfinished: false };
 
+/** The program knows what it made: the engine need not be asked again, twice, in processes of its own. */
+function spareOutputs(stack: Stack): void {
+  stack.outputs = async () => ({});
+}
+
 /** The outputs are those of infra/index.ts. */
-function program(name: string, args: () => Promise<LiveStagingArgs>): () => Promise<Record<string, unknown>> {
+function program(
+  name: string,
+  made: OpenedStaging['made'],
+  args: () => Promise<LiveStagingArgs>,
+): () => Promise<Record<string, unknown>> {
   return async () => {
     const { LiveStaging } = await import('../../../infra/live-staging.ts');
     const staging = new LiveStaging(name, await args());
     const { machine, sshEndpoint, hostKey, database, createdAt, expiresAt } = staging;
+    machine.apply((facts) => {
+      made.machine = facts;
+    });
     return { machine, sshEndpoint, hostKey, database, createdAt, expiresAt };
   };
 }

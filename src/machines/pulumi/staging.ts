@@ -37,13 +37,15 @@ export interface StagingResult {
 export async function createStaging(options: StagingOptions, args: LiveStagingArgs): Promise<StagingResult> {
   const { onProgress = silent, signal } = options;
   return withProgress(onProgress, `staging machine ${options.name}`, async () => {
-    const { stack, refresh, refusal, guard } = await openStaging(options, args, true);
-    const { summary, outputs } = await guard(async () =>
-      unlocked(stack, options, refusal, async (told) =>
-        stack.up({ refresh, color: 'never', signal, onEvent: told.onEvent }),
-      ),
+    const { stack, refresh, refusal, made, guard } = await openStaging(options, args, true);
+    const changes = await guard(async () =>
+      unlocked(stack, options, refusal, async (told) => {
+        await stack.up({ refresh, color: 'never', signal, onEvent: told.onEvent });
+        return told.changes;
+      }),
     );
-    return { machine: readMachine(outputs), engine: 'pulumi', changes: summary.resourceChanges ?? {} };
+    if (made.machine === undefined) throw new ClonaError('pulumiFailed', 'the program made no machine');
+    return { machine: made.machine, engine: 'pulumi', changes };
   });
 }
 
@@ -85,6 +87,8 @@ export async function readStaging(options: StagingOptions): Promise<MachineFacts
 interface Told {
   onEvent: (event: EngineEvent) => void;
   errors: string[];
+  /** How many resources were created, updated, kept …; the engine's last word. */
+  changes: OpMap;
 }
 
 async function unlocked<Result>(
@@ -96,7 +100,7 @@ async function unlocked<Result>(
   const deadline = Date.now() + patienceMs;
   for (let broken = false; ;) {
     signal.throwIfAborted();
-    const told: Told = { errors: [], onEvent: (event) => tell(event, told, onProgress) };
+    const told: Told = { errors: [], changes: {}, onEvent: (event) => tell(event, told, onProgress) };
     try {
       return await work(told);
     } catch (error) {
@@ -124,7 +128,8 @@ async function unlocked<Result>(
 
 /** Resources become steps of the progress; error messages are kept for whoever throws. */
 function tell(event: EngineEvent, told: Told, onProgress: OnProgress): void {
-  const { resourcePreEvent, resOutputsEvent, diagnosticEvent } = event;
+  const { resourcePreEvent, resOutputsEvent, diagnosticEvent, summaryEvent } = event;
+  if (summaryEvent !== undefined) told.changes = summaryEvent.resourceChanges;
   const metadata = resourcePreEvent?.metadata ?? resOutputsEvent?.metadata;
   if (metadata !== undefined && metadata.op !== 'same' && !metadata.type.startsWith('pulumi:')) {
     const step = `${metadata.op} ${metadata.type} ${metadata.urn.split('::').at(-1) ?? ''}`;

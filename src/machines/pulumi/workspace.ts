@@ -1,12 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { LocalWorkspaceOptions, PulumiFn, Stack } from '@pulumi/pulumi/automation/index.js';
+import type {
+  LocalWorkspaceOptions,
+  PulumiCommand,
+  PulumiFn,
+  Stack,
+} from '@pulumi/pulumi/automation/index.js';
 import { findToolchain, type Toolchain } from './toolchain.ts';
 import type { OnProgress } from '../../progress.ts';
 
 export const projectName = 'clona';
+
+const commands = new Map<string, Promise<PulumiCommand>>();
 
 const keepLogsMs = 3 * 86_400_000;
 
@@ -47,7 +54,12 @@ export async function openStack(
   const workDir = stackFolder(settings, stackName);
   const isNew = await mkdir(workDir, { recursive: true, mode: 0o700 });
   await removeOldLogs(join(folder, 'home', 'logs'));
-  const pulumiCommand = await PulumiCommand.get({ root: await linkEngine(folder, toolchain.pulumi) });
+  const root = await linkEngine(folder, toolchain.pulumi);
+  // It asks the engine for its version, in a process of its own: once is enough.
+  const command = commands.get(root) ?? PulumiCommand.get({ root });
+  commands.set(root, command);
+  command.catch(() => commands.delete(root));
+  const pulumiCommand = await command;
   const options: LocalWorkspaceOptions = {
     workDir,
     pulumiCommand,
@@ -58,14 +70,23 @@ export async function openStack(
   const named = { stackName, projectName, program };
   // Each try starts the engine: in a folder that was not there a moment ago the stack most likely is not there, too.
   if (isNew === undefined) {
-    return { stack: await LocalWorkspace.createOrSelectStack(named, options), isOld: true };
+    return { stack: spareQuestions(await LocalWorkspace.createOrSelectStack(named, options)), isOld: true };
   }
   try {
-    return { stack: await LocalWorkspace.createStack(named, options), isOld: false };
+    return { stack: spareQuestions(await LocalWorkspace.createStack(named, options)), isOld: false };
   } catch (error) {
     if (!(error instanceof StackAlreadyExistsError)) throw error;
-    return { stack: await LocalWorkspace.selectStack(named, options), isOld: true };
+    return { stack: spareQuestions(await LocalWorkspace.selectStack(named, options)), isOld: true };
   }
+}
+
+/**
+ * After each update the SDK reads the stack's history, in a process of the engine of its own. Nobody asks for it: the
+ * counts of changes come with the engine's events.
+ */
+function spareQuestions(stack: Stack): Stack {
+  stack.info = async () => undefined;
+  return stack;
 }
 
 function stateFolder(settings: WorkspaceSettings): string {
@@ -104,11 +125,10 @@ async function linkEngine(folder: string, pulumi: string): Promise<string> {
   const path = join(root, 'bin', 'pulumi');
   if ((await readlink(path).catch(() => undefined)) === pulumi) return root;
   await mkdir(dirname(path), { recursive: true });
-  await rm(path, { force: true });
-  await symlink(pulumi, path).catch((error: unknown) => {
-    // Another run has just made it.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-  });
+  // Others may be at it, too: whole or not at all, and never a moment without.
+  const own = `${path}.${randomBytes(6).toString('hex')}`;
+  await symlink(pulumi, own);
+  await rename(own, path);
   return root;
 }
 

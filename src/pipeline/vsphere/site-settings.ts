@@ -67,7 +67,7 @@ export async function vsphereStagingArgs(
         memoryMb: memory === undefined ? undefined : Math.ceil(memory / 1024 ** 2 / 4) * 4,
         dataDiskGib: staging.size === undefined ? undefined : Math.ceil(staging.size / 1024 ** 3),
       },
-      guest: { ...guest, port: site.guest?.port ?? 22 },
+      guest: { ...guest, port: site.guest?.port ?? 22, via: jumpHost(settings) },
       systemDisk,
       dataDisk,
     },
@@ -83,7 +83,11 @@ export function vsphereMachine(site: Site, name: string, database: DatabaseName)
   return {
     inventoryPath: isLive ? sourcePath({ source: live, places }) : machinePath(places, name),
     role: isLive ? 'live' : 'staging',
-    guestAt: (address, hostKey) => guestAt(site, address, isLive ? undefined : hostKey),
+    guestAt: (address, hostKey) => ({
+      ...guestAt(site, address, isLive ? undefined : hostKey),
+      // Only clones are where nobody else can reach them.
+      via: isLive ? undefined : jumpHost(settings),
+    }),
     databaseAt: (host) => ({ ...database, host }),
     systemDisk: settings.systemDisk,
     dataDisk: settings.dataDisk,
@@ -102,6 +106,18 @@ function guestAt({ guest }: Site, host: string, hostKey: string | undefined): Gu
     // A clone that made itself a new key says so through VMware Tools; else it has production's.
     hostKey: hostKey ?? guest.hostKey,
     platform: guest.platform,
+  };
+}
+
+/** The machine with a leg in the isolated network; undefined: clona itself is on one that can see it. */
+function jumpHost({ jumpHost: jump }: VsphereSettings): GuestAddress | undefined {
+  if (jump === undefined) return undefined;
+  return {
+    endpoint: { kind: 'tcp', host: jump.host, port: jump.port },
+    user: jump.user,
+    privateKeyFile: jump.privateKey,
+    hostKey: jump.hostKey,
+    platform: 'linux',
   };
 }
 
