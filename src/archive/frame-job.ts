@@ -1,12 +1,13 @@
 import { constants } from 'node:zlib';
+import type { CopiedPages } from '../databases/postgres/prove/fractured-pages.ts';
 
 /** Raw bytes of one frame at most: small enough for memory and many workers, large enough to compress well. */
 export const frameBytes = 4 * 2 ** 20;
 
-/** A part of a frame that a worker fetches by itself: bytes as given, or a range of a file. */
+/** A part of a frame that a worker fetches by itself: bytes as given, or a range of a file, whose pages it judges by `pages`. */
 export type FramePart =
   | { kind: 'bytes'; bytes: Uint8Array }
-  | { kind: 'file'; path: string; offset: number; length: number };
+  | { kind: 'file'; path: string; offset: number; length: number; pages?: CopiedPages | undefined };
 
 /** What a worker is asked: to compress a filled slot, or to fill it from parts first. */
 export interface FrameJob {

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { settlePages } from '../databases/postgres/prove/fractured-pages.ts';
 import { crc32c } from './crc32c.ts';
 import { errorCode } from './durable-file.ts';
 import type { FrameAnswer, FrameJob, FrameWorkerData } from './frame-job.ts';
@@ -39,6 +40,11 @@ function fill(raw: Buffer, parts: FramePart[]): FrameAnswer['files'] {
     }
     const range = raw.subarray(at, at + part.length);
     const foundBytes = readRange(part.path, range, part.offset);
+    if (part.pages !== undefined) {
+      settlePages(range.subarray(0, foundBytes), part.pages, (page, offset) => {
+        readRange(part.path, page, part.offset + offset);
+      });
+    }
     // The file was cut by the server meanwhile; the log that is replayed later cuts it again (basebackup.c).
     range.fill(0, foundBytes);
     files.push({ crc32c: crc32c(range), foundBytes });

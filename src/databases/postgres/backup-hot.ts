@@ -8,12 +8,15 @@ import { createFrameFile, type FrameFile } from '../../archive/frame-file.ts';
 import { planFrames, type PlannedFrame, type PlannedMember } from '../../archive/frame-plan.ts';
 import { openFramePool, type FramePool } from '../../archive/frame-pool.ts';
 import { TarFramer } from '../../archive/tar-frames.ts';
-import { ClonaError } from '../../errors.ts';
 import type { CopiedFacts, CopyContext } from './backup-context.ts';
 import { encodeBackupManifest, type ManifestEntry } from './backup-manifest.ts';
 import { selectCopied, type ClusterFile } from './cluster-files.ts';
 import { openClusterSource, type ClusterSource } from './cluster-source.ts';
-import { formatSegmentName, parseLsn } from './lsn.ts';
+import type { Connection } from './connect.ts';
+import { addLog, controlPath, readControl } from './backup-hot-end.ts';
+import { parseLsn } from './lsn.ts';
+import type { CopiedPages } from './prove/fractured-pages.ts';
+import { blockAt } from './prove/relation-file.ts';
 
 /**
  * A backup for a role without REPLICATION: pg_backup_start, our own parallel copy, pg_backup_stop (the manual's
@@ -30,7 +33,7 @@ export async function copyHot(context: CopyContext): Promise<CopiedFacts> {
   );
   const start = parseLsn(begun?.lsn ?? '', 'the start of the backup');
   const files = selectCopied(await source.list());
-  const copier = new Copier(context, pool, source);
+  const copier = new Copier(context, pool, source, await readPageRules(session, start));
   const archives: ArchiveFile[] = [];
   for (const space of spaces) archives.push(await copier.copySpace(space, files));
   await using base = await copier.copyBase(spaces, files);
@@ -60,7 +63,15 @@ export async function copyHot(context: CopyContext): Promise<CopiedFacts> {
   };
 }
 
-const controlPath = 'global/pg_control';
+type PageRules = Pick<CopiedPages, 'blockSizeBytes' | 'startPosition'>;
+
+/** Undefined: the cluster has no data checksums. */
+async function readPageRules(session: Connection, startPosition: bigint): Promise<PageRules | undefined> {
+  const [row] = await session.query<{ checksums: string; block: string }>(
+    `SELECT pg_catalog.current_setting('data_checksums') AS checksums, pg_catalog.current_setting('block_size') AS block`,
+  );
+  return row?.checksums === 'on' ? { blockSizeBytes: Number(row.block), startPosition } : undefined;
+}
 
 interface Tablespace {
   oid: number;
@@ -90,13 +101,20 @@ class Copier {
   readonly #context: CopyContext;
   readonly #pool: FramePool;
   readonly #source: ClusterSource;
+  readonly #pageRules: PageRules | undefined;
   readonly #sums = new Map<string, ManifestEntry>();
   #doneBytes = 0;
 
-  constructor(context: CopyContext, pool: FramePool, source: ClusterSource) {
+  constructor(
+    context: CopyContext,
+    pool: FramePool,
+    source: ClusterSource,
+    pageRules: PageRules | undefined,
+  ) {
     this.#context = context;
     this.#pool = pool;
     this.#source = source;
+    this.#pageRules = pageRules;
   }
 
   entries(): ManifestEntry[] {
@@ -147,6 +165,7 @@ class Copier {
       }
       const failure = file.failure();
       if (failure !== undefined) throw failure;
+      this.#judgePages(frame);
       const packing = this.#source.pack(slot, frame);
       const appended = file.append(slot, frame.rawBytes, frame.inside, packing);
       // The file settles its appends in their order, so sums are added in the order of the offsets.
@@ -159,6 +178,16 @@ class Copier {
     await Promise.all(running);
     for (const { path, sizeBytes, isFolder, modifiedAt } of files) {
       if (!isFolder && sizeBytes === 0) this.#sums.set(path, { path, sizeBytes, modifiedAt, crc32c: 0 });
+    }
+  }
+
+  /** Has the thread that reads a relation's file look for fractured pages. */
+  #judgePages(frame: PlannedFrame): void {
+    if (this.#pageRules === undefined) return;
+    for (const [index, part] of frame.parts.filter((part) => part.kind === 'file').entries()) {
+      const path = frame.members[index]?.id ?? '';
+      const firstBlock = blockAt(path, part.offset, this.#pageRules.blockSizeBytes);
+      if (firstBlock !== undefined) part.pages = { ...this.#pageRules, firstBlock };
     }
   }
 
@@ -183,51 +212,4 @@ class Copier {
       id: path,
     };
   }
-}
-
-/** pg_control may be caught while it is written: its checksum, the last thing in it, tells (update_controlfile). */
-async function readControl(source: ClusterSource): Promise<Buffer> {
-  for (let attempt = 1; attempt <= 20; attempt += 1) {
-    const content = await source.read(controlPath, 8192);
-    if (content !== undefined && isWholeControl(content)) return content;
-  }
-  throw new ClonaError('databaseFailed', 'pg_control does not match its checksum');
-}
-
-/** The structure's length differs between versions; its checksum stands right behind what it covers. */
-function isWholeControl(content: Buffer): boolean {
-  for (let length = 200; length < 500; length += 4) {
-    if (content.readUInt32LE(length) === crc32c(content.subarray(0, length))) return true;
-  }
-  return false;
-}
-
-/** Adds the log from start to stop from pg_wal, if the server still has all of it: true then. */
-async function addLog(
-  framer: TarFramer,
-  source: ClusterSource,
-  timeline: number,
-  start: bigint,
-  stop: bigint,
-  segmentSizeBytes: number,
-): Promise<boolean> {
-  const size = BigInt(segmentSizeBytes);
-  const numbers: number[] = [];
-  for (let number = start / size; number <= (stop - 1n) / size; number += 1n) numbers.push(Number(number));
-  for (const number of numbers) {
-    const name = formatSegmentName({ timeline, number }, segmentSizeBytes);
-    const content = await source.read(`pg_wal/${name}`, segmentSizeBytes);
-    const begins =
-      content?.length === segmentSizeBytes && content.readBigUInt64LE(8) === BigInt(number) * size;
-    // Recycled meanwhile: the archived log must serve, and what is inside so far does no harm.
-    if (content === undefined || !begins) return false;
-    const modifiedAt = new Date();
-    await framer.addMember(
-      { path: `pg_wal/${name}`, sizeBytes: content.length, type: 'file', modifiedAt },
-      content,
-    );
-    const status = `pg_wal/archive_status/${name}.done`;
-    await framer.addMember({ path: status, sizeBytes: 0, type: 'file', modifiedAt }, Buffer.alloc(0));
-  }
-  return true;
 }

@@ -4,6 +4,7 @@ import type { Frame } from '../../../archive/format.ts';
 import { freeMemory } from '../../../archive/pack-frame.ts';
 import { decodeTarHeader, paddedBytes, tarBlockBytes } from '../../../archive/tar-header.ts';
 import { findLogPageFault, type LogPageFault, type LogPageRules } from './log-pages.ts';
+import { blockAt } from './relation-file.ts';
 import { judgePages, type PageFault, type PageVerdict } from './page-checksum.ts';
 
 /** What the pages of a backup are judged by. */
@@ -37,8 +38,6 @@ export interface FrameFindings {
   logFaults: { segment: string; fault: LogPageFault }[];
 }
 
-/** Segments of a relation have this many bytes (RELSEG_SIZE, fixed in every packaged server). */
-const relationSegmentBytes = 2 ** 30;
 const keptDamagedPages = 100;
 
 /**
@@ -121,9 +120,6 @@ function takeContent(
   return Math.min(raw.length, at + paddedBytes(fileBytes) - offset);
 }
 
-const relationPath =
-  /^(?:base\/\d+|global|(?:pg_tblspc\/\d+\/)?PG_\d+_\d+\/\d+)\/\d+(?:_(?:fsm|vm|init))?(?:\.(\d+))?$/;
-
 /** Judges pages that lie `done` bytes behind `offset` in a file; undefined where the file is no relation's. */
 function pageJudge(
   path: string,
@@ -131,11 +127,10 @@ function pageJudge(
   { blockSizeBytes, startPosition }: PageRules,
   findings: FrameFindings,
 ): ((content: Buffer, done: number) => void) | undefined {
-  const found = relationPath.exec(path);
-  if (found === null) return undefined;
-  const before = Number(found[1] ?? 0) * relationSegmentBytes + offset;
+  const before = blockAt(path, offset, blockSizeBytes);
+  if (before === undefined) return undefined;
   return (content, done) => {
-    const firstBlock = (before + done) / blockSizeBytes;
+    const firstBlock = before + done / blockSizeBytes;
     for (const fault of judgePages(content, blockSizeBytes, firstBlock, startPosition, findings.pages)) {
       if (findings.damagedPages.length < keptDamagedPages) findings.damagedPages.push({ path, ...fault });
     }
