@@ -43,13 +43,19 @@ export interface ReleaseStarted {
   ended: ReleaseResult | null;
 }
 
-/** A kit onto a fresh staging machine; returns when the release waits for people, or has failed. */
+/**
+ * A kit onto a fresh staging machine; returns when the release waits for people, or has failed. Called again for a
+ * kit whose release was interrupted, or waits already, it gives that one.
+ */
 export async function startRelease(
   context: Context,
   options: { kit: string; hash?: string | undefined; by: string },
 ): Promise<ReleaseStarted> {
   const opened = await becomeWorker(context, { who: options.by, what: 'release' });
-  if (findFreeStaging(await readSiteState(context.ledger)) === null) throw noStaging();
+  const state = await readSiteState(context.ledger);
+  const left = findSameRelease(state, opened, options.kit);
+  if (left !== undefined) return left;
+  if (findFreeStaging(state) === null) throw noStaging();
   const release = newRunId('release', context.now());
   const handle = await DBOS.startWorkflow(workflows.release, { workflowID: release })({
     release,
@@ -62,6 +68,20 @@ export async function startRelease(
   const result = await orEnded(opened.worker, Promise.race([ended, asked]));
   ended.catch(() => {});
   return { release, ended: result };
+}
+
+function findSameRelease(
+  state: SiteState,
+  { carriedOn }: OpenedWorker,
+  source: string,
+): ReleaseStarted | undefined {
+  const release = state.releases.findLast((known) => known.source === source);
+  if (release === undefined) return undefined;
+  const carried = carriedOn.find(({ id }) => id === release.id);
+  // What the workflow of a release returns; nothing while it waits.
+  if (carried !== undefined) return { release: release.id, ended: (carried.result as ReleaseResult) ?? null };
+  const waits = release.state === 'open' && findFreeStaging(state) === null;
+  return waits ? { release: release.id, ended: null } : undefined;
 }
 
 /** Promotes an open release by R20, or carries an interrupted promotion of it to its end and gives that. */

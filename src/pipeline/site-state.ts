@@ -17,6 +17,8 @@ export interface ReleaseState {
   id: string;
   initiator: string;
   startedAt: string;
+  /** Where the kit came from, as it was named. */
+  source: string;
   kit: string;
   refresh: string;
   machine: string;
@@ -100,6 +102,7 @@ function applyToReleases(releases: Map<string, ReleaseState>, run: string, recor
       id: run,
       initiator: String(payload['initiator']),
       startedAt: record.time,
+      source: String(payload['source']),
       kit: String(payload['source']),
       refresh: String(payload['refresh']),
       machine: String(payload['machine']),

@@ -4,7 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { promoteRelease, runRefresh } from '../../src/pipeline/runs.ts';
+import { promoteRelease, runRefresh, startRelease } from '../../src/pipeline/runs.ts';
+import { readSiteState } from '../../src/pipeline/site-state.ts';
 import { sign } from '../../src/pipeline/signing.ts';
 import { createTestCluster, type TestCluster } from '../support/cluster.ts';
 import { createFileOperations } from './file-operations.ts';
@@ -54,6 +55,26 @@ test('a release that waits for signatures outlives its process, its host and its
   // The very same release went on: nothing of it was done again on staging.
   expect(world.read().effects.slice(0, before.length)).toEqual(before);
   expect(world.read().effects.filter((effect) => effect.startsWith('install-staging'))).toHaveLength(1);
+});
+
+test('a release asked for again after its process was killed is the same one', async () => {
+  const folder = await startElsewhere('again');
+  const gone = once(child!, 'exit');
+  child!.kill('SIGKILL');
+  await gone;
+  const world = createFileOperations(folder);
+  await using context = await openTestContext({
+    site: 'again',
+    folder,
+    address: cluster.address,
+    operations: world,
+  });
+  const { releases } = await readSiteState(context.ledger);
+  const again = await startRelease(context, { kit: releases[0]!.source, by: 'dora' });
+  expect(again).toEqual({ release: releases[0]!.id, ended: null });
+  await expect(startRelease(context, { kit: 'another kit', by: 'dora' })).rejects.toMatchObject({
+    message: 'no staging machine is fresh and free',
+  });
 });
 
 test('a word reaches a release that waits in another process, and that process acts on it', async () => {
