@@ -25,6 +25,7 @@ export const vsphereConfig = {
   datastoreCluster: text.optional().describe('datastore cluster, in place of datastore'),
   folder: text.optional().describe('inventory folder of the clone'),
   clone: z.enum(['full', 'linked']).optional().describe('full (default), or linked on a base snapshot'),
+  customization: text.optional().describe('name of a customization specification of the vCenter'),
   isolatedPortGroup: text.optional().describe('a port group that leads nowhere'),
   host: text.optional().describe('in its place: the host on which one is made'),
   cpus: number(1, 768).optional().describe('default: as production'),
@@ -107,6 +108,7 @@ export function toVsphereArgs(
     passwordInState: values.vspherePassword !== undefined,
     places: { datacenter, cluster, resourcePool, datastore, datastoreCluster, folder },
     clone: values.clone,
+    customization: values.customization,
     network: isolatedPortGroup === undefined ? { host: values.host ?? '' } : { portGroup: isolatedPortGroup },
     size: { cpus, memoryMb, dataDiskGib },
     guest: {

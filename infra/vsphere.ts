@@ -36,6 +36,8 @@ export interface VsphereStagingArgs {
   size?:
     | { cpus?: number | undefined; memoryMb?: number | undefined; dataDiskGib?: number | undefined }
     | undefined;
+  /** Name of a customization specification of the vCenter: another host name, address, SID. Default: none. */
+  customization?: string | undefined;
   /** Minutes a clone may take; default 30. */
   cloneTimeoutMinutes?: number | undefined;
   /** How its guest is reached once it has an address. */
@@ -134,6 +136,10 @@ function declareMachine(
         // Without its base, in a preview, the provider would refuse it.
         linkedClone: clone.base !== undefined,
         timeout: vsphere.cloneTimeoutMinutes ?? 30,
+        // No time for its waiter, which ends a whole update for a guest that is slow: clona waits for the guest itself.
+        ...(vsphere.customization === undefined
+          ? {}
+          : { customizationSpec: { id: vsphere.customization, timeout: 0 } }),
       },
       networkInterfaces: plan.adapterTypes.map((adapterType) => ({ networkId, adapterType })),
       tags: clone.tag === undefined ? [] : [clone.tag],

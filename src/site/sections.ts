@@ -37,6 +37,7 @@ const vsphere = (folder: string) =>
         .enum(['full', 'linked'])
         .default('full')
         .meta({ description: 'full copy, or on a base snapshot' }),
+      customization: text('name of a customization specification of the vCenter; default: none').optional(),
       cpus: integer(1, 768, 'CPUs of a clone; default: as production').optional(),
       memory: size('memory of a clone; default: as production').optional(),
       systemDisk: text('where the application lies, as the guest sees it').default('/opt'),

@@ -72,6 +72,7 @@ function machinesText({ platform, live }: SiteAnswers): string[] {
     '  # datastoreCluster: POD0',
     '  # folder: staging',
     '  # clone: full                    # full, or linked (on a base snapshot)',
+    '  # customization: linux-static    # a customization specification of the vCenter',
     '  # cpus: 4                        # of a clone; default: as production',
     '  # memory: 16GiB                  # of a clone; default: as production',
     '  # systemDisk: /opt               # where the application lies, as the guest sees it',

@@ -159,10 +159,26 @@ function describe(
 }
 
 function snapshotFacts(snapshot: Snapshot, facts: VirtualMachineFacts): SnapshotFacts {
-  const escapes = facts.disks.flatMap((disk) =>
-    disk.escapes === null ? [] : [`${disk.label}: ${disk.escapes}`],
+  return { name: snapshot.name, createdAt: snapshot.createdAt, escapes: nameEscapes(facts) };
+}
+
+/** What no snapshot of the machine holds: independent disks, raw device mappings, shared buses. */
+function nameEscapes({ disks }: VirtualMachineFacts): string[] {
+  return disks.flatMap(({ label, escapes }) => (escapes === null ? [] : [`${label}: ${escapes}`]));
+}
+
+/**
+ * The same before a snapshot is taken, for the promotion to refuse: a revert would bring back only a part of the
+ * machine. Empty: a snapshot holds everything.
+ */
+export async function findSnapshotEscapes(
+  vim: Vim,
+  inventoryPath: string,
+  signal: AbortSignal,
+): Promise<string[]> {
+  return nameEscapes(
+    await readVirtualMachine(vim, await findVirtualMachine(vim, inventoryPath, signal), signal),
   );
-  return { name: snapshot.name, createdAt: snapshot.createdAt, escapes };
 }
 
 /** Asks the guest to shut down and waits until it is off or the grace is over; without Tools nobody can be asked. */

@@ -61,6 +61,7 @@ export async function vsphereStagingArgs(
       address: await resolveVimAddress(site, 'clone'),
       places: inventoryPlaces(settings),
       clone,
+      customization: settings.customization,
       network: isolatedPortGroup === undefined ? { host: host ?? '' } : { portGroup: isolatedPortGroup },
       size: {
         cpus,

@@ -84,6 +84,14 @@ describe.skipIf(!isHere)(`faults of vSphere${missing}`, () => {
       says: /Pulumi failed on the staging machine/,
     },
     {
+      name: 'the datastore has no space',
+      before: () => {
+        vcsim.govc('vm.disk.create', '-vm', 'DC0_H0_VM1', '-name', 'DC0_H0_VM1/big', '-size', '900000G');
+      },
+      after: () => void vcsim.govc('device.remove', '-vm', 'DC0_H0_VM1', diskOf('DC0_H0_VM1')),
+      says: /the datastore LocalDS_0 has \S+ GiB free, a clone of DC0_H0_VM0 needs/,
+    },
+    {
       name: 'the vCenter drops every connection, as in a restart',
       during: () => {
         proxy.drop();
@@ -133,6 +141,37 @@ describe.skipIf(!isHere)(`faults of vSphere${missing}`, () => {
     await createStaging({ ...optionsOf('fault'), breakLock: 'dead' }, args);
     expect(vcsim.govc('find', '/', '-type', 'm', '-name', 'fault').trim()).toBe('/DC0/vm/fault');
     await destroyStaging(optionsOf('fault'), args);
+    expect(inventory()).toBe(before);
+  });
+
+  test('somebody takes the name meanwhile: the task fails, and the machine of others stays', async () => {
+    const args = await argsOf('taken');
+    let made = false;
+    const failed = createStaging(
+      {
+        ...optionsOf('taken'),
+        onProgress: ({ step, state }) => {
+          if (made || state !== 'started' || !step.startsWith('create vsphere:')) return;
+          made = true;
+          vcsim.govc(
+            'vm.create',
+            '-on=false',
+            '-net',
+            'VM Network',
+            '-ds',
+            'LocalDS_0',
+            '-host',
+            'DC0_H0',
+            'taken',
+          );
+        },
+      },
+      args,
+    );
+    await expect(failed).rejects.toMatchObject({ exitCode: 6 });
+    expect(vcsim.govc('find', '/', '-type', 'm', '-name', 'taken').trim()).toBe('/DC0/vm/taken');
+    vcsim.govc('vm.destroy', 'taken');
+    await destroyStaging(optionsOf('taken'), args);
     expect(inventory()).toBe(before);
   });
 
@@ -213,6 +252,10 @@ describe.skipIf(!isHere)(`faults of vSphere${missing}`, () => {
   function inventory(): string {
     readLive();
     return [vcsim.govc('find', '/'), readLive()].join('\n');
+  }
+
+  function diskOf(name: string): string {
+    return /^disk-\S+(?=\s+VirtualDisk\s+943)/m.exec(vcsim.govc('device.ls', '-vm', name))?.[0] ?? '';
   }
 
   async function onceThere(name: string): Promise<void> {
