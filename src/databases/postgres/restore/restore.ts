@@ -10,18 +10,13 @@ import { refuseInside } from './examine-target.ts';
 import { estimateRestore, mebibytes, refuseWithoutSpace } from './estimate.ts';
 import { defaultWorkers } from './default-workers.ts';
 import { layoutOf } from './layout.ts';
+import { withoutBackup, withoutSegment } from './leave-out.ts';
 import { lockTarget } from './lock-target.ts';
 import { SegmentDamaged } from './log-feed.ts';
 import { makeCluster } from './make-cluster.ts';
 import { summarize, type RestoreReport } from './report.ts';
 import { findRestorePoint } from './restore-points.ts';
-import {
-  selectRecovery,
-  withoutBackup,
-  withoutSegment,
-  type RestorePointFound,
-  type Selection,
-} from './select.ts';
+import { selectRecovery, type RestorePointFound, type Selection } from './select.ts';
 import { checkTarget, checkVersion, claimTarget, findMissingParts } from './validate.ts';
 
 /**
