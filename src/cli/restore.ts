@@ -71,14 +71,14 @@ async function run(
 ): Promise<RestoreReport> {
   const { archiveDir, mirrorDir } = await findArchive(sitePath, options);
   const target = resolve(requireOption(options, 'to', 'DIR'));
-  const { parseRestoreUntil } = await import('../databases/postgres/restore/until.ts');
+  const { parseRestoreUntil } = await import('../databases/postgres/restore/choose/until.ts');
   const until = parseRestoreUntil(String(options['until']));
   const workers = readWorkers(options['workers']);
   const onCollationMismatch = options['collations'];
   if (onCollationMismatch !== 'reindex' && onCollationMismatch !== 'refuse') {
     throw new ClonaError('usage', '--collations is reindex or refuse');
   }
-  const { prepareLocalRestore } = await import('../databases/postgres/restore/prepare-local.ts');
+  const { prepareLocalRestore } = await import('../databases/postgres/restore/place/prepare-local.ts');
   const { restore } = await import('../databases/postgres/restore/restore.ts');
   const { place, binaries } = await prepareLocalRestore({
     archiveDir,

@@ -5,7 +5,7 @@ import { takeBackup } from '../../src/databases/postgres/backup.ts';
 import { connect, type Connection } from '../../src/databases/postgres/connect.ts';
 import { archiveEverything, startLogArchiver } from '../../src/databases/postgres/log-archiver.ts';
 import { archiveSettings } from '../../src/databases/postgres/log-slot.ts';
-import { openLocalPlace } from '../../src/databases/postgres/restore/local-place.ts';
+import { openLocalPlace } from '../../src/databases/postgres/restore/place/local-place.ts';
 import type { RestoreReport } from '../../src/databases/postgres/restore/report.ts';
 import { restore } from '../../src/databases/postgres/restore/restore.ts';
 import type { RestoreOptions } from '../../src/databases/postgres/restore/context.ts';

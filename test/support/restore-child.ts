@@ -1,5 +1,5 @@
 import { resolveBinaries } from '../../src/databases/postgres/server-binaries.ts';
-import { openLocalPlace } from '../../src/databases/postgres/restore/local-place.ts';
+import { openLocalPlace } from '../../src/databases/postgres/restore/place/local-place.ts';
 import { restore } from '../../src/databases/postgres/restore/restore.ts';
 import { testRunAs } from './cluster.ts';
 

@@ -1,6 +1,6 @@
 import type { GuestAddress } from '../../src/guest/guest.ts';
 import { openGuest } from '../../src/guest/open.ts';
-import { openGuestPlace } from '../../src/databases/postgres/restore/guest-place.ts';
+import { openGuestPlace } from '../../src/databases/postgres/restore/place/guest-place.ts';
 import { restore } from '../../src/databases/postgres/restore/restore.ts';
 import { resolveBinaries } from '../../src/databases/postgres/server-binaries.ts';
 

@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path';
 import { readArchive } from '../../databases/postgres/catalog.ts';
 import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
-import { openLocalPlace } from '../../databases/postgres/restore/local-place.ts';
+import { openLocalPlace } from '../../databases/postgres/restore/place/local-place.ts';
 import { restore } from '../../databases/postgres/restore/restore.ts';
-import { openGuestPlace } from '../../databases/postgres/restore/guest-place.ts';
+import { openGuestPlace } from '../../databases/postgres/restore/place/guest-place.ts';
 import type { RestoreOptions, RestoreUntil } from '../../databases/postgres/restore/context.ts';
 import type { RestoreReport } from '../../databases/postgres/restore/report.ts';
 import { ClonaError } from '../../errors.ts';

@@ -2,7 +2,7 @@ import { join } from 'node:path/posix';
 import type { BackupHeader } from '../../../archive/format.ts';
 import { settingLines } from '../server-settings.ts';
 import { makeConfigurationSafe, readSetting, type ConfigurationChange } from './configuration.ts';
-import type { RestorePlace } from './place.ts';
+import type { RestorePlace } from './place/place.ts';
 
 export interface ConfigureOutcome {
   changes: ConfigurationChange[];

@@ -5,8 +5,8 @@ import type { FoundBackup } from '../catalog-files.ts';
 import type { PostgresBinaries } from '../server-binaries.ts';
 import type { Estimate, MeasuredSpeed } from './estimate.ts';
 import type { RestoreLayout } from './layout.ts';
-import type { RestorePlace } from './place.ts';
-import type { Selection } from './select.ts';
+import type { RestorePlace } from './place/place.ts';
+import type { Selection } from './choose/select.ts';
 
 /** Where a server that is left running listens. */
 export interface StartRequest {

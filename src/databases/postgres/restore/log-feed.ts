@@ -5,8 +5,8 @@ import { ClonaError } from '../../../errors.ts';
 import type { ArchiveCatalog } from '../catalog.ts';
 import type { FoundSegment } from '../catalog-log.ts';
 import { formatSegmentName, formatTimeline, segmentStart } from '../lsn.ts';
-import type { RestorePlace } from './place.ts';
-import { forEachOf } from './unpack.ts';
+import type { RestorePlace } from './place/place.ts';
+import { forEachOf } from './unpack/unpack.ts';
 
 /** Segments that lie ready for the server at most: what bounds the extra space. */
 const readyBytes = 2 ** 30;

@@ -8,9 +8,9 @@ import { defaultWorkers } from './default-workers.ts';
 import { mebibytes } from './estimate.ts';
 import { openLogFeed, type LogFeed } from './log-feed.ts';
 import { enterCluster, findEntry, putInOrder, type Entry, type OpenFindings } from './open.ts';
-import type { PlaceServer } from './place.ts';
+import type { PlaceServer } from './place/place.ts';
 import { readReached, recover, type Reached, type Recovered } from './recover.ts';
-import { unpackStep, type UnpackOutcome } from './unpack.ts';
+import { unpackStep, type UnpackOutcome } from './unpack/unpack.ts';
 
 /** What was done and found while a cluster was made. */
 export interface MadeCluster {

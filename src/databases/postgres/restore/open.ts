@@ -1,7 +1,7 @@
 import { ClonaError } from '../../../errors.ts';
 import type { DatabaseAddress } from '../../database.ts';
 import { connect, quoteIdentifier, quoteLiteral, type Connection } from '../connect.ts';
-import type { PlaceServer } from './place.ts';
+import type { PlaceServer } from './place/place.ts';
 
 /** What was found and done in the opened cluster. */
 export interface OpenFindings {

@@ -11,8 +11,8 @@ import { demandedSettings } from './configure.ts';
 import { judgeRecoveryLog, readLastTransactionTime } from './judge-log.ts';
 import type { RestoreLayout } from './layout.ts';
 import type { LogFeed } from './log-feed.ts';
-import type { PlaceServer, RestorePlace } from './place.ts';
-import type { Selection, ServerTarget } from './select.ts';
+import type { PlaceServer, RestorePlace } from './place/place.ts';
+import type { Selection, ServerTarget } from './choose/select.ts';
 
 export interface RecoverOptions {
   place: RestorePlace;

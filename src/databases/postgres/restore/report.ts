@@ -4,7 +4,7 @@ import { formatLsn } from '../lsn.ts';
 import type { RestoreContext } from './context.ts';
 import type { Estimate } from './estimate.ts';
 import type { MadeCluster } from './make-cluster.ts';
-import { describeUntil } from './unreachable.ts';
+import { describeUntil } from './choose/unreachable.ts';
 
 export interface RestoreCheck {
   name: string;

@@ -6,17 +6,17 @@ import { readArchive, type ArchiveCatalog } from '../catalog.ts';
 import type { FoundBackup } from '../catalog-files.ts';
 import { formatSegmentName } from '../lsn.ts';
 import type { RestoreContext, RestoreOptions } from './context.ts';
-import { refuseInside } from './examine-target.ts';
+import { refuseInside } from './place/examine-target.ts';
 import { estimateRestore, mebibytes, refuseWithoutSpace } from './estimate.ts';
 import { defaultWorkers } from './default-workers.ts';
 import { layoutOf } from './layout.ts';
-import { withoutBackup, withoutSegment } from './leave-out.ts';
-import { lockTarget } from './lock-target.ts';
+import { withoutBackup, withoutSegment } from './choose/leave-out.ts';
+import { lockTarget } from './place/lock-target.ts';
 import { SegmentDamaged } from './log-feed.ts';
 import { makeCluster } from './make-cluster.ts';
 import { summarize, type RestoreReport } from './report.ts';
-import { findRestorePoint } from './restore-points.ts';
-import { selectRecovery, type RestorePointFound, type Selection } from './select.ts';
+import { findRestorePoint } from './choose/restore-points.ts';
+import { selectRecovery, type RestorePointFound, type Selection } from './choose/select.ts';
 import { checkTarget, checkVersion, claimTarget, findMissingParts } from './validate.ts';
 
 /**

@@ -6,7 +6,7 @@ import { ClonaError } from '../../../errors.ts';
 import type { PostgresBinaries } from '../server-binaries.ts';
 import { isActiveLibrary, libraryName } from './configuration.ts';
 import type { RestoreLayout } from './layout.ts';
-import type { RestorePlace } from './place.ts';
+import type { RestorePlace } from './place/place.ts';
 
 /** Whose half-made restore lies at a target. */
 interface Marker {

@@ -5,7 +5,7 @@ import { readArchiveCatalog } from '../../../../src/databases/postgres/catalog.t
 import { addLiveFacts } from '../../../../src/databases/postgres/catalog-live.ts';
 import { readArchive } from '../../../../src/databases/postgres/catalog.ts';
 import { connect } from '../../../../src/databases/postgres/connect.ts';
-import { parseRestoreUntil } from '../../../../src/databases/postgres/restore/until.ts';
+import { parseRestoreUntil } from '../../../../src/databases/postgres/restore/choose/until.ts';
 import { startServer } from '../../../../src/databases/postgres/server.ts';
 import { listIncarnations } from '../../../../src/recovery/incarnations.ts';
 import { asPosition } from '../../../../src/recovery/position.ts';

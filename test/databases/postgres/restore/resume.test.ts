@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openLocalPlace } from '../../../../src/databases/postgres/restore/local-place.ts';
+import { openLocalPlace } from '../../../../src/databases/postgres/restore/place/local-place.ts';
 import { readServerState } from '../../../../src/databases/postgres/server.ts';
 import { createProduction, type Production } from '../../../support/production.ts';
 import { canMount, mountSmallDisk } from '../../../support/small-disk.ts';
