@@ -62,14 +62,19 @@ export function selectRecovery(
   refuseGap(archive, until, plan, path);
   const backup = catalog.backups.find(({ label }) => label === plan.backup)!; // the plan chose it from there
   const timeline = timelineToFollow(plan, path);
+  const segments = segmentsFor(archive, until, plan, path);
   return {
     plan,
     backup,
     timeline,
     target: targetOf(archive, until, plan, point),
-    segments: segmentsFor(archive, until, plan, path),
+    segments,
     knownEnd: endOf(catalog, path),
-    warnings: [...plan.warnings, ...olderThanWanted(archive.catalog, backup)],
+    warnings: [
+      ...plan.warnings,
+      ...olderThanWanted(archive.catalog, backup),
+      ...withoutLog(until, segments, backup),
+    ],
   };
 }
 
@@ -119,6 +124,15 @@ function targetOf(
       if (point !== null && !point.isAmbiguous) return { kind: 'name', name: point.name };
       return { kind: 'position', position: until.position };
   }
+}
+
+/** "The end of the log" of an archive without log is the end of the backup, and that can be long ago. */
+function withoutLog(until: Until, segments: readonly FoundSegment[], backup: Backup): string[] {
+  const wantsEnd = until.kind === 'latest' || (until.kind === 'incarnation' && until.position === null);
+  if (!wantsEnd || segments.length > 0) return [];
+  return [
+    `the archive holds no log behind backup ${backup.label}: what was committed after ${backup.finishedAt ?? 'its end'} is not in it`,
+  ];
 }
 
 /** A backup with less redo to apply exists but is damaged: the older one serves, and that is said. */

@@ -6,12 +6,18 @@ import type { Path } from '../../../../recovery/lineage.ts';
 import type { Position } from '../../../../recovery/position.ts';
 import type { Until } from '../../../../recovery/question.ts';
 import type { ArchiveCatalog } from '../../catalog.ts';
-import { formatLsn } from '../../lsn.ts';
+import { formatLsn, formatTimeline } from '../../lsn.ts';
 import { nameGaps } from './log-gaps.ts';
 import { withoutYoungerBackups } from './leave-out.ts';
 
 export function unreachable(archive: ArchiveCatalog, until: Until, plan: PlanAnswer, path: Path): ClonaError {
   const details = planToJson(plan);
+  if (archive.catalog.backups.length === 0) {
+    return new ClonaError('targetUnreachable', 'the archive holds no backup', {
+      hint: 'name the mirror, where it may have been left; clona backup takes a new one',
+      details,
+    });
+  }
   const broken = archive.catalog.backups.filter(({ state }) => state !== 'available');
   const isAnyWhole = archive.catalog.backups.some(({ state }) => state === 'available');
   const asked = until.kind === 'backup' ? broken.filter(({ label }) => label === until.label) : [];
@@ -29,11 +35,26 @@ export function unreachable(archive: ArchiveCatalog, until: Until, plan: PlanAns
       details: { ...details, segments: gaps },
     });
   }
+  const lost = missingHistory(archive, path);
+  if (lost !== null) {
+    return new ClonaError('targetUnreachable', `${lost} is missing: nothing tells where its log belongs`, {
+      cause,
+      hint: 'name the mirror, or take this file from there',
+      details,
+    });
+  }
   return new ClonaError('targetUnreachable', `no backup reaches ${describeUntil(until)}`, {
     cause,
     hint: nearest === '' ? hintWithoutNearest(archive.catalog, until) : `nearest${nearest}`,
     details,
   });
+}
+
+/** Only the first timeline of all has no .history file. */
+function missingHistory({ folders }: ArchiveCatalog, path: Path): string | null {
+  const root = path.incarnations[0]?.id ?? 1;
+  const known = folders.flatMap((folder) => folder.histories).map(({ timeline }) => timeline);
+  return root === 1 || known.includes(root) ? null : `${formatTimeline(root)}.history`;
 }
 
 function hintWithoutNearest({ backups }: Catalog, until: Until): string {
