@@ -13,6 +13,8 @@ export interface Vcsim extends AsyncDisposable {
   /** Folder with vcsim, govc, pulumi and the vSphere provider. */
   tools: string;
   govc: (...args: string[]) => string;
+  /** False: it ended by itself. */
+  isRunning: () => boolean;
 }
 
 /** The folder that holds the simulator: PATH, else CLONA_TOOLCHAIN unpacked; undefined where there is none. */
@@ -45,6 +47,7 @@ export async function startVcsim(flags: readonly string[] = []): Promise<Vcsim> 
     user: 'user',
     password: 'pass',
     tools,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
     govc: (...args) => {
       const env = {
         ...process.env,

@@ -25,6 +25,17 @@ export const neededPrivileges = {
     'InventoryService.Tagging.AttachTag',
     'Global.SetCustomField',
   ],
+  /** Once in a vCenter: its tag and its custom attributes. */
+  marks: [
+    'InventoryService.Tagging.CreateCategory',
+    'InventoryService.Tagging.CreateTag',
+    'Global.ManageCustomFields',
+  ],
+  /** clone: linked. On production. */
+  linkedClone: ['VirtualMachine.State.CreateSnapshot', 'VirtualMachine.State.RemoveSnapshot'],
+  /** host: a network of its own. On that host. */
+  ownNetwork: ['Host.Config.Network'],
+  customization: ['VirtualMachine.Provisioning.Customize', 'VirtualMachine.Provisioning.ReadCustSpecs'],
   promotion: [
     'System.Read',
     'VirtualMachine.State.CreateSnapshot',

@@ -13,7 +13,7 @@ import type { Site } from '../../site/site.ts';
 /** What a site file says of vSphere, in the words of the adapters. */
 
 type VsphereSettings = NonNullable<Site['machines']['vsphere']>;
-type DatabaseName = Pick<DatabaseAddress, 'engine' | 'database' | 'user' | 'port'>;
+export type DatabaseName = Pick<DatabaseAddress, 'engine' | 'database' | 'user' | 'port'>;
 
 export function vsphereSettings({ machines }: Site): VsphereSettings {
   if (machines.vsphere === undefined)

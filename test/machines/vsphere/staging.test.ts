@@ -77,7 +77,7 @@ describe.skipIf(!isHere)(`LiveStaging on vSphere through the real engine and pro
     const asked = await argsWith('cpus: 2', 'memory: 1GiB');
     expect(await previewStaging(options, asked)).toEqual({ same: 3, update: 1 });
     expect((await createStaging(options, asked)).changes).toEqual({ same: 3, update: 1 });
-    expect(readMachine('staging')).toMatchObject({ cpus: 2, memoryMb: 1024 });
+    expect(readMachine('staging')).toMatchObject({ power: 'poweredOn', cpus: 2, memoryMb: 1024 });
     expect(await previewStaging(options, asked)).toEqual({ same: 4 });
   });
 
