@@ -7,12 +7,22 @@ type BitMatrix = Uint32Array;
  */
 export function combineCrc32c(first: number, second: number, secondBytes: number): number {
   let crc = first >>> 0;
-  let matrix = zeroByteMatrix();
-  for (let left = secondBytes; left > 0; left = Math.floor(left / 2)) {
-    if (left % 2 === 1) crc = apply(matrix, crc);
-    if (left > 1) matrix = square(matrix);
+  for (let power = 0, left = secondBytes; left > 0; power += 1, left = Math.floor(left / 2)) {
+    if (left % 2 === 1) crc = apply(zeroBytesMatrix(power), crc);
   }
   return (crc ^ second) >>> 0;
+}
+
+/** By power of two; squared once and kept, since a large file has hundreds of ranges. */
+const matrices: BitMatrix[] = [];
+
+/** What 2^power further zero bytes do to the register. */
+function zeroBytesMatrix(power: number): BitMatrix {
+  const known = matrices[power];
+  if (known !== undefined) return known;
+  const made = power === 0 ? zeroByteMatrix() : square(zeroBytesMatrix(power - 1));
+  matrices[power] = made;
+  return made;
 }
 
 const reversedPolynomial = 0x82f6_3b78;

@@ -6,8 +6,8 @@ import type { ChecksumJob } from './unpack-job.ts';
 const readBytes = 2 ** 20;
 let buffer: Buffer | undefined;
 
-/** The checksum of a file on disk, read by a thread. null: there is no such file of that size. */
-export function checksumFile({ path, sizeBytes, algorithm }: ChecksumJob): string | null {
+/** The checksum of a range of a file on disk, read by a thread. null: there is no such file of that size. */
+export function checksumFile({ path, sizeBytes, algorithm, range }: ChecksumJob): string | null {
   let file: number;
   try {
     file = openSync(path, 'r');
@@ -19,8 +19,9 @@ export function checksumFile({ path, sizeBytes, algorithm }: ChecksumJob): strin
     const hash = algorithm === 'CRC32C' ? null : createHash(algorithm.toLowerCase());
     buffer ??= Buffer.allocUnsafeSlow(readBytes);
     let crc = 0;
-    for (let at = 0; at < sizeBytes;) {
-      const count = readSync(file, buffer, 0, buffer.length, at);
+    const end = range.offset + range.bytes;
+    for (let at = range.offset; at < end;) {
+      const count = readSync(file, buffer, 0, Math.min(buffer.length, end - at), at);
       if (count === 0) return null;
       const chunk = buffer.subarray(0, count);
       if (hash === null) crc = crc32c(chunk, crc);

@@ -43,11 +43,13 @@ export interface SegmentJob {
   timeline: number;
 }
 
-/** Reads a file that lies on disk. */
+/** Reads a file that lies on disk, or a range of it. */
 export interface ChecksumJob {
   kind: 'checksum';
   path: string;
+  /** Of the whole file: one of another size is not even read. */
   sizeBytes: number;
+  range: { offset: number; bytes: number };
   algorithm: 'CRC32C' | 'SHA224' | 'SHA256' | 'SHA384' | 'SHA512';
 }
 

@@ -4,8 +4,9 @@ import type { ArchiveFile, BackupHeader } from '../../../../archive/format.ts';
 import { paddedBytes } from '../../../../archive/tar-header.ts';
 import { ClonaError } from '../../../../errors.ts';
 import type { OnProgress } from '../../../../progress.ts';
-import type { BackupManifest } from '../../manifest.ts';
+import type { BackupManifest, ManifestFile } from '../../manifest.ts';
 import { DiskSync } from './disk-sync.ts';
+import { isOnDisk } from './file-on-disk.ts';
 import { FileLedger, type PartOrigin } from './file-ledger.ts';
 import { FrameQueue, type FrameOfFile } from './frame-queue.ts';
 import { damagedEverywhere, FrameReader } from './frame-reader.ts';
@@ -127,10 +128,7 @@ class Unpacking {
       return file?.checksum !== null && (file?.sizeBytes ?? 0) >= smallestReusableBytes;
     });
     await forEachOf(large, pool.workers * 2, async (path) => {
-      const { sizeBytes, checksum } = this.#ledger.expects(path)!; // listed by itself
-      const { algorithm, hex } = checksum!; // filtered above
-      const found = await pool.run({ kind: 'checksum', path: join(root, path), sizeBytes, algorithm });
-      if (found.hex !== hex) return;
+      if (!(await isOnDisk(pool, root, path, this.#ledger.expects(path)!))) return; // listed by itself
       this.#reusable.add(path);
       this.#ledger.markWhole(path);
       this.outcome.reusedFiles += 1;
@@ -212,16 +210,10 @@ class Unpacking {
     for (const origin of origins) await this.#unpack(origin, true);
   }
 
-  async #readAgain(
-    path: string,
-    file: { sizeBytes: number; checksum: { algorithm: FrameAlgorithm; hex: string } | null },
-  ): Promise<void> {
+  async #readAgain(path: string, file: ManifestFile): Promise<void> {
     const { root, pool, header, sources } = this.#options;
     if (file.checksum === null) return;
-    const { algorithm, hex } = file.checksum;
-    const place = join(root, path === controlFile ? heldControlFile : path);
-    const found = await pool.run({ kind: 'checksum', path: place, sizeBytes: file.sizeBytes, algorithm });
-    if (found.hex !== hex) {
+    if (!(await isOnDisk(pool, root, path === controlFile ? heldControlFile : path, file))) {
       throw damagedEverywhere(
         `backup ${header.label}: ${path} does not match its checksum`,
         undefined,
@@ -231,8 +223,6 @@ class Unpacking {
     this.#ledger.markWhole(path);
   }
 }
-
-type FrameAlgorithm = 'CRC32C' | 'SHA224' | 'SHA256' | 'SHA384' | 'SHA512';
 
 export const unpackStep = 'unpack and verify';
 
