@@ -28,7 +28,9 @@ async function runServe(context: VerbContext, options: OptionValues): Promise<Ve
   if (jobs.length === 0) note('serve: the site file gives no job a time (schedule)');
   if (site.serve.token === undefined) note('serve: the HTTP trigger is off (serve.token)');
   const { keepArchiving } = await import('../serve/keep-archiving.ts');
+  const { keepZone } = await import('../serve/keep-zone.ts');
   const archives = site.database.engine === 'postgres' && options['withoutLog'] !== true;
+  const besides = archives ? [keepArchiving, keepZone] : [];
   await serve({
     site,
     jobs,
@@ -36,7 +38,9 @@ async function runServe(context: VerbContext, options: OptionValues): Promise<Ve
     clock: systemClock,
     signal,
     note,
-    beside: archives ? async () => keepArchiving(site, { clock: systemClock, signal, note }) : undefined,
+    beside: async () => {
+      await Promise.all(besides.map(async (keep) => keep(site, { clock: systemClock, signal, note })));
+    },
     onListening: ({ host, port }) =>
       note(`serve: listens on http://${host.includes(':') ? `[${host}]` : host}:${port}`),
   });

@@ -65,7 +65,9 @@ export async function archiveSpace(patient: Patient): Promise<Finding[]> {
     const disk = await statfs(folder).catch(() => undefined);
     if (disk === undefined) continue;
     const free = disk.bavail * disk.bsize;
-    const used = disk.blocks === 0 ? 0 : Math.round(100 * (1 - disk.bavail / disk.blocks));
+    // As df says it: root's reserve is no room.
+    const taken = disk.blocks - disk.bfree;
+    const used = disk.blocks === 0 ? 0 : Math.round((100 * taken) / (taken + disk.bavail));
     const said = `${key}: the disk is ${used} % full, ${formatSize(free)} free`;
     const mend = 'give it a larger disk, or keep less (archive.retention)';
     if (used >= red) found.push(failed(`${said}: the red zone (${red} %)`, mend, 6));

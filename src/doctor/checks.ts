@@ -15,6 +15,7 @@ import { departments, gradeWithinReach, kitSource, masking, smokeTests } from '.
 import { controlFolder, listenPort, staleLocks } from './state-checks.ts';
 import { devicesApart } from './device-checks.ts';
 import { logSpool } from './spool-check.ts';
+import { zones } from './zone-check.ts';
 import { isolation, liveMachine, stagingName } from './staging-checks.ts';
 
 /** Everything that doctor looks at, in the order in which it tells it. A new check is a function and a row here. */
@@ -31,6 +32,7 @@ export const checks = {
   secrets: { topic: 'secrets', look: secretsResolve },
   archiveFolders: { topic: 'archive', rules: ['R14'], look: archiveFolders },
   archiveSpace: { topic: 'archive', rules: ['R12'], look: archiveSpace },
+  zones: { topic: 'archive', rules: ['R12'], look: zones },
   devices: { topic: 'archive', rules: ['R14', 'R16'], look: devicesApart },
   machine: { topic: 'database', look: liveMachine },
   reachable: { topic: 'database', look: databaseReachable },

@@ -44,10 +44,16 @@ export interface SiteBackup {
  * archive and mirror, and records it. Throws `locked` when another run has the site, `sharedDisk` by R16.
  */
 export async function backUpSite(opened: OpenedSite, options: SiteBackupOptions): Promise<SiteBackup> {
-  const { site, control } = opened;
+  await using lock = await acquireSiteLock(opened.control, { who: options.by, what: 'backup' }, new Date());
+  const signal = AbortSignal.any([options.signal, lock.lost]);
+  return await backUpUnderLock(opened, { ...options, signal });
+}
+
+/** The same for a run that has the site already. */
+export async function backUpUnderLock(opened: OpenedSite, options: SiteBackupOptions): Promise<SiteBackup> {
+  const { site } = opened;
   const { by, signal, onProgress } = options;
-  await using lock = await acquireSiteLock(control, { who: by, what: 'backup' }, new Date());
-  const work = { signal: AbortSignal.any([signal, lock.lost]), onProgress };
+  const work = { signal, onProgress };
   const address = await findProduction(site, work.signal);
   const accepted = options.acceptSharedDisk ?? site.archive.acceptSharedDisk;
   const dataDir = await findLocalDataDir(address, work.signal);

@@ -12,6 +12,7 @@ import { findFreeStaging, readSiteState, type ReleaseState, type SiteState } fro
 import { reviveError } from './step.ts';
 import { wakeRelease } from './wake.ts';
 import { workflows } from './workflows.ts';
+import { readZoneState } from './zone-state.ts';
 
 export interface RefreshOptions {
   by: string;
@@ -25,6 +26,7 @@ export async function runRefresh(context: Context, options: RefreshOptions): Pro
   const opened = await becomeWorker(context, { who: options.by, what: 'refresh' });
   const left = adopt<RefreshResult>(opened, 'refresh', () => true);
   if (left !== undefined) return left;
+  await refuseWhileHeld(context);
   const refresh = newRunId('refresh', context.now());
   const handle = await DBOS.startWorkflow(workflows.refresh, { workflowID: refresh })({
     refresh,
@@ -35,6 +37,15 @@ export async function runRefresh(context: Context, options: RefreshOptions): Pro
     smoke: context.policy.minimumGrade >= 6,
   });
   return orEnded(opened.worker, handle.getResult());
+}
+
+/** R12: in the yellow zone new refreshes wait; one that was begun is carried to its end. */
+async function refuseWhileHeld({ ledger }: Context): Promise<void> {
+  const { held, zone } = await readZoneState(ledger);
+  if (!held) return;
+  throw new ClonaError('locked', `refreshes wait: the ${zone} zone of the archive or log area is reached`, {
+    hint: 'clona serve lets them go on when it is green again; clona doctor says how full it is',
+  });
 }
 
 export interface ReleaseStarted {

@@ -74,7 +74,7 @@ export function decideZone(facts: ZoneFacts, settings: ZoneSettings, nowMs: numb
   const areas = facts.areas.map((area) => forecast(area, settings, nowMs));
   const zone = worst(areas.map((area) => area.zone));
   if (zone === 'green') return { zone, areas, actions: calm(facts) };
-  const fits = facts.backupNow.needsBytes <= roomiest(facts.areas) + facts.obsoleteBytes;
+  const fits = facts.backupNow.needsBytes <= roomForBackup(facts.areas) + facts.obsoleteBytes;
   const blocks = zone === 'red' || settings.blockAt === 'yellow';
   const harsh = blocks ? blocking(facts, settings, zone, fits) : pageIfHelpless(facts, fits);
   return { zone, areas, actions: [...mild(facts, zone, fits), ...harsh] };
@@ -151,8 +151,11 @@ function act(kind: ZoneActionKind, reason: string, freesBytes = 0): ZoneAction {
   return { kind, reason, freesBytes };
 }
 
-function roomiest(areas: readonly Area[]): number {
-  return Math.max(0, ...areas.map((area) => area.totalBytes - area.usedBytes));
+/** A backup goes to the archive, however much room another area has. */
+function roomForBackup(areas: readonly Area[]): number {
+  const archive = areas.filter(({ name }) => name === 'archive');
+  const places = archive.length > 0 ? archive : areas;
+  return Math.max(0, ...places.map((area) => area.totalBytes - area.usedBytes));
 }
 
 function worst(zones: readonly Zone[]): Zone {
@@ -195,6 +198,33 @@ function growthPerSecond(points: readonly { atMs: number; usedBytes: number }[])
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
+
+/**
+ * The action to do now, before everything is measured again. `doneInRun`: not twice in one run, but that a backup makes
+ * other things obsolete; `doneInZone`: since the zone last changed: a human is paged once, and writers are blocked once,
+ * since a second quiesced backup beside the first would only fill the archive. Null: nothing is left to do.
+ */
+export function nextAction(
+  { actions }: ZoneDecision,
+  doneInRun: ReadonlySet<ZoneActionKind>,
+  doneInZone: ReadonlySet<ZoneActionKind>,
+): ZoneAction | null {
+  // In a zone that blocks, the quiesced backup is the one that is forced.
+  const quiesces = actions.some(({ kind }) => kind === 'quiesced-backup');
+  const waits = new Set<ZoneActionKind>([
+    ...(quiesces ? (['force-backup'] as const) : []),
+    ...(doneInZone.has('quiesced-backup') ? blockingKinds : []),
+    ...(doneInZone.has('page-human') ? (['page-human'] as const) : []),
+  ]);
+  return actions.find(({ kind }) => !waits.has(kind) && !doneInRun.has(kind)) ?? null;
+}
+
+const blockingKinds = [
+  'block-transactions',
+  'quiesced-backup',
+  'restart-log',
+  'unblock-transactions',
+] as const satisfies ZoneActionKind[];
 
 const units = [
   ['d', 86_400_000],

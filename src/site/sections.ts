@@ -167,6 +167,10 @@ export const archive = (folder: string) =>
             .enum(['yellow', 'red'])
             .default('red')
             .meta({ description: 'where writers are blocked' }),
+          archiveQuota: size(
+            'what the archive may take, where it shares its disk; default: the disk',
+          ).optional(),
+          logQuota: size("what the database's log area may take; default: its disk").optional(),
         })
         .prefault({})
         .refine((zone) => zone.yellow < zone.red, {

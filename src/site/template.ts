@@ -158,6 +158,8 @@ function archiveText({ archive, mirror, minimumGrade }: SiteAnswers): string[] {
     '  #   yellow: 80%                  # tidy up, refreshes wait',
     '  #   red: 92%                     # block writers, take a quiesced backup',
     '  #   blockAt: red                 # where writers are blocked: yellow or red',
+    '  #   archiveQuota: 200GB          # what the archive may take, where it shares its disk',
+    "  #   logQuota: 20GB               # what the database's log area may take",
     '',
   ];
 }

@@ -1,0 +1,243 @@
+import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readArchive } from '../../src/databases/postgres/catalog.ts';
+import { addLiveFacts } from '../../src/databases/postgres/catalog-live.ts';
+import { findGaps } from '../../src/databases/postgres/catalog-summary.ts';
+import { archiveSettings } from '../../src/databases/postgres/log-slot.ts';
+import { backUpSite } from '../../src/pipeline/back-up.ts';
+import { withArchiver } from '../../src/pipeline/local/live-archive.ts';
+import { openSite, type OpenedSite } from '../../src/pipeline/open-site.ts';
+import { guardZone, judgeZone, type GuardReport, type ZoneEvent } from '../../src/pipeline/zone-guard.ts';
+import { rememberAreas } from '../../src/pipeline/zone-measure.ts';
+import { readZoneState } from '../../src/pipeline/zone-state.ts';
+import { silent } from '../../src/progress.ts';
+import { planRecovery } from '../../src/recovery/plan.ts';
+import { createTestCluster, type TestCluster } from '../support/cluster.ts';
+import { canMount, mountSmallDisk } from '../support/small-disk.ts';
+
+const never = new AbortController().signal;
+
+describe.skipIf(!canMount())('the guard of the zones on a small disk', () => {
+  let cluster: TestCluster;
+  let folder: string;
+  let opened: OpenedSite;
+  const disks: AsyncDisposable[] = [];
+  const timeline: ZoneEvent[] = [];
+  const pages: string[] = [];
+
+  beforeAll(async () => {
+    cluster = await createTestCluster({
+      walSegmentSizeMegabytes: 1,
+      settings: { wal_level: 'replica', max_slot_wal_keep_size: '1GB' },
+    });
+    folder = await mkdtemp(join(tmpdir(), 'clona-zone-'));
+    await chmod(folder, 0o755);
+    const [archive, mirror, spool] = await Promise.all([64, 512, 128].map(mountSmallDisk));
+    disks.push(archive!, mirror!, spool!);
+    await chmod(dirname(spool!.folder), 0o755);
+    if (cluster.runAs !== undefined) await chown(spool!.folder, cluster.runAs.uid, cluster.runAs.gid);
+    await cluster.stop();
+    await cluster.start(archiveSettings(spool!.folder, 1024));
+    const { host, port, user } = cluster.address;
+    await writeFile(
+      join(folder, 'clona.yaml'),
+      `name: erp
+database: { host: '${host}', port: ${port}, user: ${user} }
+archive:
+  location: ${archive!.folder}
+  mirror: ${mirror!.folder}
+  compressionLevel: 1
+  workers: 2
+  retention: { redundancy: 1, windowDays: 0 }
+  zone: { yellow: 50%, red: 80%, logQuota: 2GB }
+`,
+    );
+    opened = await openSite(join(folder, 'clona.yaml'), never);
+  }, 60_000);
+  afterAll(async () => {
+    await opened?.[Symbol.asyncDispose]();
+    await cluster?.[Symbol.asyncDispose]();
+    for (const disk of disks) await disk[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const guard = async (): Promise<GuardReport> => {
+    const report = await guardZone(opened, {
+      by: 'test',
+      signal: never,
+      onProgress: silent,
+      now: () => new Date(),
+      page: async (_zone, text) => void pages.push(text),
+    });
+    timeline.push(...report.events);
+    return report;
+  };
+  const share = async (): Promise<number> => {
+    const { decision, areas } = await judgeZone(opened.site, never, new Date());
+    await rememberAreas(opened.site, areas, Date.now());
+    return decision.areas.find(({ name }) => name === 'archive')!.share;
+  };
+  const kindsSince = (from: number): (string | null)[] => timeline.slice(from).map(({ action }) => action);
+
+  /** Every log from the start of every kept backup up to now is there, and "latest" is reached without the online log. */
+  const expectWhole = async (): Promise<void> => {
+    const { location, mirror } = opened.site.archive;
+    for (const archiveDir of [location, mirror!]) {
+      const found = await readArchive({ archiveDir, mirrorDir: location }, never);
+      const catalog = await addLiveFacts(found.catalog, cluster.address, never);
+      expect(findGaps(catalog, found.header.segmentSizeBytes)).toEqual([]);
+      const plan = planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' });
+      expect(plan.reachable).toBe(true);
+      const starts = catalog.backups.map(({ start }) => start ?? 0n);
+      const lowest = starts.reduce((a, b) => (b < a ? b : a));
+      expect(catalog.logs.every(({ first }) => first <= lowest)).toBe(false);
+      expect(catalog.logs.some(({ first, next }) => first <= lowest && lowest < next)).toBe(true);
+    }
+  };
+
+  test('under load it goes from yellow back to green by itself, in red it pauses writers for a moment only, and nothing above the mark goes', async () => {
+    const writer = await startWriter(cluster);
+    const stop = new AbortController();
+    const archiving = withArchiver(
+      opened.site,
+      cluster.address,
+      { signal: never, onProgress: silent },
+      async () => new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve())),
+    );
+    try {
+      await backUpSite(opened, {
+        by: 'test',
+        kind: 'managed',
+        label: 'first',
+        signal: never,
+        onProgress: silent,
+      });
+      expect((await guard()).zone).toBe('green');
+      expect(timeline).toEqual([]);
+
+      await writer.fill(async () => (await share()) >= 0.5);
+      expect((await guard()).zone).toBe('green');
+      expectInOrder(kindsSince(0), [
+        'hold-refreshes',
+        'force-backup',
+        'remove-obsolete',
+        'release-refreshes',
+      ]);
+      expect(await readZoneState(opened.ledger)).toMatchObject({ zone: 'green', held: false });
+      await expectWhole();
+
+      const from = timeline.length;
+      await writer.fill(async () => (await share()) >= 0.8);
+      expect((await guard()).zone).toBe('green');
+      expectInOrder(kindsSince(from), [
+        'hold-refreshes',
+        'block-transactions',
+        'quiesced-backup',
+        'restart-log',
+        'unblock-transactions',
+        'remove-obsolete',
+        'release-refreshes',
+      ]);
+      const blocked = timeline.filter(({ action }) => action === 'block-transactions');
+      expect(blocked.map(({ zone }) => zone)).toEqual(['red']);
+      await expectWhole();
+      expect(pages.some((text) => text.startsWith('the red zone is reached: archive'))).toBe(true);
+    } finally {
+      stop.abort();
+      await archiving;
+      await writer.stop();
+      if (process.env['SHOW_TIMELINE'] !== undefined)
+        for (const { at, zone, action, areas, detail } of timeline)
+          console.log(at.slice(11, 23), zone.padEnd(6), (action ?? 'zone').padEnd(22), areas[0], '·', detail);
+    }
+    expect(writer.problems).toEqual([]);
+    expect(writer.rows).toBeGreaterThan(0);
+    const kinds = (await opened.ledger.list()).map(({ kind }) => kind);
+    for (const kind of ['zone.changed', 'zone.force-backup', 'zone.quiesced-backup', 'removed'])
+      expect(kinds).toContain(kind);
+  }, 60_000);
+
+  test('a backup that is pinned keeps everything: a human is paged, once, and nothing goes', async () => {
+    const writer = await startWriter(cluster);
+    const { writePin, removePin } = await import('../../src/archive/pins.ts');
+    const { openArchive, listBackups } = await import('../../src/archive/repository.ts');
+    const archive = await openArchive(opened.site.archive.location);
+    const label = (await listBackups(archive)).at(-1)?.label ?? '';
+    await writePin(archive, label, { by: 'test', why: 'a test', at: new Date().toISOString() });
+    const step = { signal: never, onProgress: silent };
+    await withArchiver(opened.site, cluster.address, step, async (archiver) => {
+      await writer.fill(async () => {
+        await archiver.drain();
+        return (await share()) >= 0.52;
+      });
+    });
+    await writer.stop();
+    const from = timeline.length;
+    expect((await guard()).zone).toBe('yellow');
+    expect((await guard()).zone).toBe('yellow');
+    expect(kindsSince(from).filter((kind) => kind === 'page-human')).toHaveLength(1);
+    expect(kindsSince(from)).not.toContain('remove-obsolete');
+    await expectWhole();
+    await removePin(archive, label);
+    expect((await guard()).zone).toBe('green');
+    await expectWhole();
+  }, 60_000);
+
+  test('two guards at once: the second is told who has the site', async () => {
+    const { acquireSiteLock } = await import('../../src/control/lock.ts');
+    await using _lock = await acquireSiteLock(opened.control, { who: 'amra', what: 'refresh' }, new Date());
+    await expect(guard()).rejects.toMatchObject({ kind: 'locked' });
+  });
+});
+
+function expectInOrder(found: readonly (string | null)[], wanted: readonly string[]): void {
+  let at = -1;
+  for (const kind of wanted) {
+    at = found.indexOf(kind, at + 1);
+    expect(at, `${kind} in ${found.join(', ')}`).toBeGreaterThan(-1);
+  }
+}
+
+interface Writer {
+  rows: number;
+  problems: unknown[];
+  /** Writes as fast as it can until the condition holds; before and after it goes on at an easy pace. */
+  fill: (isEnough: () => Promise<boolean>) => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/** Commits small transactions without a rest until it is stopped; its rows do not compress well. */
+async function startWriter(cluster: TestCluster): Promise<Writer> {
+  const session = await cluster.connect();
+  await session.query('create table if not exists journal (id bigserial, filler text)');
+  const writer = { rows: 0, problems: [] as unknown[], stopped: false, pauseMs: 60 };
+  const writing = (async () => {
+    while (!writer.stopped) {
+      try {
+        await session.query(
+          `insert into journal (filler) select string_agg(md5(random()::text), '') from generate_series(1, 200) as n, generate_series(1, 40) as row group by row`,
+        );
+        writer.rows += 40;
+      } catch (error) {
+        writer.problems.push(error);
+      }
+      await wait(writer.pauseMs);
+      if (writer.rows % 4000 === 0) await session.query('truncate journal');
+    }
+  })();
+  return Object.assign(writer, {
+    fill: async (isEnough: () => Promise<boolean>) => {
+      writer.pauseMs = 0;
+      while (!(await isEnough()));
+      writer.pauseMs = 60;
+    },
+    stop: async () => {
+      writer.stopped = true;
+      await writing;
+      await session[Symbol.asyncDispose]();
+    },
+  });
+}
