@@ -66,6 +66,7 @@ export async function findPlaces(
       : find('datastore cluster', `${root}/datastore/${trimPath(datastoreCluster)}`, ['StoragePod']),
     find('folder', `${root}/vm${folder === undefined ? '' : `/${trimPath(folder)}`}`, ['Folder']),
   ]);
+  missing.sort();
   if (missing.length > 0 || center === undefined || pool === undefined || machines === undefined) {
     throw new ClonaError('machineFailed', `vSphere has no ${missing.join(', no ')}`, {
       hint: 'check the names in machines.vsphere; the user may also lack the right to see them',

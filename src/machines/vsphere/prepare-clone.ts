@@ -107,7 +107,9 @@ async function requireSpace(
   if (place === undefined) return;
   const summary = (await vim.read(place, ['summary'], signal)).get('summary');
   const said = text(child(summary, 'freeSpace'));
-  const refusal = refuseSpace(text(child(summary, 'name')), said === '' ? undefined : Number(said), source);
+  // A datastore cluster that was never measured has no capacity either.
+  const isKnown = said !== '' && Number(text(child(summary, 'capacity'))) > 0;
+  const refusal = refuseSpace(text(child(summary, 'name')), isKnown ? Number(said) : undefined, source);
   if (refusal !== undefined) throw refusal;
 }
 

@@ -71,6 +71,7 @@ describe.skipIf(!isHere)(`faults of vSphere${missing}`, () => {
     before = inventory();
   };
   const end = async (): Promise<void> => {
+    for (const pid of orphans.splice(0)) endProcess(pid);
     await proxy?.[Symbol.asyncDispose]();
     await vcsim?.[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
@@ -299,23 +300,31 @@ describe.skipIf(!isHere)(`faults of vSphere${missing}`, () => {
   }
 });
 
+/** Providers whose engine was killed: they go on for a while, which is what is tested, but not beyond the tests. */
+const orphans: number[] = [];
+
 async function killEngines(): Promise<void> {
-  for (const pid of await findEngines()) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // it ended by itself in this very moment
-    }
+  for (const pid of await findChildren('pulumi', process.pid)) {
+    orphans.push(...(await findChildren('pulumi-resource', pid)));
+    endProcess(pid);
   }
 }
 
-/** Running engines of this process: `pulumi up …`. */
-async function findEngines(): Promise<number[]> {
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // it has ended by itself
+  }
+}
+
+/** Processes of that name (the kernel keeps 15 characters of it) and parent. */
+async function findChildren(name: string, parentId: number): Promise<number[]> {
   const found: number[] = [];
-  for (const name of await readdir('/proc').catch(() => [])) {
-    const line = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '');
+  for (const entry of await readdir('/proc').catch(() => [])) {
+    const line = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '');
     const [, command, parent] = /^\d+ \((.*)\) \S (\d+) /.exec(line) ?? [];
-    if (command === 'pulumi' && Number(parent) === process.pid) found.push(Number(name));
+    if (command === name && Number(parent) === parentId) found.push(Number(entry));
   }
   return found;
 }

@@ -29,7 +29,7 @@ describe.skipIf(!isHere)(`LiveStaging on vSphere through the real engine and pro
     vsphereStagingArgs(await writeVsphereSite(folder, vcsim, more), 'staging', database, { archive: 'B7' });
 
   beforeAll(async () => {
-    vcsim = await startVcsim();
+    vcsim = await startVcsim(['-pod', '1']);
     completeLive(vcsim);
     folder = await makeTestFolder();
     options = { folder, name: 'staging', signal, toolchain };
@@ -107,6 +107,38 @@ describe.skipIf(!isHere)(`LiveStaging on vSphere through the real engine and pro
     expect(await previewStaging(own, apart)).toEqual({ same: 5 });
     await destroyStaging(own, apart);
     expect(vcsim.govc('find', '/', '-type', 'n', '-name', 'clona-*')).toBe('');
+  });
+
+  test('a customization specification of the vCenter is used where one is named', async () => {
+    const own = { ...options, name: 'custom' };
+    const custom = { ...(await argsWith('customization: vcsim-linux')), name: 'custom' };
+    expect((await createStaging(own, custom)).changes).toEqual({ create: 4 });
+    expect(await previewStaging(own, custom)).toEqual({ same: 4 });
+    await destroyStaging(own, custom);
+  });
+
+  test('a datastore cluster takes it in place of a datastore', async () => {
+    // As far as a preview goes: the simulator's Storage DRS recommends nothing for a clone.
+    const pooled = { ...(await argsWith('datastoreCluster: DC0_POD0')), name: 'pooled' };
+    expect(await previewStaging({ ...options, name: 'pooled' }, pooled)).toEqual({ create: 4 });
+    await destroyStaging({ ...options, name: 'pooled' }, pooled);
+  });
+
+  test('names that vSphere does not have are all said at once', async () => {
+    const wrong = await argsWith('datastore: nowhere', 'folder: none');
+    await expect(createStaging({ ...options, name: 'lost' }, { ...wrong, name: 'lost' })).rejects.toThrow(
+      /vSphere has no datastore \/DC0\/datastore\/nowhere, no folder \/DC0\/vm\/none/,
+    );
+  });
+
+  test('a protected machine is not destroyed', async () => {
+    await createStaging(options, { ...args, protect: true });
+    await expect(destroyStaging(options, args)).rejects.toMatchObject({
+      kind: 'pulumiFailed',
+      hint: 'the machine is protected: take the protection away first',
+    });
+    expect(readMachine('staging').power).toBe('poweredOn');
+    await createStaging(options, args);
   });
 
   test('the network that production is on is refused before any change', async () => {
