@@ -19,6 +19,7 @@ export const verb: Verb = {
     5: 'there is no archive',
     6: 'a disk failed',
   },
+  changesNothing: () => true,
   run: async (context, options) => {
     const { readArchiveCatalog } = await import('./read-catalog.ts');
     const { describeCatalog } = await import('../databases/postgres/catalog-summary.ts');

@@ -19,6 +19,7 @@ export const verb: Verb = {
     'clona evidence verify evidence.jsonl --head /mnt/mirror/evidence/head.json --key ledger.pub',
   ],
   exits: { 4: 'a record was changed, dropped, moved or cut off' },
+  changesNothing: (_, args) => args[0] === 'verify',
   run: async (context, options, args) => {
     const [action, file] = args;
     if (action === 'verify') return verifyEvidence(context, options, fileOf(action, file));

@@ -32,6 +32,7 @@ export const verb: Verb = {
     'clona incarnations    # of the site in this folder',
   ],
   exits: { 4: 'the archive is damaged', 5: 'there is no archive', 6: 'a disk failed' },
+  changesNothing: () => true,
   run: async (context, options) => {
     const { signal, json } = context;
     const extras = await prepareExtras(options, signal);

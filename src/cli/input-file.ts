@@ -8,18 +8,11 @@ import type { OptionValues } from './verb.ts';
 /** The text of a file named on the command line; `fileUnreadable` (exit 2) when it cannot be read. */
 export async function readInputFile(path: string, signal: AbortSignal): Promise<string> {
   try {
-    return await Promise.race([readFile(path, { encoding: 'utf8', signal }), rejectOnAbort(signal)]);
+    return await readFile(path, { encoding: 'utf8', signal });
   } catch (cause) {
     signal.throwIfAborted();
     throw new ClonaError('fileUnreadable', `cannot read ${path}`, { cause });
   }
-}
-
-/** Opening a pipe that nobody writes to cannot be interrupted; waiting for it can. */
-async function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
 }
 
 /** From this size on a catalog is read in pieces: its text and its raw records never exist as a whole. */

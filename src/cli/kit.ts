@@ -30,6 +30,7 @@ export const verb: Verb = {
     4: 'the hash or the signature does not fit',
     6: 'the kit cannot be fetched',
   },
+  changesNothing: (_, args) => args[0] === 'hash' || args[0] === 'check',
   run: async (context, options, args) => {
     const [name = '', target = ''] = args;
     const action = Object.hasOwn(actions, name) ? actions[name] : undefined;

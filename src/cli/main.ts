@@ -52,7 +52,10 @@ async function runCommandLine(argv: readonly string[], signal: AbortSignal): Pro
         command,
         verb,
         async (context, options, args) => {
-          const result = await verb.run(context, options, args);
+          const running = verb.run(context, options, args);
+          const result = await (verb.changesNothing?.(options, args) === true
+            ? Promise.race([running, rejectOnAbort(signal)])
+            : running);
           if (context.json) await print(`${JSON.stringify(result.json)}\n`);
           else if (result.human !== '') await print(`${result.human}\n`);
           exitCode = result.exitCode ?? 0;
@@ -71,6 +74,13 @@ async function runCommandLine(argv: readonly string[], signal: AbortSignal): Pro
     });
   }
   return exitCode;
+}
+
+/** Opening a pipe that nobody writes to cannot be interrupted; waiting for it can. */
+async function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
 }
 
 function noSuchVerb(called: string): ClonaError {

@@ -34,6 +34,7 @@ export const verb: Verb = {
     5: 'the target is unreachable, or there is no archive',
     6: 'a disk failed',
   },
+  changesNothing: () => true,
   run: async (context, options) => {
     const question = readQuestion(options);
     const catalog = await readAnyCatalog(context, options);

@@ -31,6 +31,7 @@ export const verb: Verb = {
     6: 'there is no archive or backup, or a disk failed',
     7: 'another run has the site',
   },
+  changesNothing: (options) => options['jobLog'] !== undefined,
   run: async (context, options) => {
     checkOptions(options);
     const [jobLog, archive] = [readText(options['jobLog']), readText(options['archive'])];

@@ -35,6 +35,8 @@ export const verb: Verb = {
     6: 'disk or database failed',
     7: 'locked by another run',
   },
+  changesNothing: (options) =>
+    options['apply'] !== true && options['pin'] === undefined && options['unpin'] === undefined,
   run: async (context, options) => {
     const now = options['now'];
     const nowMs = now === undefined ? Date.now() : parseInstant(now as string, '--now');

@@ -34,5 +34,7 @@ export interface Verb {
   examples: readonly string[];
   /** Exit codes this verb can end with, beside 0, 1, 2, 130 and 143. */
   exits: Readonly<Partial<Record<ExitCode, string>>>;
+  /** True: this call changes nothing, so a signal ends it at once, whatever it waits for. Default: false. */
+  changesNothing?: (options: OptionValues, args: readonly string[]) => boolean;
   run: (context: VerbContext, options: OptionValues, args: readonly string[]) => Promise<VerbResult>;
 }

@@ -46,21 +46,32 @@ test('a Node.js that is too old is told apart from a mistake, in one line with t
   expect(text).not.toMatch(/\?\?=|\|\|=|using |#[a-z]+ in /);
 });
 
-test.skipIf(process.platform === 'win32')(
-  'a verb that waits for its input ends with 143 at SIGTERM and 130 at SIGINT',
-  async () => {
+const waiting = [
+  ['plan', '--catalog', 'PIPE'],
+  ['incarnations', '--catalog', 'PIPE'],
+  ['retention', '--catalog', 'PIPE', '--policy', 'PIPE'],
+  ['prove', '--job-log', 'PIPE'],
+  ['evidence', 'verify', 'PIPE'],
+  ['kit', 'hash', 'PIPE'],
+];
+
+test.skipIf(process.platform === 'win32').for(waiting)(
+  'a verb that waits for its input ends with 143 at SIGTERM and 130 at SIGINT: %s %s',
+  async (words) => {
     const folder = await mkdtemp(join(tmpdir(), 'clona-main-'));
+    const pipe = join(folder, 'pipe');
     try {
-      expect(spawnSync('mkfifo', [join(folder, 'pipe')]).status).toBe(0);
+      expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
       for (const [signal, code] of [
         ['SIGTERM', 143],
         ['SIGINT', 130],
       ] as const) {
-        const child = spawn(process.execPath, [launcher, 'plan', '--catalog', join(folder, 'pipe')]);
+        const args = words.map((word) => (word === 'PIPE' ? pipe : word));
+        const child = spawn(process.execPath, [launcher, ...args]);
         let said = '';
         child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
         // Opening the other end succeeds once the verb waits at its end.
-        const writer = await open(join(folder, 'pipe'), 'w');
+        const writer = await open(pipe, 'w');
         child.kill(signal);
         const [exitCode, endedBy] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
         // Where the pipe holds a thread the signal itself ends the process; a shell tells both alike.
