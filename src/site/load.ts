@@ -23,7 +23,10 @@ export async function loadSite(path: string): Promise<Site> {
 
 async function readSiteFile(file: string): Promise<string> {
   try {
-    const { size } = await stat(file);
+    const found = await stat(file);
+    // A pipe has no folder that its paths could be relative to, and waiting for one cannot be interrupted.
+    if (!found.isFile()) throw new Error('it is not a file');
+    const { size } = found;
     if (size > maxBytes) throw new Error(`it has ${size} bytes, more than the ${maxBytes} of any site file`);
     return await readFile(file, 'utf8');
   } catch (cause) {
