@@ -5,6 +5,7 @@ import type { ClonaError } from '../errors.ts';
 import { archiveError } from './durable-file.ts';
 import type { ArchiveFile, Frame } from './format.ts';
 import type { FramePool, FrameSlot, PackedFrame } from './frame-pool.ts';
+import { freeMemory } from './pack-frame.ts';
 
 /** So much is brought to the disk while the rest is still made: the sync at the end then finds little to do. */
 const syncedBytes = 32 * 2 ** 20;
@@ -55,6 +56,7 @@ export async function createFrameFile(folder: string, name: string, pool: FrameP
     hash.update(packed.compressed);
     await writeAll(handle, packed.compressed);
     const compressedBytes = packed.compressed.length;
+    freeMemory(packed.compressed);
     frames.push({ compressedOffset, compressedBytes, rawOffset, rawBytes, inside });
     rawOffset += rawBytes;
     compressedOffset += compressedBytes;

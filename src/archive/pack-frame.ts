@@ -26,6 +26,6 @@ function worstBytes(rawBytes: number): number {
  * Gives memory back at once that is used no more: the collector lets tens of megabytes a thread pile up first, and then
  * takes more time than the work. Pooled memory is left alone: others use it.
  */
-export function freeMemory({ buffer }: Buffer): void {
+export function freeMemory({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
 }
