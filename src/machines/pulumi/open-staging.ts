@@ -1,5 +1,6 @@
 import type { Stack } from '@pulumi/pulumi/automation/index.js';
-import { resolve } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { ClonaError } from '../../errors.ts';
 import { silent } from '../../progress.ts';
 import type { LiveStagingArgs, LocalStagingArgs } from '../../../infra/live-staging.ts';
@@ -13,7 +14,7 @@ import { removeUnfinishedClone, type UnfinishedClone } from '../vsphere/unfinish
 import { CreationNote } from './creation-note.ts';
 import { readStackMachine, type StackMachine } from './stack-state.ts';
 import type { StagingOptions } from './staging.ts';
-import { openStack } from './workspace.ts';
+import { openStack, stackFolder } from './workspace.ts';
 
 /** Why a program refused, before the engine made a text of it. */
 export interface Refusal {
@@ -55,7 +56,7 @@ export async function openStaging(
   const { stack, isOld } = await openStack(
     name,
     program(name, made, async () => plan.args()),
-    withCredentials(options, args),
+    await withCredentials(options, args),
   );
   spareOutputs(stack);
   const note = new CreationNote(options);
@@ -154,9 +155,20 @@ function unfinishedOf(
   return { address, path: machinePath(places, own), sourcePath: sourcePath({ source, places }) };
 }
 
-/** The provider takes the password from its environment: so it is in no state, and a changed one counts at once. */
-function withCredentials(options: StagingOptions, { vsphere }: VsphereArgs): StagingOptions {
-  return { ...options, environment: { ...options.environment, VSPHERE_PASSWORD: vsphere.address.password } };
+/**
+ * The provider takes the password from its environment: so it is in no state, and a changed one counts at once. A
+ * site's own authority it takes as every Go program does, from a file.
+ */
+async function withCredentials(options: StagingOptions, { vsphere }: VsphereArgs): Promise<StagingOptions> {
+  const { authority, password } = vsphere.address;
+  const environment: Record<string, string> = { ...options.environment, VSPHERE_PASSWORD: password };
+  if (authority !== undefined) {
+    const path = `${stackFolder(options, options.name)}.authority.pem`;
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeFile(path, authority);
+    environment['SSL_CERT_FILE'] = path;
+  }
+  return { ...options, environment };
 }
 
 /** Longest time for taking away what a failure left, after which it stays noted for the next run. */
@@ -226,7 +238,7 @@ export async function openForDestroy(
     return { stack, cleanUp: nothing };
   }
   const own = { ...args, vsphere: args.vsphere };
-  const { stack, isOld } = await openStack(options.name, nothing, withCredentials(options, own));
+  const { stack, isOld } = await openStack(options.name, nothing, await withCredentials(options, own));
   const note = new CreationNote(options);
   const { isUnfinished } = isOld ? await readState(stack, note) : newStack;
   return {

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
+import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
 import {
@@ -8,6 +10,7 @@ import {
   readStaging,
   type StagingOptions,
 } from '../../../src/machines/pulumi/staging.ts';
+import type { VimAddress } from '../../../src/machines/vsphere/client.ts';
 import { vsphereStagingArgs } from '../../../src/pipeline/vsphere/site-settings.ts';
 import { makeTestFolder } from '../../support/machine.ts';
 import { findTestToolchain } from '../../support/toolchain.ts';
@@ -18,6 +21,17 @@ const signal = AbortSignal.timeout(600_000);
 const toolchain = await findTestToolchain();
 const isHere = toolchain !== undefined && findVcsim() !== undefined;
 const missing = isHere ? '' : ' (Pulumi or vcsim is not here, set CLONA_TOOLCHAIN)';
+
+/** The simulator signs its certificate itself. */
+async function readCertificate(server: string): Promise<string> {
+  const [host, port] = server.split(':');
+  const socket = connect({ host, port: Number(port), rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { raw } = socket.getPeerCertificate();
+  socket.destroy();
+  const lines = raw.toString('base64').match(/.{1,64}/g) ?? [];
+  return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
+}
 
 describe.skipIf(!isHere)(`LiveStaging on vSphere through the real engine and provider${missing}`, () => {
   let vcsim: Vcsim;
@@ -107,6 +121,22 @@ describe.skipIf(!isHere)(`LiveStaging on vSphere through the real engine and pro
     expect(await previewStaging(own, apart)).toEqual({ same: 5 });
     await destroyStaging(own, apart);
     expect(vcsim.govc('find', '/', '-type', 'n', '-name', 'clona-*')).toBe('');
+  });
+
+  test("a site's own authority is trusted by clona and by the provider, and nobody else", async () => {
+    const own = { ...options, name: 'trusted' };
+    const trusting = { ...(await argsWith()), name: 'trusted' };
+    const address = { ...trusting.vsphere?.address, allowUnverifiedTls: false } as VimAddress; // as above
+    const withAddress = (more: Partial<VimAddress>): LiveStagingArgs => ({
+      ...trusting,
+      ...(trusting.vsphere === undefined
+        ? {}
+        : { vsphere: { ...trusting.vsphere, address: { ...address, ...more } } }),
+    });
+    await expect(createStaging(own, withAddress({}))).rejects.toThrow('cannot talk to the vSphere server');
+    const known = withAddress({ authority: await readCertificate(vcsim.server) });
+    expect((await createStaging(own, known)).changes).toEqual({ create: 4 });
+    await destroyStaging(own, known);
   });
 
   test('a customization specification of the vCenter is used where one is named', async () => {
