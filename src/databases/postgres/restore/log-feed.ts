@@ -50,17 +50,13 @@ export interface LogFeedOptions {
 }
 
 export async function openLogFeed(options: LogFeedOptions): Promise<LogFeed> {
-  const { place, archive, folder, workers } = options;
-  const { segmentSizeBytes } = archive.header;
+  const { place, folder, workers } = options;
+  const { segmentSizeBytes } = options.archive.header;
   const window = Math.max(workers, Math.floor(readyBytes / segmentSizeBytes));
   const names = options.segments.map((segment) => formatSegmentName(segment, segmentSizeBytes));
   const repairs: string[] = [];
   let done = 0;
-  await place.remove(folder);
-  await place.makeFolder(folder);
-  await place.makeFolder(join(folder, 'ready'));
-  await place.writeText(join(folder, 'fetch.sh'), fetchScript);
-  await writeHistories(place, archive, join(folder, 'ready'));
+  await prepareFolder(options);
   const announce = async (): Promise<void> =>
     place.writeText(
       join(folder, 'expected'),
@@ -96,6 +92,14 @@ export async function openLogFeed(options: LogFeedOptions): Promise<LogFeed> {
     bytes: () => done * segmentSizeBytes,
     repairs,
   };
+}
+
+async function prepareFolder({ place, archive, folder }: LogFeedOptions): Promise<void> {
+  await place.remove(folder);
+  await place.makeFolder(folder);
+  await place.makeFolder(join(folder, 'ready'));
+  await place.writeText(join(folder, 'fetch.sh'), fetchScript);
+  await writeHistories(place, archive, join(folder, 'ready'));
 }
 
 /** In a restore_command a percent sign is doubled, and sh takes single quotes. */
@@ -144,13 +148,7 @@ async function putWhole(
   const { archive, place } = options;
   const { segmentSizeBytes, systemIdentifier } = archive.header;
   const name = formatSegmentName(segment, segmentSizeBytes);
-  const copies = archive.folders
-    .flatMap((folder) => folder.segments)
-    .filter(
-      ({ timeline, number, form }) =>
-        timeline === segment.timeline && number === segment.number && form === segment.form,
-    )
-    .filter(({ state }) => state === 'available');
+  const copies = copiesOf(archive, segment);
   let problem: ClonaError | undefined;
   for (const copy of copies) {
     try {
@@ -167,11 +165,7 @@ async function putWhole(
         repairs.push(`log segment ${name} is damaged in one copy and was taken from ${copy.path}`);
       return;
     } catch (error) {
-      if (
-        !(error instanceof ClonaError) ||
-        (error.kind !== 'archiveDamaged' && error.kind !== 'archiveForeign')
-      )
-        throw error;
+      if (!isDamage(error)) throw error;
       problem = new ClonaError(error.kind, `log segment ${name} is damaged: ${error.message}`, {
         cause: error,
         details: { segment: name, file: copy.path },
@@ -182,4 +176,20 @@ async function putWhole(
     segment,
     problem ?? new ClonaError('archiveGap', `log segment ${name} is missing`),
   );
+}
+
+function copiesOf({ folders }: ArchiveCatalog, segment: FoundSegment): FoundSegment[] {
+  return folders
+    .flatMap((folder) => folder.segments)
+    .filter(
+      ({ timeline, number, form, state }) =>
+        timeline === segment.timeline &&
+        number === segment.number &&
+        form === segment.form &&
+        state === 'available',
+    );
+}
+
+function isDamage(error: unknown): error is ClonaError {
+  return error instanceof ClonaError && (error.kind === 'archiveDamaged' || error.kind === 'archiveForeign');
 }

@@ -162,17 +162,7 @@ async function compareCollations(
   }));
   if (mismatches.length === 0) return;
   findings.collations.push(...mismatches);
-  if (treatment === 'refuse') {
-    const [first] = mismatches;
-    throw new ClonaError(
-      'serverUnfit',
-      `this host sorts texts otherwise: collation version ${first?.actual} instead of ${first?.recorded} in database ${database}`,
-      {
-        hint: 'restore on a host with the same version of the C library or ICU, or let the indexes be built anew',
-        details: { mismatches },
-      },
-    );
-  }
+  if (treatment === 'refuse') throw sortsOtherwise(mismatches);
   findings.reindexed += await rebuildIndexes(
     session,
     found.map(({ id }) => id),
@@ -183,6 +173,18 @@ async function compareCollations(
   for (const { collation } of mismatches) {
     if (collation !== null) await session.query(`ALTER COLLATION ${collation} REFRESH VERSION`);
   }
+}
+
+function sortsOtherwise(mismatches: readonly CollationMismatch[]): ClonaError {
+  const [first] = mismatches;
+  return new ClonaError(
+    'serverUnfit',
+    `this host sorts texts otherwise: collation version ${first?.actual} instead of ${first?.recorded} in database ${first?.database}`,
+    {
+      hint: 'restore on a host with the same version of the C library or ICU, or let the indexes be built anew',
+      details: { mismatches },
+    },
+  );
 }
 
 /** Every index that orders by one of these collations (100 is `default`, the database's own: pg_collation.dat). */

@@ -1,7 +1,7 @@
 import { planToJson } from '../../../recovery/answer.ts';
 import type { Position } from '../../../recovery/position.ts';
 import { formatLsn } from '../lsn.ts';
-import type { RestoreContext } from './context.ts';
+import type { RestoreContext, RestoreUntil } from './context.ts';
 import type { Estimate } from './estimate.ts';
 import type { MadeCluster } from './make-cluster.ts';
 import { describeUntil } from './choose/unreachable.ts';
@@ -52,14 +52,7 @@ export function summarize(
   return {
     dryRun: made === null,
     label: selection.backup.label,
-    target: {
-      folder: layout.target,
-      until:
-        options.until.kind === 'restorePoint'
-          ? `restore point ${options.until.name}`
-          : describeUntil(options.until),
-      timeline: selection.timeline,
-    },
+    target: { folder: layout.target, until: sayUntil(options.until), timeline: selection.timeline },
     positionPlanned: selection.plan.redoTo?.toString() ?? null,
     positionReached: reached?.toString() ?? null,
     timeReached: time,
@@ -84,6 +77,10 @@ export function summarize(
       port: options.start?.port,
     }),
   };
+}
+
+function sayUntil(until: RestoreUntil): string {
+  return until.kind === 'restorePoint' ? `restore point ${until.name}` : describeUntil(until);
 }
 
 /** The end of the last segment counts as known although the log may end before it: then nothing lies between. */

@@ -12,6 +12,7 @@ import { defaultWorkers } from './default-workers.ts';
 import { layoutOf } from './layout.ts';
 import { withoutBackup, withoutSegment } from './choose/leave-out.ts';
 import { lockTarget } from './place/lock-target.ts';
+import type { RestorePlace } from './place/place.ts';
 import { SegmentDamaged } from './log-feed.ts';
 import { makeCluster } from './make-cluster.ts';
 import { summarize, type RestoreReport } from './report.ts';
@@ -119,17 +120,7 @@ async function prepare(context: Omit<RestoreContext, 'copies' | 'estimate'>): Pr
     throw new ClonaError('archiveDamaged', `backup ${selection.backup.label} cannot be read`);
   checkVersion(best.header, options.binaries);
   await checkParts(context, best.header);
-  const { freeBytes, unreachable, isMountPoint } = await place.examine(layout.target);
-  if (isMountPoint) {
-    throw new ClonaError('targetOccupied', `${layout.target}${place.where} is the top of a file system`, {
-      hint: `a restore ends with a rename, which needs a folder inside: ${join(layout.target, 'data')}`,
-    });
-  }
-  if (unreachable !== null) {
-    throw new ClonaError('serverUnfit', `the server's user cannot reach ${unreachable}${place.where}`, {
-      hint: "choose a target under folders that this user may enter, or another user; no folder's mode is changed here",
-    });
-  }
+  const freeBytes = await checkReach(place, layout.target);
   const present =
     (await place.isThere(layout.partial)) || options.replace === true ? best.header.rawBytes : 0;
   const { segmentSizeBytes } = archive.header;
@@ -150,6 +141,22 @@ async function prepare(context: Omit<RestoreContext, 'copies' | 'estimate'>): Pr
   else if (estimate.neededBytes > freeBytes)
     warnings.push('the disk of the target has too little space free');
   return { ...context, copies, estimate };
+}
+
+/** Bytes free at a target that can be reached and renamed to. */
+async function checkReach(place: RestorePlace, target: string): Promise<number> {
+  const { freeBytes, unreachable, isMountPoint } = await place.examine(target);
+  if (isMountPoint) {
+    throw new ClonaError('targetOccupied', `${target}${place.where} is the top of a file system`, {
+      hint: `a restore ends with a rename, which needs a folder inside: ${join(target, 'data')}`,
+    });
+  }
+  if (unreachable !== null) {
+    throw new ClonaError('serverUnfit', `the server's user cannot reach ${unreachable}${place.where}`, {
+      hint: "choose a target under folders that this user may enter, or another user; no folder's mode is changed here",
+    });
+  }
+  return freeBytes;
 }
 
 async function checkParts(

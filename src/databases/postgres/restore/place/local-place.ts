@@ -13,7 +13,7 @@ import { openUnpackPool, type UnpackPool } from '../unpack/unpack-pool.ts';
 import { examineTarget, resolveTarget } from './examine-target.ts';
 import { startLine } from './start-line.ts';
 import { isThere, makeOwnFolder, unpackBackup } from '../unpack/unpack.ts';
-import type { PlaceServer, PlaceServerOptions, RestorePlace } from './place.ts';
+import type { PlaceSegment, PlaceServer, PlaceServerOptions, RestorePlace } from './place.ts';
 
 export interface LocalPlaceOptions {
   binaries: PostgresBinaries;
@@ -58,12 +58,7 @@ export function openLocalPlace(options: LocalPlaceOptions): RestorePlace {
       return paths.filter((_, index) => !there[index]);
     },
     unpack: async (unpack) => unpackBackup({ ...unpack, owner, pool: unpackers() }),
-    putSegment: async (segment) => {
-      // A name that nobody asks for until the content is whole.
-      const fresh = join(dirname(segment.target), `.${segment.target.split('/').at(-1)}.new`);
-      await unpackers().run({ kind: 'segment', ...segment, target: fresh, owner });
-      await rename(fresh, segment.target);
-    },
+    putSegment: async (segment) => putSegment(segment, unpackers(), owner),
     startServer: async (server) => startHere(options, server),
     askAlone: async (dataDir, settings, query) =>
       askHere(options, aloneCommand(options.binaries, dataDir, settings), query),
@@ -72,6 +67,13 @@ export function openLocalPlace(options: LocalPlaceOptions): RestorePlace {
     stopServer: async (dataDir) => stopServer({ dataDir, mode: 'immediate' }),
     [Symbol.asyncDispose]: async () => pool?.[Symbol.asyncDispose](),
   };
+}
+
+async function putSegment(segment: PlaceSegment, pool: UnpackPool, owner: RunAs | null): Promise<void> {
+  // A name that nobody asks for until the content is whole.
+  const fresh = join(dirname(segment.target), `.${segment.target.split('/').at(-1)}.new`);
+  await pool.run({ kind: 'segment', ...segment, target: fresh, owner });
+  await rename(fresh, segment.target);
 }
 
 async function startHere(
