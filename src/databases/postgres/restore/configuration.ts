@@ -61,6 +61,8 @@ const rules: ReadonlyMap<string, Rule> = new Map(
     unix_socket_directories: { treat: 'off', why: elsewhere },
     listen_addresses: { treat: 'off', why: "production's addresses are not this copy's" },
     log_directory: { treat: 'offIfAbsolute', why: elsewhere },
+    log_filename: { treat: 'offIfAbsolute', why: elsewhere },
+    bonjour: { treat: 'off', why: "it would announce itself under production's name" },
     stats_temp_directory: { treat: 'offIfAbsolute', why: elsewhere },
     ssl_cert_file: { treat: 'offIfAbsolute', why: elsewhere },
     ssl_key_file: { treat: 'offIfAbsolute', why: elsewhere },
