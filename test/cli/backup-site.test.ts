@@ -109,6 +109,8 @@ describe('clona backup of a site', () => {
     const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
     const closed = once(child, 'close') as Promise<[number | null]>;
     await using session = await cluster.connect();
+    // A segment into which nothing was written is not switched.
+    await session.query("select pg_logical_emit_message(true, 'test', 'something')");
     const [row] = await session.query<{ name: string }>('select pg_walfile_name(pg_switch_wal()) as name');
     for (const archive of ['archive-a', 'archive-a-mirror']) {
       const segments = async () => (await readdir(join(folder, archive, 'log'), { recursive: true })).join();
