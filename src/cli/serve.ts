@@ -30,7 +30,9 @@ async function runServe(context: VerbContext, options: OptionValues): Promise<Ve
   const { keepArchiving } = await import('../serve/keep-archiving.ts');
   const { keepZone } = await import('../serve/keep-zone.ts');
   const archives = site.database.engine === 'postgres' && options['withoutLog'] !== true;
-  const besides = archives ? [keepArchiving, keepZone] : [];
+  const { keepReceiving } = await import('../serve/keep-receiving.ts');
+  const receives = site.archive.receiver ? [keepReceiving] : [];
+  const besides = archives ? [keepArchiving, keepZone, ...receives] : [];
   await serve({
     site,
     jobs,

@@ -29,6 +29,7 @@ function showStatus(status: SiteStatus): string {
       ? 'no backup was proven yet: clona refresh'
       : `newest proven backup: ${archive.newestProven.backup}, grade ${archive.newestProven.grade}, ${archive.newestProven.provenAt}`,
     `RPO: ${seconds(archive.rpoSeconds)}; RTO: ${seconds(archive.rtoSeconds)} (the newest restore)`,
+    ...showStreams(archive),
     ...showSpool(archive.spool),
     `evidence: ${evidence.records} records`,
     ...Object.entries(evidence.lateCopies).map(
@@ -49,6 +50,16 @@ function showRelease({ id, kit, state, initiator, words, gate }: ReleaseStatus):
     return `  ${word === 'confirm' ? '✔' : '✖'} ${department}: ${standing.shown}${comment === null ? '' : `, "${comment}"`}${why}`;
   });
   return [`release ${id} of ${kit}, started by ${initiator}: ${state}`, ...said, showGate(gate)].join('\n');
+}
+
+function showStreams({ streams, loseAtMostSeconds }: SiteStatus['archive']): string[] {
+  if (loseAtMostSeconds === null) return [];
+  const behind = streams.map(({ destination, behindBytes, loseAtMostSeconds: bound }) => {
+    const distance = behindBytes === null ? 'LIVE does not answer' : `${behindBytes} bytes behind`;
+    return `${destination} ${bound.toFixed(1)} s, ${distance}`;
+  });
+  const bound = Math.ceil(loseAtMostSeconds);
+  return [`LIVE and its log gone now: you would lose at most ${bound} s (${behind.join('; ')})`];
 }
 
 function showSpool(spool: SiteStatus['archive']['spool']): string[] {

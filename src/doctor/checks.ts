@@ -15,6 +15,7 @@ import { departments, gradeWithinReach, kitSource, masking, smokeTests } from '.
 import { controlFolder, listenPort, staleLocks } from './state-checks.ts';
 import { devicesApart } from './device-checks.ts';
 import { logSpool } from './spool-check.ts';
+import { logStreams } from './stream-check.ts';
 import { zones } from './zone-check.ts';
 import { isolation, liveMachine, stagingName } from './staging-checks.ts';
 
@@ -41,6 +42,7 @@ export const checks = {
   rights: { topic: 'database', look: databaseRights },
   logArchiving: { topic: 'database', rules: ['R14'], look: logArchiving },
   spool: { topic: 'database', rules: ['R12', 'R14'], look: logSpool },
+  streams: { topic: 'database', rules: ['R7', 'R14'], look: logStreams },
   unlogged: { topic: 'database', rules: ['R9'], look: unloggedTables },
   clocks: { topic: 'database', look: clocks },
   stagingName: { topic: 'staging', rules: ['R21'], look: stagingName },

@@ -1,3 +1,4 @@
+import type { LogStreamFacts } from './log-streams.ts';
 import type { SpoolFacts } from '../databases/postgres/log-spool.ts';
 import type { TakenCounts } from '../databases/postgres/prove/counts.ts';
 import type { Json } from '../control/canonical-json.ts';
@@ -164,6 +165,8 @@ export interface Operations {
   archivedUntil(signal: AbortSignal): Promise<string | null>;
   /** What LIVE has handed over and archive or mirror do not have; null: it cannot be seen from here. */
   logSpool(signal: AbortSignal): Promise<SpoolFacts | null>;
+  /** How far each destination has LIVE's log by its stream; empty where nothing ever streamed. LIVE may be gone. */
+  logStreams(signal: AbortSignal): Promise<LogStreamFacts[]>;
 
   notify(step: Step, event: PipelineEvent, text: string): Promise<void>;
 }

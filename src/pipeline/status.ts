@@ -10,6 +10,7 @@ import type { Context } from './context.ts';
 import { readPayload } from './evidence-kinds.ts';
 import { decide, viewRelease } from './facts-now.ts';
 import type { Proof } from './operations.ts';
+import type { LogStreamFacts } from './log-streams.ts';
 import { readSiteState, type RefreshState, type ReleaseState } from './site-state.ts';
 import { poolOptions, unusedUrl } from './worker.ts';
 
@@ -34,6 +35,10 @@ export interface SiteStatus {
     archivedUntil: string | null;
     /** What waits for archive and mirror, and whether that is as it should be; null: it cannot be seen. */
     spool: (SpoolFacts & { verdict: SpoolVerdict }) | null;
+    /** How far each destination has the log by its stream (archive.receiver). */
+    streams: LogStreamFacts[];
+    /** By the best of the streams: what would be lost with LIVE and its log; null: nothing streams. */
+    loseAtMostSeconds: number | null;
     /** What would be lost if LIVE and its disks were gone now, in seconds. */
     rpoSeconds: number | null;
     /** What the newest restore took, in seconds. */
@@ -51,6 +56,8 @@ export async function readStatus(context: Context): Promise<SiteStatus> {
   const open = site.releases.filter(({ state }) => state === 'open' || state === 'promoting');
   const archivedUntil = await context.operations.archivedUntil(signal).catch(() => null);
   const spool = await context.operations.logSpool(signal).catch(() => null);
+  const streams = await context.operations.logStreams(signal).catch(() => []);
+  const bounds = streams.map(({ loseAtMostSeconds }) => loseAtMostSeconds);
   const proofs = await ledger.list({ kinds: ['archive.proven'] });
   const newest = proofs.map((record) => readPayload(record, 'archive.proven')).at(-1);
   const newestOnMachine = new Map(site.refreshes.map((refresh) => [refresh.machine, refresh]));
@@ -72,6 +79,8 @@ export async function readStatus(context: Context): Promise<SiteStatus> {
           : { backup: newest.backup, grade: newest.grade, provenAt: newest.provenAt },
       archivedUntil,
       spool: spool === null ? null : { ...spool, verdict: judgeSpool(spool, now) },
+      streams,
+      loseAtMostSeconds: bounds.length === 0 ? null : Math.min(...bounds),
       rpoSeconds:
         archivedUntil === null ? null : Math.max(0, (now.getTime() - Date.parse(archivedUntil)) / 1000),
       rtoSeconds:

@@ -1,12 +1,11 @@
-import { unlink } from 'node:fs/promises';
 import { applyRemoval } from '../databases/postgres/apply-removal.ts';
 import type { BackupOptions } from '../databases/postgres/backup-context.ts';
 import type { ZoneAction, ZoneActionKind } from '../retention/zone.ts';
+import { dropArchivedStreams } from './archived-streams.ts';
 import { backUpUnderLock, type SiteBackup } from './back-up.ts';
 import { archiveLog, withArchiver } from './local/live-archive.ts';
 import { createStep } from './step.ts';
 import type { Turn } from './zone-guard.ts';
-import { listArchivedStreams } from './zone-facts.ts';
 
 export interface ActionDone {
   kind: ZoneActionKind;
@@ -47,10 +46,7 @@ async function moveLogs({ opened, address, view, options }: Turn): Promise<Actio
   );
   let streams = 0;
   for (const archive of [view.archive, ...(view.mirror === undefined ? [] : [view.mirror])]) {
-    for (const { path } of await listArchivedStreams(archive)) {
-      await unlink(path);
-      streams += 1;
-    }
+    streams += await dropArchivedStreams(archive);
   }
   if (problems[0] !== undefined) throw problems[0];
   const detail = `${archived.length} segments compressed into archive and mirror, ${streams} raw ones dropped`;

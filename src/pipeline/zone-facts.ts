@@ -1,9 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { listMirrored, mirrorFolder } from '../archive/log-mirror.ts';
 import type { Archive } from '../archive/repository.ts';
 import type { DatabaseAddress } from '../databases/database.ts';
-import { listFolder } from '../databases/postgres/catalog-folder.ts';
 import { readArchive } from '../databases/postgres/catalog.ts';
 import { addLiveFacts } from '../databases/postgres/catalog-live.ts';
 import { formatSegmentName, formatTimeline } from '../databases/postgres/lsn.ts';
@@ -13,6 +11,7 @@ import { planRemoval, type RemovalStep } from '../retention/removal.ts';
 import { decideRetention } from '../retention/retention.ts';
 import type { ZoneFacts } from '../retention/zone.ts';
 import type { Site } from '../site/site.ts';
+import { listArchivedStreams } from './archived-streams.ts';
 import { measureLiveSpool, openSiteArchive } from './local/live-archive.ts';
 
 export interface ZoneView {
@@ -132,20 +131,4 @@ async function sizeOfFile(path: string): Promise<number> {
     ({ size }) => size,
     () => 0,
   );
-}
-
-/**
- * Segments of the stream that lie whole and compressed in the same folder's log, too. The newest of a timeline is left:
- * a receiver that begins again looks for it.
- */
-export async function listArchivedStreams(archive: Archive): Promise<{ path: string; sizeBytes: number }[]> {
-  const found: { path: string; sizeBytes: number }[] = [];
-  for (const { name: timeline } of await listFolder(join(archive.folder, mirrorFolder))) {
-    if (!/^[0-9A-F]{8}$/.test(timeline)) continue;
-    for (const { name, path, sizeBytes } of (await listMirrored(archive, timeline)).slice(0, -1)) {
-      const isArchived = (await sizeOfFile(join(archive.folder, 'log', timeline, `${name}.zst`))) > 0;
-      if (isArchived) found.push({ path, sizeBytes });
-    }
-  }
-  return found;
 }

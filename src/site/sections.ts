@@ -147,6 +147,9 @@ export const archive = (folder: string) =>
       minimumGrade: integer(0, 6, 'the gate opens only for an archive proven to this grade').default(5),
       maximumAge: duration('the gate opens only for an archive proven within this time').prefault('26h'),
       acceptSharedDisk: text('the reason why archive and database may share a disk; shown red').optional(),
+      receiver: flag('clona serve also streams the log, second by second, to location and mirror').default(
+        false,
+      ),
       compressionLevel: integer(1, 19, 'zstd level').default(3),
       workers: integer(1, 64, 'parallel streams').default(4),
       retention: z

@@ -264,6 +264,7 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
     }),
     archivedUntil: async () => new Date().toISOString(),
     logSpool: async () => null,
+    logStreams: async () => [],
     notify: async (step, event) =>
       once(step, 'notify', (world) => {
         world.told.push(event);

@@ -93,7 +93,7 @@ export async function withArchiver<Result>(
   step: Pick<Step, 'signal' | 'onProgress'>,
   work: (archiver: LogArchiver) => Promise<Result>,
 ): Promise<Result> {
-  const { archive, mirror } = await openSiteArchive(site, address, step.signal);
+  const { archive, mirror } = await openForLog(site, address, step.signal);
   const spoolDir = await readSpool(address, step.signal);
   await using archiver = await startLogArchiver({
     spoolDir,
@@ -106,6 +106,32 @@ export async function withArchiver<Result>(
     onProgress: step.onProgress,
   });
   return await work(archiver);
+}
+
+/** A destination that is away keeps the other from nothing: each pass of the archiver tells of it and tries again. */
+async function openForLog(
+  site: Site,
+  address: DatabaseAddress,
+  signal: AbortSignal,
+): Promise<{ archive: Archive; mirror: Archive | undefined }> {
+  const identity = await readArchiveIdentity(address, signal);
+  const now = new Date();
+  const open = async (folder: string): Promise<Archive> =>
+    openOrCreateArchive(folder, identity, now).catch((error: unknown) => {
+      if (error instanceof ClonaError && error.kind === 'archiveForeign') throw error;
+      const header = {
+        format: 1 as const,
+        engine: 'postgres' as const,
+        ...identity,
+        createdAt: now.toISOString(),
+      };
+      return { folder, header };
+    });
+  const { location, mirror } = site.archive;
+  return {
+    archive: await open(location),
+    mirror: mirror === undefined ? undefined : await open(mirror),
+  };
 }
 
 async function readSpool(address: DatabaseAddress, signal: AbortSignal): Promise<string> {

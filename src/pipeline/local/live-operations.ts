@@ -1,5 +1,6 @@
 import { connect } from '../../databases/postgres/connect.ts';
 import { readMirrorStatus } from '../../archive/log-mirror.ts';
+import { readLogStreams } from '../log-streams.ts';
 import type { Operations } from '../operations.ts';
 import { accessMachine, type SiteAccess } from './access.ts';
 import { archiveLog, backUpLive, measureLiveSpool, openSiteArchive } from './live-archive.ts';
@@ -18,6 +19,7 @@ type LiveOperations = Pick<
   | 'countLosses'
   | 'archivedUntil'
   | 'logSpool'
+  | 'logStreams'
 >;
 
 /** What is done to LIVE and its archive. */
@@ -59,6 +61,7 @@ export function createLiveOperations(access: SiteAccess): LiveOperations {
       const times = [mirrored, handedOver.sort().at(0) ?? null].filter((time) => time !== null);
       return times.sort().at(-1) ?? null;
     },
+    logStreams: async (signal) => readLogStreams(site, signal, new Date()),
     logSpool: async (signal) =>
       measureLiveSpool((await accessMachine(access, 'live', signal)).address, signal),
   };
