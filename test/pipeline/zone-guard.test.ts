@@ -1,4 +1,4 @@
-import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -23,6 +23,7 @@ const never = new AbortController().signal;
 describe.skipIf(!canMount())('the guard of the zones on a small disk', () => {
   let cluster: TestCluster;
   let folder: string;
+  let spoolDir: string;
   let opened: OpenedSite;
   const disks: AsyncDisposable[] = [];
   const timeline: ZoneEvent[] = [];
@@ -35,9 +36,10 @@ describe.skipIf(!canMount())('the guard of the zones on a small disk', () => {
     });
     folder = await mkdtemp(join(tmpdir(), 'clona-zone-'));
     await chmod(folder, 0o755);
-    const [archive, mirror, spool] = await Promise.all([64, 512, 128].map(mountSmallDisk));
+    const [archive, mirror, spool] = await Promise.all([96, 512, 128].map(mountSmallDisk));
     disks.push(archive!, mirror!, spool!);
-    await chmod(dirname(spool!.folder), 0o755);
+    spoolDir = spool!.folder;
+    await chmod(dirname(spoolDir), 0o755);
     if (cluster.runAs !== undefined) await chown(spool!.folder, cluster.runAs.uid, cluster.runAs.gid);
     await cluster.stop();
     await cluster.start(archiveSettings(spool!.folder, 1024));
@@ -52,7 +54,7 @@ archive:
   compressionLevel: 1
   workers: 2
   retention: { redundancy: 1, windowDays: 0 }
-  zone: { yellow: 50%, red: 80%, logQuota: 2GB }
+  zone: { yellow: 50%, red: 75%, logQuota: 2GB }
 `,
     );
     opened = await openSite(join(folder, 'clona.yaml'), never);
@@ -99,7 +101,7 @@ archive:
   };
 
   test('under load it goes from yellow back to green by itself, in red it pauses writers for a moment only, and nothing above the mark goes', async () => {
-    const writer = await startWriter(cluster);
+    const writer = await startWriter(cluster, spoolDir);
     const stop = new AbortController();
     const archiving = withArchiver(
       opened.site,
@@ -130,7 +132,7 @@ archive:
       await expectWhole();
 
       const from = timeline.length;
-      await writer.fill(async () => (await share()) >= 0.8);
+      await writer.fill(async () => (await share()) >= 0.75);
       expect((await guard()).zone).toBe('green');
       expectInOrder(kindsSince(from), [
         'hold-refreshes',
@@ -161,7 +163,7 @@ archive:
   }, 60_000);
 
   test('a backup that is pinned keeps everything: a human is paged, once, and nothing goes', async () => {
-    const writer = await startWriter(cluster);
+    const writer = await startWriter(cluster, spoolDir);
     const { writePin, removePin } = await import('../../src/archive/pins.ts');
     const { openArchive, listBackups } = await import('../../src/archive/repository.ts');
     const archive = await openArchive(opened.site.archive.location);
@@ -209,11 +211,13 @@ interface Writer {
   stop: () => Promise<void>;
 }
 
+const easyPauseMs = 150;
+
 /** Commits small transactions without a rest until it is stopped; its rows do not compress well. */
-async function startWriter(cluster: TestCluster): Promise<Writer> {
+async function startWriter(cluster: TestCluster, spool: string): Promise<Writer> {
   const session = await cluster.connect();
   await session.query('create table if not exists journal (id bigserial, filler text)');
-  const writer = { rows: 0, problems: [] as unknown[], stopped: false, pauseMs: 60 };
+  const writer = { rows: 0, problems: [] as unknown[], stopped: false, pauseMs: easyPauseMs };
   const writing = (async () => {
     while (!writer.stopped) {
       try {
@@ -230,9 +234,9 @@ async function startWriter(cluster: TestCluster): Promise<Writer> {
   })();
   return Object.assign(writer, {
     fill: async (isEnough: () => Promise<boolean>) => {
-      writer.pauseMs = 0;
-      while (!(await isEnough()));
-      writer.pauseMs = 60;
+      // The archiver sets the pace: a backlog would arrive in the archive while the guard is at work.
+      while (!(await isEnough())) writer.pauseMs = (await readdir(spool)).length > 4 ? easyPauseMs : 0;
+      writer.pauseMs = easyPauseMs;
     },
     stop: async () => {
       writer.stopped = true;

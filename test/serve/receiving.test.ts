@@ -50,7 +50,7 @@ database: { host: '${host}', port: ${port}, user: ${user} }
 archive: { location: archive, mirror: mirror, compressionLevel: 1, receiver: true, acceptSharedDisk: a test }
 `,
     );
-    expect(clona('backup', '--label', 'base').status).toBe(0);
+    clona('backup', '--label', 'base');
     serving = spawn(process.execPath, [launcher, 'serve', '--listen', '127.0.0.1:0'], {
       cwd: folder,
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -100,15 +100,16 @@ archive: { location: archive, mirror: mirror, compressionLevel: 1, receiver: tru
     await rm(join(folder, 'mirror'));
     await rename(away, join(folder, 'mirror'));
     await caughtUp('mirror', second);
+    expect(serving.exitCode).toBe(null);
   }, 60_000);
 
   test('production is killed and its log deleted: the mirror gives back all but what status said could be lost', async () => {
     const session = await cluster.connect();
     await session.query('create table journal (id int)');
     const committedAt: number[] = [];
-    let stopped = false;
+    const writer = { stopped: false };
     const writing = (async () => {
-      while (!stopped) {
+      while (!writer.stopped) {
         await session.query(`insert into journal values (${committedAt.length})`);
         committedAt.push(Date.now());
         await wait(2);
@@ -125,7 +126,7 @@ archive: { location: archive, mirror: mirror, compressionLevel: 1, receiver: tru
     const killedAt = Date.now();
     const pid = Number((await readFile(join(cluster.dataDir, 'postmaster.pid'), 'utf8')).split('\n')[0]);
     process.kill(pid, 'SIGKILL');
-    stopped = true;
+    writer.stopped = true;
     await writing;
     const committed = committedAt.filter((at) => at <= killedAt).length;
     await rm(join(cluster.dataDir, 'pg_wal'), { recursive: true });
