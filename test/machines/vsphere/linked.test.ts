@@ -57,6 +57,20 @@ describe.skipIf(!isHere)(`linked clones on vSphere${missing}`, () => {
     await destroyStaging(optionsOf('two'), two);
     expect(snapshots()).toEqual([]);
   });
+
+  test('the base deleted by hand: the clone that is there goes on, the next one gets a new base', async () => {
+    const [three, four] = [await argsOf('three'), await argsOf('four')];
+    await createStaging(optionsOf('three'), three);
+    vcsim.govc('snapshot.remove', '-vm', liveName, 'clona-base');
+    expect(await previewStaging(optionsOf('three'), three)).toEqual({ same: 4 });
+    expect((await createStaging(optionsOf('three'), three)).changes).toEqual({ same: 4 });
+    expect(snapshots()).toEqual([]);
+    await createStaging(optionsOf('four'), four);
+    expect(snapshots()).toEqual(['clona-base']);
+    await destroyStaging(optionsOf('four'), four);
+    await destroyStaging(optionsOf('three'), three);
+    expect(snapshots()).toEqual([]);
+  });
 });
 
 test('a base snapshot is warned of once it is 72 hours old', () => {

@@ -73,6 +73,10 @@ describe.skipIf(!isHere)(`LiveStaging on vSphere through the real engine and pro
       'clona.expires': machine.expiresAt,
     });
     expect(await readStaging(options)).toEqual(machine);
+    // Its card was moved by a reconfiguration, and nothing starts before that one.
+    const events = vcsim.govc('events', '/DC0/vm/staging');
+    expect(events.indexOf('is starting')).toBeGreaterThan(events.lastIndexOf('Reconfigured'));
+    expect(events.lastIndexOf('Reconfigured')).toBeGreaterThan(events.indexOf('Clone of'));
   });
 
   test('a second preview and a second run change nothing', async () => {
