@@ -47,6 +47,7 @@ export const errorTable = {
   serverUnfit: { code: 'CLONA-0403', exit: 2 },
   targetOccupied: { code: 'CLONA-0404', exit: 2 },
   recoveryFailed: { code: 'CLONA-0405', exit: 6 },
+  targetFailed: { code: 'CLONA-0406', exit: 6 },
 
   // 05xx: machines and guests
   machineFailed: { code: 'CLONA-0501', exit: 6 },

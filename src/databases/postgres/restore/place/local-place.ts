@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ClonaError } from '../../../../errors.ts';
-import { archiveError, errorCode, syncFolder } from '../../../../archive/durable-file.ts';
+import { errorCode, syncFolder } from '../../../../archive/durable-file.ts';
 import type { PostgresBinaries, RunAs } from '../../server-binaries.ts';
 import { readServerState, serverCommand, startServer, stopServer } from '../../server.ts';
 import type { ServerSettings } from '../../server-settings.ts';
@@ -14,6 +14,7 @@ import { examineTarget, resolveTarget } from './examine-target.ts';
 import { startLine } from './start-line.ts';
 import { isThere, makeOwnFolder, unpackBackup } from '../unpack/unpack.ts';
 import type { PlaceSegment, PlaceServer, PlaceServerOptions, RestorePlace } from './place.ts';
+import { targetError } from './target-error.ts';
 
 export interface LocalPlaceOptions {
   binaries: PostgresBinaries;
@@ -182,7 +183,7 @@ async function guarded<Result>(path: string, work: () => Promise<Result>): Promi
   try {
     return await work();
   } catch (error) {
-    throw archiveError(error, path);
+    throw targetError(error, path);
   }
 }
 
@@ -191,7 +192,7 @@ async function readOrNull(path: string): Promise<string | null> {
     return await readFile(path, 'utf8');
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return null;
-    throw archiveError(error, path);
+    throw targetError(error, path);
   }
 }
 
@@ -200,6 +201,6 @@ async function listOrNull(path: string): Promise<string[] | null> {
     return await readdir(path);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return null;
-    throw archiveError(error, path);
+    throw targetError(error, path);
   }
 }

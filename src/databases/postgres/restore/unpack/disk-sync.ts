@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { archiveError } from '../../../../archive/durable-file.ts';
+import { targetError } from '../place/target-error.ts';
 
 /** The thread pool of node:fs has four threads; more would only wait. */
 const atOnce = 4;
@@ -46,7 +46,7 @@ export class DiskSync {
     await this.#drain();
     this.#waiting.push(...this.#folders);
     await this.#drain();
-    if (this.#failure !== undefined) throw archiveError(this.#failure, this.#root);
+    if (this.#failure !== undefined) throw targetError(this.#failure, this.#root);
   }
 
   async #drain(): Promise<void> {

@@ -1,7 +1,7 @@
-import { archiveError } from '../../../../archive/durable-file.ts';
 import { besideModule, openThreadPool } from '../../../../archive/thread-pool.ts';
 import { ClonaError } from '../../../../errors.ts';
 import type { UnpackAnswer, UnpackJob, UnpackResult } from './unpack-job.ts';
+import { targetError } from '../place/target-error.ts';
 
 /** Threads that unpack. Memory: one frame or segment, packed and unpacked, and about 20 MB a thread. */
 export interface UnpackPool extends AsyncDisposable {
@@ -39,5 +39,5 @@ function toError(error: NonNullable<UnpackAnswer['error']>, job: UnpackJob): Clo
   if (error.foreign) return new ClonaError('archiveForeign', error.message, { details: { file: source } });
   if (error.damaged) return new ClonaError('archiveDamaged', error.message, { details: { file: source } });
   const target = 'root' in job ? job.root : 'target' in job ? job.target : (source ?? '');
-  return archiveError(Object.assign(new Error(error.message), { code: error.code }), target);
+  return targetError(Object.assign(new Error(error.message), { code: error.code }), target);
 }

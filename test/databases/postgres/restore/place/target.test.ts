@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, cp, lstat, mkdir, mkdtemp, readdir, rm, stat, symlink, appendFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
@@ -60,6 +60,23 @@ test.skipIf(!canMount())('the top of a disk is refused, and the hint names a fol
   });
   expect(await namesIn(join(disk.folder, '..'))).toEqual(['disk']);
 });
+
+test.skipIf(!canMount())(
+  'a disk that takes no more writing is named as the target, with exit 6',
+  async () => {
+    await using disk = await mountSmallDisk(400);
+    await chmod(join(disk.folder, '..'), 0o711);
+    execFileSync('mount', ['-o', 'remount,ro', disk.folder]);
+    const target = join(disk.folder, 'pg');
+    const failed = production.restore({ until: { kind: 'latest' }, target });
+    await expect(failed).rejects.toMatchObject({
+      kind: 'targetFailed',
+      exitCode: 6,
+      message: expect.stringContaining(target),
+      hint: expect.stringContaining('disk of the target'),
+    });
+  },
+);
 
 test('an archive that nobody may write to, under a umask that denies all', async () => {
   const closed = join(folder, 'closed');
