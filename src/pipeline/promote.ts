@@ -1,11 +1,9 @@
-import { DBOS } from '@dbos-inc/dbos-sdk';
 import { ClonaError } from '../errors.ts';
 import { closedConditions, type GateDecision } from '../gate/gate.ts';
 import { decide, viewRelease } from './facts-now.ts';
 import type { Bearing, KitApplied, KitFound, SmokeRun } from './operations.ts';
 import { takeBack, type TakenBack } from './take-back.ts';
-import { keepError, recordFact, runStep, tryStep, type KeptError } from './step.ts';
-import { currentWorker } from './worker.ts';
+import { durably, keepError, recordFact, runStep, tryStep, type KeptError } from './step.ts';
 
 export interface PromoteInput {
   promotion: string;
@@ -138,14 +136,10 @@ async function kitStep({
   promotion,
   release,
 }: PromoteInput): Promise<{ kit: KitFound | null; staged: KitApplied | null }> {
-  return DBOS.runStep(
-    async () => {
-      const worker = await currentWorker();
-      const { kit, staged } = await viewRelease(worker, release, promotion, worker.ended);
-      return { kit, staged };
-    },
-    { name: 'read-kit' },
-  );
+  return durably('read-kit', async (worker) => {
+    const { kit, staged } = await viewRelease(worker, release, promotion, worker.ended);
+    return { kit, staged };
+  });
 }
 
 /** The same kit, the same steps (R17), then the site's own word on LIVE. */
@@ -284,18 +278,14 @@ async function gateStep(
   due: 'promotion' | 'firstChange',
   live: Bearing | null,
 ): Promise<GateDecision> {
-  return DBOS.runStep(
-    async () => {
-      const worker = await currentWorker();
-      const view = await viewRelease(worker, release, run, worker.ended, live ?? undefined);
-      const decision = decide(worker, view, due);
-      const closed = closedConditions(decision).map(({ name, reason, remedy }) => ({ name, reason, remedy }));
-      const payload = { release, due, open: decision.open, closed };
-      await worker.ledger.append({ kind: 'gate.decided', run, key: `${run}/${name}`, payload }, worker.now());
-      return decision;
-    },
-    { name },
-  );
+  return durably(name, async (worker) => {
+    const view = await viewRelease(worker, release, run, worker.ended, live ?? undefined);
+    const decision = decide(worker, view, due);
+    const closed = closedConditions(decision).map(({ name, reason, remedy }) => ({ name, reason, remedy }));
+    const payload = { release, due, open: decision.open, closed };
+    await worker.ledger.append({ kind: 'gate.decided', run, key: `${run}/${name}`, payload }, worker.now());
+    return decision;
+  });
 }
 
 function reasons(decision: GateDecision): string {

@@ -6,7 +6,7 @@ import { decide, viewRelease } from './facts-now.ts';
 import type { KitFound, KitApplied, KitSource, Observation, SmokeRun } from './operations.ts';
 import type { Rehearsal } from './evidence-kinds.ts';
 import { findFreeStaging, readSiteState } from './site-state.ts';
-import { keepError, recordFact, runStep, tryStep, type KeptError } from './step.ts';
+import { durably, keepError, recordFact, runStep, tryStep, type KeptError } from './step.ts';
 import { currentWorker } from './worker.ts';
 
 export interface ReleaseInput {
@@ -237,12 +237,9 @@ async function waitForEnd(run: string, result: ReleaseResult): Promise<string> {
 }
 
 async function readState(run: string, round: number): Promise<string | undefined> {
-  return DBOS.runStep(
-    async () => {
-      const worker = await currentWorker();
-      return (await readSiteState(worker.ledger)).releases.find(({ id }) => id === run)?.state;
-    },
-    { name: `state-${round}` },
+  return durably(
+    `state-${round}`,
+    async ({ ledger }) => (await readSiteState(ledger)).releases.find(({ id }) => id === run)?.state,
   );
 }
 
@@ -255,20 +252,16 @@ async function sleepUntilWoken(run: string): Promise<void> {
 
 /** The gate as it stands, kept as evidence when it says something new. */
 async function decideNow(run: string, name: string): Promise<GateDecision> {
-  return DBOS.runStep(
-    async () => {
-      const worker = await currentWorker();
-      const view = await viewRelease(worker, run, null, worker.ended);
-      const decision = decide(worker, view, 'promotion');
-      const payload = {
-        open: decision.open,
-        closed: closedConditions(decision).map(({ name, reason, remedy }) => ({ name, reason, remedy })),
-      };
-      await worker.ledger.append({ kind: 'gate.decided', run, key: `${run}/${name}`, payload }, worker.now());
-      return decision;
-    },
-    { name },
-  );
+  return durably(name, async (worker) => {
+    const view = await viewRelease(worker, run, null, worker.ended);
+    const decision = decide(worker, view, 'promotion');
+    const payload = {
+      open: decision.open,
+      closed: closedConditions(decision).map(({ name, reason, remedy }) => ({ name, reason, remedy })),
+    };
+    await worker.ledger.append({ kind: 'gate.decided', run, key: `${run}/${name}`, payload }, worker.now());
+    return decision;
+  });
 }
 
 function isOpen(decision: GateDecision, name: string): boolean {

@@ -29,7 +29,7 @@ export interface StepOptions<Result> {
  * the ledger and DBOS finds the result in the ledger.
  */
 export async function tryStep<Result>(run: string, options: StepOptions<Result>): Promise<Outcome<Result>> {
-  return DBOS.runStep(async () => carryOut(run, options), { name: options.name });
+  return durably(options.name, async (worker) => carryOut(worker, run, options));
 }
 
 /** The same for steps whose failure fails the run. */
@@ -39,8 +39,33 @@ export async function runStep<Result>(run: string, options: StepOptions<Result>)
   throw reviveError(outcome.error);
 }
 
-async function carryOut<Result>(run: string, options: StepOptions<Result>): Promise<Outcome<Result>> {
-  const worker = await currentWorker();
+/**
+ * A durable step that ends with its worker. What the end of a worker breaks off (it closed, it lost the site) is no
+ * failure of the run: nothing is remembered of it, and whoever has the site next does it again.
+ */
+export async function durably<Result>(
+  name: string,
+  work: (worker: Worker) => Promise<Result>,
+): Promise<Result> {
+  return DBOS.runStep(
+    async () => {
+      const worker = await currentWorker();
+      try {
+        return await work(worker);
+      } catch (thrown) {
+        if (worker.ended.aborted) return new Promise<never>(() => {});
+        throw thrown;
+      }
+    },
+    { name },
+  );
+}
+
+async function carryOut<Result>(
+  worker: Worker,
+  run: string,
+  options: StepOptions<Result>,
+): Promise<Outcome<Result>> {
   const { name, title, evidence, work, describe, mustEnd = false } = options;
   const key = `${run}/${name}`;
   const found = evidence === null ? null : await worker.ledger.find(key);
@@ -66,7 +91,7 @@ async function carryOut<Result>(run: string, options: StepOptions<Result>): Prom
     return { ok: true, value };
   } catch (thrown) {
     // Without the lock somebody else may already be at work: leave everything as it is to them.
-    if (worker.ended.aborted) return new Promise<never>(() => {});
+    if (worker.ended.aborted) throw thrown;
     const error = keepError(worker.signal.aborted ? worker.signal.reason : thrown);
     const payload = toJson({ step: name, error });
     await worker.ledger.append({ kind: 'step.failed', run, key: `${key}/failed`, payload }, worker.now());
@@ -102,16 +127,9 @@ export function createStep(
 
 /** Records a fact that is no work by itself. */
 export async function recordFact(run: string, kind: string, name: string, payload: unknown): Promise<void> {
-  await DBOS.runStep(
-    async () => {
-      const worker = await currentWorker();
-      await worker.ledger.append(
-        { kind, run, key: `${run}/${name}`, payload: toJson(payload) },
-        worker.now(),
-      );
-    },
-    { name },
-  );
+  await durably(name, async (worker) => {
+    await worker.ledger.append({ kind, run, key: `${run}/${name}`, payload: toJson(payload) }, worker.now());
+  });
 }
 
 export function keepError(thrown: unknown): KeptError {

@@ -5,6 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { promoteRelease, runRefresh, startRelease } from '../../src/pipeline/runs.ts';
+import { connect } from '../../src/databases/postgres/connect.ts';
+import { createDeferred } from '../../src/pipeline/deferred.ts';
+import type { Operations } from '../../src/pipeline/operations.ts';
+import { wakeRelease } from '../../src/pipeline/wake.ts';
 import { readSiteState } from '../../src/pipeline/site-state.ts';
 import { sign } from '../../src/pipeline/signing.ts';
 import { createTestCluster, type TestCluster } from '../support/cluster.ts';
@@ -75,6 +79,40 @@ test('a release asked for again after its process was killed is the same one', a
   await expect(startRelease(context, { kit: 'another kit', by: 'dora' })).rejects.toMatchObject({
     message: 'no staging machine is fresh and free',
   });
+});
+
+test('what the loss of the site breaks off is no failure of the release', async () => {
+  const folder = await startElsewhere('closing');
+  const gone = once(child!, 'exit');
+  child!.kill('SIGKILL');
+  await gone;
+  const world = createFileOperations(folder);
+  const looking = createDeferred<void>();
+  const broken = createDeferred<void>();
+  const common = { site: 'closing', folder, address: cluster.address };
+  {
+    // LIVE is looked at for as long as this process has the site; then the connection breaks.
+    const observe: Operations['observe'] = async ({ signal }) => {
+      looking.resolve();
+      await once(signal, 'abort');
+      broken.resolve();
+      throw new Error('Connection terminated unexpectedly');
+    };
+    await using context = await openTestContext({ ...common, operations: { ...world, observe } });
+    const { release } = await startRelease(context, { kit: 'good@2.1', by: 'dora' });
+    await wakeRelease(context, release);
+    await looking.promise;
+    await using session = await connect(cluster.address, AbortSignal.timeout(20_000));
+    await session.query("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'");
+    await broken.promise;
+    // What would be remembered of it is remembered now.
+    await session.query('SELECT pg_sleep(0.2)');
+  }
+  await using context = await openTestContext({ ...common, operations: world });
+  await sign(context, { department: 'accounting', by: 'anna', word: 'confirm' });
+  const { gate } = await sign(context, { department: 'warehouse', by: 'wim', word: 'confirm' });
+  expect(gate.open).toBe(true);
+  expect(await context.ledger.list({ kinds: ['release.ended', 'step.failed'] })).toEqual([]);
 });
 
 test('a word reaches a release that waits in another process, and that process acts on it', async () => {
