@@ -71,7 +71,7 @@ describe.skipIf(!isHere)(`faults of vSphere${missing}`, () => {
     before = inventory();
   };
   const end = async (): Promise<void> => {
-    for (const pid of orphans.splice(0)) endProcess(pid);
+    await endProviders(folder);
     await proxy?.[Symbol.asyncDispose]();
     await vcsim?.[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
@@ -300,13 +300,15 @@ describe.skipIf(!isHere)(`faults of vSphere${missing}`, () => {
   }
 });
 
-/** Providers whose engine was killed: they go on for a while, which is what is tested, but not beyond the tests. */
-const orphans: number[] = [];
-
 async function killEngines(): Promise<void> {
-  for (const pid of await findChildren('pulumi', process.pid)) {
-    orphans.push(...(await findChildren('pulumi-resource', pid)));
-    endProcess(pid);
+  for (const { id, parent } of await findProcesses('pulumi')) if (parent === process.pid) endProcess(id);
+}
+
+/** Providers whose engine was killed go on for minutes, which is what is tested, but not beyond the tests. */
+async function endProviders(folder: string): Promise<void> {
+  for (const { id } of await findProcesses('pulumi-resource')) {
+    const environment = await readFile(`/proc/${id}/environ`, 'utf8').catch(() => '');
+    if (environment.includes(folder)) endProcess(id);
   }
 }
 
@@ -318,13 +320,13 @@ function endProcess(pid: number): void {
   }
 }
 
-/** Processes of that name (the kernel keeps 15 characters of it) and parent. */
-async function findChildren(name: string, parentId: number): Promise<number[]> {
-  const found: number[] = [];
+/** By name, of which the kernel keeps 15 characters. */
+async function findProcesses(name: string): Promise<{ id: number; parent: number }[]> {
+  const found: { id: number; parent: number }[] = [];
   for (const entry of await readdir('/proc').catch(() => [])) {
     const line = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '');
     const [, command, parent] = /^\d+ \((.*)\) \S (\d+) /.exec(line) ?? [];
-    if (command === name && Number(parent) === parentId) found.push(Number(entry));
+    if (command === name) found.push({ id: Number(entry), parent: Number(parent) });
   }
   return found;
 }
