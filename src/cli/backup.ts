@@ -181,8 +181,17 @@ function describe(header: BackupHeader, archive: Archive): string[] {
     `backup ${header.label} (${header.kind}) in ${archive.folder}`,
     `${mebibytes(header.rawBytes)} in ${mebibytes(header.compressedBytes)}, ${secondsOf(header)} s, timeline ${header.timeline}, from ${header.start} to ${header.consistentFrom}`,
     header.ownLog ? 'it carries its own log' : 'it needs the archived log from start to end',
+    ...describeRedo(header),
     ...(header.pauseMs === null ? [] : [`writers were paused for ${header.pauseMs} ms`]),
   ];
+}
+
+/** What the server wrote while it was copied: whole pages for what changed, since a copied page may be torn. */
+function describeRedo({ extraRedo }: BackupHeader): string[] {
+  if (extraRedo === null) return [];
+  const { fullPageImages, logBytes } = extraRedo;
+  const mebibytes = (logBytes / 2 ** 20).toFixed(1);
+  return [`meanwhile the server wrote ${mebibytes} MiB of log with ${fullPageImages} full-page images`];
 }
 
 function secondsOf({ startedAt, finishedAt }: BackupHeader): number {

@@ -24,11 +24,14 @@ export const verb: Verb = {
     const { readArchiveCatalog } = await import('./read-catalog.ts');
     const { describeCatalog } = await import('../databases/postgres/catalog-summary.ts');
     const { catalogToJson } = await import('../recovery/catalog-json.ts');
-    const { catalog, header, warnings } = await readArchiveCatalog(context, options);
+    const { describePlaces } = await import('../databases/postgres/catalog-places.ts');
+    const { catalog, header, folders, ...found } = await readArchiveCatalog(context, options);
+    const { said, missing } = describePlaces(folders);
+    const warnings = [...found.warnings, ...missing];
     if (context.json) for (const line of warnings) context.note(`warning: ${line}`);
     return {
       json: catalogToJson(catalog),
-      human: describeCatalog(catalog, header.segmentSizeBytes, warnings),
+      human: [describeCatalog(catalog, header.segmentSizeBytes, warnings), ...said].join('\n'),
     };
   },
 };

@@ -15,6 +15,7 @@ import { departments, gradeWithinReach, kitSource, masking, smokeTests } from '.
 import { controlFolder, listenPort, staleLocks } from './state-checks.ts';
 import { devicesApart } from './device-checks.ts';
 import { logSpool } from './spool-check.ts';
+import { backupPlaces } from './place-check.ts';
 import { logStreams } from './stream-check.ts';
 import { zones } from './zone-check.ts';
 import { isolation, liveMachine, stagingName } from './staging-checks.ts';
@@ -33,6 +34,7 @@ export const checks = {
   secrets: { topic: 'secrets', look: secretsResolve },
   archiveFolders: { topic: 'archive', rules: ['R14'], look: archiveFolders },
   archiveSpace: { topic: 'archive', rules: ['R12'], look: archiveSpace },
+  places: { topic: 'archive', rules: ['R14'], look: backupPlaces },
   zones: { topic: 'archive', rules: ['R12'], look: zones },
   devices: { topic: 'archive', rules: ['R14', 'R16'], look: devicesApart },
   machine: { topic: 'database', look: liveMachine },

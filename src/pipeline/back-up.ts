@@ -10,6 +10,7 @@ import { ClonaError } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
 import { withProgress } from '../progress.ts';
 import { openSiteArchive, withArchiver } from './local/live-archive.ts';
+import { mirrorBackups } from './mirror-backups.ts';
 import type { OpenedSite } from './open-site.ts';
 import type { BackupTaken } from './operations.ts';
 import { findProduction, requireOwnDisk } from './production.ts';
@@ -58,7 +59,7 @@ export async function backUpUnderLock(opened: OpenedSite, options: SiteBackupOpt
   const accepted = options.acceptSharedDisk ?? site.archive.acceptSharedDisk;
   const dataDir = await findLocalDataDir(address, work.signal);
   const shared = await requireOwnDisk(dataDir, site.archive.location, accepted);
-  const { archive } = await openSiteArchive(site, address, work.signal);
+  const { archive, mirror } = await openSiteArchive(site, address, work.signal);
   const workers = options.workers ?? site.archive.workers;
   const header = await takeBackup({
     address,
@@ -80,6 +81,7 @@ export async function backUpUnderLock(opened: OpenedSite, options: SiteBackupOpt
     return null;
   });
   await remember(opened, archive, header, by);
+  warnings.push(...(await mirrorBackups(archive, mirror, { workers, ...work })));
   return { header, archive, grade: 1, archivedTo, warnings };
 }
 

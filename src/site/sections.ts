@@ -143,7 +143,7 @@ export const archive = (folder: string) =>
   z
     .strictObject({
       location: path(folder, 'the folder of the archive, on another physical disk than the database'),
-      mirror: path(folder, 'a second folder for the log and the head of the evidence').optional(),
+      mirror: path(folder, 'a second folder for backups, log and the head of the evidence').optional(),
       minimumGrade: integer(0, 6, 'the gate opens only for an archive proven to this grade').default(5),
       maximumAge: duration('the gate opens only for an archive proven within this time').prefault('26h'),
       acceptSharedDisk: text('the reason why archive and database may share a disk; shown red').optional(),

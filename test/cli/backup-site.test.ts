@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -64,6 +64,30 @@ describe('clona backup of a site', () => {
     expect(catalog.backups).toEqual([expect.objectContaining({ label: 'first', grade: 1 })]);
     expect(catalog.logs.length).toBeGreaterThan(0);
     expect(clona('evidence', 'list', '--json').stdout).toContain('"backup.taken"');
+  });
+
+  test('has a copy in the mirror, read back, from which a restore can be planned when the archive is gone', async () => {
+    const shown = clona('catalog', '--archive', 'archive-a', '--mirror', 'archive-a-mirror');
+    expect(shown.stdout).toContain('in archive and mirror: first');
+    await rename(join(folder, 'archive-a'), join(folder, 'gone'));
+    const { status, stdout } = clona('plan', '--archive', 'archive-a-mirror', '--json');
+    const checked = clona('prove', '--archive', 'archive-a-mirror', '--grade', '1', '--json');
+    await rename(join(folder, 'gone'), join(folder, 'archive-a'));
+    expect({ status, backup: (JSON.parse(stdout) as { backup: string }).backup }).toEqual({
+      status: 0,
+      backup: 'first',
+    });
+    expect(checked.status).toBe(0);
+  });
+
+  test('catches up in the mirror with what it lacks', async () => {
+    await rm(join(folder, 'archive-a-mirror', 'backups', 'first'), { recursive: true });
+    expect(clona('catalog', '--offline').stderr + clona('catalog', '--offline').stdout).toMatch(
+      /backup first lies in .*archive-a only/,
+    );
+    const { stdout } = clona('backup', '--label', 'another');
+    expect(stdout).toMatch(/meanwhile the server wrote [\d.]+ MiB of log with \d+ full-page images/);
+    expect((await readdir(join(folder, 'archive-a-mirror', 'backups'))).sort()).toEqual(['another', 'first']);
   });
 
   test('shows an accepted shared disk wherever it speaks of the archive', () => {

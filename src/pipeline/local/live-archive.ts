@@ -14,6 +14,7 @@ import {
 } from '../../databases/postgres/log-archiver.ts';
 import { ClonaError } from '../../errors.ts';
 import type { Site } from '../../site/site.ts';
+import { mirrorBackups } from '../mirror-backups.ts';
 import { requireOwnDisk } from '../production.ts';
 import type { BackupTaken, Step } from '../operations.ts';
 
@@ -41,7 +42,7 @@ export async function openSiteArchive(
 export async function backUpLive(site: Site, address: DatabaseAddress, step: Step): Promise<BackupTaken> {
   const dataDir = await findLocalDataDir(address, step.signal);
   await requireOwnDisk(dataDir, site.archive.location, site.archive.acceptSharedDisk);
-  const { archive } = await openSiteArchive(site, address, step.signal);
+  const { archive, mirror } = await openSiteArchive(site, address, step.signal);
   const label = step.key.replaceAll(/[^A-Za-z0-9._-]/g, '.').slice(0, 100);
   const earlier = (await listBackups(archive)).find((backup) => backup.label === label);
   const header =
@@ -58,6 +59,9 @@ export async function backUpLive(site: Site, address: DatabaseAddress, step: Ste
       onProgress: step.onProgress,
     }));
   const grade = await proveFresh(site, header, step);
+  const { workers } = site.archive;
+  for (const detail of await mirrorBackups(archive, mirror, { workers, ...step }))
+    step.onProgress({ step: 'copying backups to the mirror', state: 'running', detail });
   return describe(header, grade);
 }
 
