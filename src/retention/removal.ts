@@ -28,17 +28,13 @@ export function planRemoval(catalog: Catalog, answer: RetentionAnswer): RemovalS
   };
   for (const { label } of catalog.backups) place(label);
   const marks = new Map(answer.lowWaterMarks.map((mark) => [mark.incarnation, mark]));
-  const logs = answer.deletableLogs.toSorted(byAge).map((log): RemovalStep => {
-    const mark = marks.get(log.incarnation);
-    const reason =
-      mark?.abandoned === true
-        ? 'its incarnation is abandoned'
-        : `ends at or below the low water mark ${mark?.position}`;
+  // They come by incarnation, thread and sequence: the oldest of a thread first.
+  const logs = answer.deletableLogs.map((log): RemovalStep => {
+    const mark = marks.get(log.incarnation)!; // there is one for each incarnation
+    const reason = mark.abandoned
+      ? 'its incarnation is abandoned'
+      : `ends at or below the low water mark ${mark.position}`;
     return { kind: 'log', log, reason };
   });
   return [...backups, ...logs];
-}
-
-function byAge(a: LogName, b: LogName): number {
-  return a.incarnation - b.incarnation || a.thread - b.thread || a.sequence - b.sequence;
 }

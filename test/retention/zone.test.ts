@@ -177,3 +177,92 @@ describe('forecast', () => {
     expect(describeDuration(200)).toBe('0 s');
   });
 });
+
+describe('what people read', () => {
+  const reasons = (given: ZoneFacts, by: ZoneSettings = settings): Record<string, string> =>
+    Object.fromEntries(decideZone(given, by, 0).actions.map(({ kind, reason }) => [kind, reason]));
+  const help = { raisesMark: true, freesBytes: 300, needsBytes: 10 };
+
+  test('every mild action says why', () => {
+    expect(reasons(facts(850, { movableLogBytes: 50, obsoleteBytes: 20, backupNow: help }))).toEqual({
+      'hold-refreshes': 'the yellow zone is reached: new refreshes wait',
+      'compress-and-move-logs': expect.stringContaining('(R13)'),
+      'remove-obsolete': expect.stringContaining('R11'),
+      'force-backup': expect.stringContaining('raises the low water mark'),
+    });
+  });
+
+  test('every blocking action says why, and a human is told in red', () => {
+    expect(reasons(facts(960, { backupNow: help }))).toMatchObject({
+      'block-transactions': expect.stringContaining('zone.blockAt is red'),
+      'quiesced-backup': expect.stringContaining('consistent by itself'),
+      'restart-log': expect.stringContaining('behind the backup'),
+      'unblock-transactions': expect.stringContaining('writers go on'),
+      'page-human': expect.stringContaining('red zone was reached'),
+    });
+    expect(reasons(facts(960, { backupNow: { ...help, needsBytes: 500 } }))).toMatchObject({
+      'page-human': expect.stringContaining('R11'),
+    });
+  });
+
+  test('green says that writers and refreshes go on', () => {
+    const { 'unblock-transactions': writers, 'release-refreshes': refreshes } = reasons(
+      facts(100, { refreshesHeld: true, transactionsBlocked: true }),
+    );
+    expect([writers, refreshes]).toEqual([
+      expect.stringContaining('writers go on'),
+      expect.stringContaining('refreshes go on'),
+    ]);
+  });
+
+  test('in yellow a human is paged only when nothing at all can help', () => {
+    const paged = (more: Partial<ZoneFacts>): boolean => kinds(facts(850, more)).includes('page-human');
+    expect(paged({})).toBe(true);
+    expect(paged({ movableLogBytes: 1 })).toBe(false);
+    expect(paged({ obsoleteBytes: 1 })).toBe(false);
+    expect(paged({ backupNow: help })).toBe(false);
+    expect(paged({ backupNow: { ...help, raisesMark: false } })).toBe(true);
+    expect(paged({ backupNow: { ...help, needsBytes: 500 } })).toBe(true);
+    expect(reasons(facts(850))['page-human']).toContain('nothing may go');
+  });
+
+  test('an area is told with its next zone and when it comes', () => {
+    const told = (usedBytes: number, growthAnHour: number): string[] => {
+      const history = [0, 1, 2].map((at) => ({
+        atMs: at * hour,
+        usedBytes: usedBytes - (3 - at) * growthAnHour,
+      }));
+      const areas = [{ name: 'log', totalBytes: 1000, usedBytes, history }];
+      return explainZone(decideZone(facts(0, { areas }), settings, 3 * hour));
+    };
+    expect(told(600, 100)).toEqual(['log 60 % (green), yellow in 2 h']);
+    expect(told(850, 50)).toEqual(['log 85 % (yellow), red in 2 h']);
+    expect(told(960, 20)).toEqual(['log 96 % (red), full in 2 h']);
+    expect(told(1000, 20)).toEqual(['log 100 % (red), full now']);
+    expect(told(600, 0)).toEqual(['log 60 % (green)']);
+  });
+
+  test('an area without any room counts as full', () => {
+    const areas = [{ name: 'log', totalBytes: 0, usedBytes: 0, history: [] }];
+    expect(decideZone(facts(0, { areas }), settings, 0).areas[0]).toMatchObject({ share: 1, zone: 'red' });
+  });
+
+  test('measurements of one moment are no growth', () => {
+    const history = [0, 0].map(() => ({ atMs: 0, usedBytes: 500 }));
+    const areas = [{ name: 'log', totalBytes: 1000, usedBytes: 600, history }];
+    expect(decideZone(facts(0, { areas }), settings, 0).areas[0]).toMatchObject({ growth: null });
+  });
+
+  test('three measurements are enough for a forecast, two are not', () => {
+    const at = (index: number) => ({ atMs: index * hour, usedBytes: 500 + index * 10 });
+    const growth = (
+      history: { atMs: number; usedBytes: number }[],
+      now: number,
+    ): number | null | undefined => {
+      const areas = [{ name: 'log', totalBytes: 1000, usedBytes: at(now).usedBytes, history }];
+      return decideZone(facts(0, { areas }), settings, now * hour).areas[0]?.growth;
+    };
+    expect(growth([at(0), at(1)], 2)).toBeCloseTo(10 / 3600);
+    expect(growth([at(0)], 1)).toBeNull();
+  });
+});
