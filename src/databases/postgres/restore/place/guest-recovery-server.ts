@@ -1,13 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ClonaError } from '../../../../errors.ts';
 import type { Guest } from '../../../../guest/guest.ts';
 import { quoteSh } from '../../../../guest/quote.ts';
 import { startGuestServer, stopGuestServer, type GuestServer } from '../../guest-server.ts';
 import type { GuestShell } from './guest-shell.ts';
+import { longestFolderBytes } from './local-place.ts';
 import type { PlaceServer, PlaceServerOptions } from './place.ts';
 
 export type ServerAt = (dataDir: string, socketDir: string, port: number, logFile: string) => GuestServer;
@@ -20,8 +21,7 @@ export async function startInGuest(
   options: PlaceServerOptions,
 ): Promise<PlaceServer> {
   const { dataDir, logFile, listen, settings, timeoutMs, signal } = options;
-  const ownSocketDir =
-    listen === undefined ? (await must('mktemp -d /tmp/clona-s-XXXXXX')).trim() : undefined;
+  const ownSocketDir = listen === undefined ? await makeSocketDir(logFile, must) : undefined;
   const port = listen?.port ?? 5432;
   const server = serverAt(dataDir, ownSocketDir ?? listen?.socketDir ?? '', port, logFile);
   const forget = async (): Promise<void> => {
@@ -45,6 +45,15 @@ export async function startInGuest(
     await forget().catch(() => {});
     throw error;
   }
+}
+
+/** Beside the log, where it goes away with the rest of an interrupted run, unless its path is too long for a socket. */
+async function makeSocketDir(logFile: string, must: GuestShell['must']): Promise<string> {
+  const beside = posix.join(posix.dirname(logFile), 's');
+  if (Buffer.byteLength(beside) > longestFolderBytes)
+    return (await must('mktemp -d /tmp/clona-s-XXXXXX')).trim();
+  await must(`umask 077 && mkdir -p ${quoteSh(beside)} && chmod 700 ${quoteSh(beside)}`);
+  return beside;
 }
 
 /** pg_ctl counts a server in recovery as started; postmaster.pid says in its eighth line when it has opened. */

@@ -163,7 +163,7 @@ async function waitUntilReady(dataDir: string, timeoutMs: number, signal: AbortS
 }
 
 /** A socket's whole path stays under 104 bytes on every system. */
-const longestFolderBytes = 103 - '/.s.PGSQL.65535'.length;
+export const longestFolderBytes = 103 - '/.s.PGSQL.65535'.length;
 
 /**
  * Only the server's user may connect: the folder is the guard, no password is known. Beside the log, where it goes away with

@@ -84,7 +84,11 @@ const child = fileURLToPath(new URL('../../../../support/restore-guest-child.ts'
 async function killAt(machine: TestMachine, target: string, word: string): Promise<boolean> {
   const uid = (await uidOf(machine))?.uid ?? '';
   const words = [production.archive.folder, target, String(uid), JSON.stringify(machine.facts.guest)];
-  const running = spawn(process.execPath, [child, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const running = spawn(process.execPath, [child, ...words], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // What a killed process leaves in its temporary folder goes away with ours.
+    env: { ...process.env, TMPDIR: production.cluster.folder },
+  });
   for await (const line of createInterface({ input: running.stdout })) {
     if (line !== word) continue;
     running.kill('SIGKILL');
