@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, chown, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readArchive } from '../../src/databases/postgres/catalog.ts';
 import { addLiveFacts } from '../../src/databases/postgres/catalog-live.ts';
@@ -18,6 +21,7 @@ import { planRecovery } from '../../src/recovery/plan.ts';
 import { createTestCluster, type TestCluster } from '../support/cluster.ts';
 import { canMount, mountSmallDisk } from '../support/small-disk.ts';
 
+const childFile = fileURLToPath(new URL('../support/zone-child.ts', import.meta.url));
 const never = new AbortController().signal;
 
 describe.skipIf(!canMount())('the guard of the zones on a small disk', () => {
@@ -187,6 +191,43 @@ archive:
     expect((await guard()).zone).toBe('green');
     await expectWhole();
   }, 60_000);
+
+  test('killed in a backup, and killed while it removes, it is simply run again', async () => {
+    const writer = await startWriter(cluster, spoolDir);
+    const { location, mirror } = opened.site.archive;
+    const step = { signal: never, onProgress: silent };
+    await withArchiver(opened.site, cluster.address, step, async (archiver) => {
+      await writer.fill(async () => {
+        await archiver.drain();
+        return (await share()) >= 0.52;
+      });
+    });
+    const log = join(location, 'log', '00000001');
+    const before = (await readdir(log)).length;
+    const drafts = async (): Promise<boolean> =>
+      (await readdir(join(location, 'backups'))).some((name) => name.endsWith('.partial'));
+    await killChildWhen(drafts);
+    await expectWhole();
+    // Those below the mark of the newest backup go before the backup that is forced, or after it: either is fine.
+    await killChildWhen(async () => (await readdir(log)).length < before - 3);
+    await expectWhole();
+    await writer.stop();
+    expect((await guard()).zone).toBe('green');
+    await expectWhole();
+    for (const folder of [location, mirror!])
+      expect((await readdir(join(folder, 'backups'))).filter((name) => name.startsWith('.'))).toEqual([]);
+    expect(writer.problems).toEqual([]);
+  }, 60_000);
+
+  const killChildWhen = async (isTime: () => Promise<boolean>): Promise<void> => {
+    const child = spawn(process.execPath, [childFile, join(folder, 'clona.yaml')], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    const closed = once(child, 'close');
+    while (child.exitCode === null && !(await isTime()));
+    child.kill('SIGKILL');
+    expect(await closed).toEqual([null, 'SIGKILL']);
+  };
 
   test('two guards at once: the second is told who has the site', async () => {
     const { acquireSiteLock } = await import('../../src/control/lock.ts');
