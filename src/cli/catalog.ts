@@ -1,4 +1,5 @@
-import type { Verb } from './verb.ts';
+import type { AcknowledgedGap } from '../proof/due.ts';
+import type { OptionValues, Verb, VerbContext } from './verb.ts';
 
 export const verb: Verb = {
   configure: (command) =>
@@ -28,10 +29,36 @@ export const verb: Verb = {
     const { catalog, header, folders, ...found } = await readArchiveCatalog(context, options);
     const { said, missing } = describePlaces(folders);
     const warnings = [...found.warnings, ...missing];
+    const acknowledged = context.json ? [] : await readAcknowledgedGaps(context, options);
     if (context.json) for (const line of warnings) context.note(`warning: ${line}`);
     return {
       json: catalogToJson(catalog),
-      human: [describeCatalog(catalog, header.segmentSizeBytes, warnings), ...said].join('\n'),
+      human: [describeCatalog(catalog, header.segmentSizeBytes, warnings, acknowledged), ...said].join('\n'),
     };
   },
 };
+
+/** From the site's evidence, where there is any; a catalog is read on bad days, too, when the evidence cannot be. */
+async function readAcknowledgedGaps(
+  { sitePath, signal, note }: VerbContext,
+  options: OptionValues,
+): Promise<AcknowledgedGap[]> {
+  if (typeof options['archive'] === 'string' || options['offline'] === true) return [];
+  const { stat } = await import('node:fs/promises');
+  const { loadSite } = await import('../site/load.ts');
+  const site = await loadSite(sitePath);
+  const isNew = site.control.url === undefined && !(await stat(site.control.directory).catch(() => false));
+  if (isNew) return [];
+  const { openSite } = await import('../pipeline/open-site.ts');
+  const { readAcknowledged } = await import('../pipeline/prove-due.ts');
+  try {
+    await using opened = await openSite(sitePath, signal);
+    return await readAcknowledged(opened.ledger);
+  } catch (error) {
+    signal.throwIfAborted();
+    note(
+      `warning: the evidence does not say which gaps are acknowledged: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return [];
+  }
+}

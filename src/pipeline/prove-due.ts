@@ -107,7 +107,9 @@ export async function acknowledgeGap(
   await ledger.append({ kind: 'gap.acknowledged', run, key: `${run}/gap`, payload: { ...gap } }, now);
 }
 
-async function readAcknowledged(ledger: OpenedSite['ledger']): Promise<AcknowledgedGap[]> {
+export async function readAcknowledged(
+  ledger: Pick<OpenedSite['ledger'], 'list'>,
+): Promise<AcknowledgedGap[]> {
   const records = await ledger.list({ kinds: ['gap.acknowledged'] });
   return records.map(({ time, payload }) => {
     const { incarnation, from, to, by, why } = payload as unknown as GapToAcknowledge;

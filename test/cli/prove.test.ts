@@ -111,5 +111,7 @@ describe('for a site', () => {
     const after = prove('--site', site);
     expect(after.json.gaps).toMatchObject([{ acknowledged: { by: 'amra', why: 'disk replaced' } }]);
     expect(after.json.warnings?.filter((line) => line.includes('gap'))).toEqual([]);
+    const shown = spawnSync(process.execPath, [launcher, 'catalog', '--site', site], { encoding: 'utf8' });
+    expect(shown.stdout).toMatch(/gap in incarnation 1: .* acknowledged by amra at .*: disk replaced/);
   });
 });

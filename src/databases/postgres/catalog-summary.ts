@@ -1,3 +1,4 @@
+import type { AcknowledgedGap } from '../../proof/due.ts';
 import { showInstant, toInstant } from '../../recovery/instant.ts';
 import { planRecovery } from '../../recovery/plan.ts';
 import { asPosition } from '../../recovery/position.ts';
@@ -63,6 +64,7 @@ export function describeCatalog(
   catalog: Catalog,
   segmentSizeBytes: number,
   warnings: readonly string[],
+  acknowledged: readonly AcknowledgedGap[] = [],
 ): string {
   const incarnations = listIncarnations(catalog);
   const branches = layTable([
@@ -89,11 +91,7 @@ export function describeCatalog(
       backup.bytes === null ? '' : (backup.bytes / 2 ** 20).toFixed(1),
     ]),
   ]);
-  const gaps = findGaps(catalog, segmentSizeBytes).map(({ incarnation, segments: [first, last] }) =>
-    first === last
-      ? `gap in incarnation ${incarnation}: segment ${first} is missing or damaged`
-      : `gap in incarnation ${incarnation}: segments ${first} to ${last} are missing or damaged`,
-  );
+  const gaps = findGaps(catalog, segmentSizeBytes).map((gap) => describeGap(gap, acknowledged));
   return [
     `database ${catalog.database}, current incarnation ${catalog.currentIncarnation}`,
     '',
@@ -106,6 +104,20 @@ export function describeCatalog(
     ...gaps,
     ...warnings.map((line) => `warning: ${line}`),
   ].join('\n');
+}
+
+/** One that somebody has looked at says who, when and why (clona prove --acknowledge). */
+function describeGap(gap: LogGap, acknowledged: readonly AcknowledgedGap[]): string {
+  const { incarnation, from, to } = gap;
+  const [first, last] = gap.segments;
+  const said =
+    first === last
+      ? `gap in incarnation ${incarnation}: segment ${first} is missing or damaged`
+      : `gap in incarnation ${incarnation}: segments ${first} to ${last} are missing or damaged`;
+  const known = acknowledged.find(
+    (one) => one.incarnation === incarnation && one.from <= BigInt(from) && one.to >= BigInt(to),
+  );
+  return known === undefined ? said : `${said}; acknowledged by ${known.by} at ${known.at}: ${known.why}`;
 }
 
 function describeReach(catalog: Catalog): string[] {
