@@ -1,6 +1,8 @@
 import type { ArchiveCatalog } from '../databases/postgres/catalog.ts';
+import type { DatabaseAddress } from '../databases/database.ts';
 import { ClonaError } from '../errors.ts';
 import type { Catalog } from '../recovery/catalog.ts';
+import type { Site } from '../site/site.ts';
 import { readCatalogFile } from './input-file.ts';
 import type { OptionValues, VerbContext } from './verb.ts';
 
@@ -46,10 +48,9 @@ export async function readArchiveCatalog(
   const { warnAboutAge } = await import('../databases/postgres/catalog-summary.ts');
   const warnings = [...found.warnings, ...warnAboutAge(found.catalog, site.archive, Date.now())];
   if (options['offline'] === true) return { ...found, warnings };
-  const { accessMachine, openAccess } = await import('../pipeline/local/access.ts');
   const { addLiveFacts } = await import('../databases/postgres/catalog-live.ts');
   try {
-    const { address } = await accessMachine(openAccess(site), 'live', signal);
+    const address = await findLive(site, signal);
     const catalog = await addLiveFacts(found.catalog, address, signal, found.header.systemIdentifier);
     return { ...found, catalog, warnings };
   } catch (error) {
@@ -61,4 +62,13 @@ export async function readArchiveCatalog(
     );
     return { ...found, warnings };
   }
+}
+
+/** LIVE's database: by the site's own address, which needs no machine that clona knows, else by its machine. */
+export async function findLive(site: Site, signal: AbortSignal): Promise<DatabaseAddress> {
+  const { resolveDatabaseAddress } = await import('../site/address.ts');
+  const given = await resolveDatabaseAddress(site.database);
+  if (given !== undefined) return given;
+  const { accessMachine, openAccess } = await import('../pipeline/local/access.ts');
+  return (await accessMachine(openAccess(site), 'live', signal)).address;
 }

@@ -9,6 +9,8 @@ import { withProgress } from '../progress.ts';
 import type { Catalog } from '../recovery/catalog.ts';
 import type { Policy } from '../retention/policy.ts';
 import type { RemovalStep } from '../retention/removal.ts';
+import type { Site } from '../site/site.ts';
+import { findLive } from './read-catalog.ts';
 import type { OptionValues, VerbContext, VerbResult } from './verb.ts';
 
 /** An archive whose keeping is decided and done, with or without a site around it. */
@@ -50,11 +52,8 @@ async function openSiteKeeping(context: VerbContext, changes: boolean): Promise<
   const { loadSite } = await import('../site/load.ts');
   const site = await loadSite(context.sitePath);
   const places = { archiveDir: site.archive.location, mirrorDir: site.archive.mirror };
-  const { catalog: fromFiles, header } = await readArchive(places, context.signal);
-  const { accessMachine, openAccess } = await import('../pipeline/local/access.ts');
-  const { address } = await accessMachine(openAccess(site), 'live', context.signal);
-  const catalog = await addLiveFacts(fromFiles, address, context.signal, header.systemIdentifier);
-  if (!changes)
+  if (!changes) {
+    const catalog = await readSiteCatalog(site, places, context.signal);
     return keepingOf(
       context,
       places,
@@ -63,15 +62,27 @@ async function openSiteKeeping(context: VerbContext, changes: boolean): Promise<
       async () => {},
       async () => {},
     );
-  const { openSite } = await import('../pipeline/open-site.ts');
-  const opened = await openSite(context.sitePath, context.signal);
+  }
+  const { accountName, openSite } = await import('../pipeline/open-site.ts');
+  const { acquireSiteLock } = await import('../control/lock.ts');
+  await using stack = new AsyncDisposableStack();
+  const opened = stack.use(await openSite(context.sitePath, context.signal));
+  // Before the catalog is read: a backup or the guard of the zones would change what is decided on.
+  stack.use(await acquireSiteLock(opened.control, { who: accountName(), what: 'retention' }, new Date()));
+  const catalog = await readSiteCatalog(site, places, context.signal);
+  const owned = stack.move();
   const run = `retention-${new Date().toISOString()}`;
   const record: Record = async (kind, payload) => {
     await opened.ledger.append({ kind, run, key: null, payload }, new Date());
   };
   return keepingOf(context, places, catalog, site.archive.retention, record, async () =>
-    opened[Symbol.asyncDispose](),
+    owned.disposeAsync(),
   );
+}
+
+async function readSiteCatalog(site: Site, places: Places, signal: AbortSignal): Promise<Catalog> {
+  const { catalog, header } = await readArchive(places, signal);
+  return addLiveFacts(catalog, await findLive(site, signal), signal, header.systemIdentifier);
 }
 
 function keepingOf(

@@ -80,6 +80,17 @@ describe('clona backup of a site', () => {
     expect(checked.status).toBe(0);
   });
 
+  test('is judged and pinned by clona retention without a machine that clona knows, one run at a time', async () => {
+    expect(clona('retention', '--remove', 'first')).toMatchObject({ status: 0 });
+    expect(clona('catalog').stdout).not.toContain('does not say which incarnation');
+    expect(clona('retention', '--pin', 'first', '--why', 'a test').status).toBe(0);
+    expect(clona('retention', '--unpin', 'first').status).toBe(0);
+    await using opened = await openSite(join(folder, 'clona.yaml'), new AbortController().signal);
+    await using _lock = await acquireSiteLock(opened.control, { who: 'amra', what: 'zone' }, new Date());
+    const { status, stderr } = clona('retention', '--apply', '--yes');
+    expect({ status, said: stderr.includes('zone of amra') }).toEqual({ status: 7, said: true });
+  });
+
   test('catches up in the mirror with what it lacks', async () => {
     await rm(join(folder, 'archive-a-mirror', 'backups', 'first'), { recursive: true });
     expect(clona('catalog', '--offline').stderr + clona('catalog', '--offline').stdout).toMatch(

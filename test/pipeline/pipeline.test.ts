@@ -53,6 +53,25 @@ async function confirmAll(context: Context): Promise<void> {
   await sign(context, { department: 'warehouse', by: 'wim', word: 'confirm' });
 }
 
+describe('a refresh', () => {
+  test('waits while the guard of the zones holds refreshes, and goes on when it lets them', async () => {
+    const { context, world } = await freshSite();
+    await using _ = context;
+    const note = async (kind: string, zone: string): Promise<unknown> =>
+      context.ledger.append({ kind, run: null, key: null, payload: { zone, action: null } }, new Date());
+    await note('zone.changed', 'yellow');
+    await note('zone.hold-refreshes', 'yellow');
+    await expect(runRefresh(context, { ...dora, machine: 'staging' })).rejects.toMatchObject({
+      kind: 'locked',
+      message: 'refreshes wait: the yellow zone of the archive or log area is reached',
+    });
+    expect(Object.keys(world.read().machines)).toEqual(['live']);
+    await note('zone.release-refreshes', 'green');
+    const { outcome } = await runRefresh(context, { ...dora, machine: 'staging' });
+    expect(outcome).toBe('succeeded');
+  });
+});
+
 describe('a release', () => {
   test('goes from a fresh staging over words to LIVE, and all of it is evidence that verifies', async () => {
     const { context, world, folder } = await freshSite();
