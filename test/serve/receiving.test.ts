@@ -121,6 +121,7 @@ archive: { location: archive, mirror: mirror, compressionLevel: 1, receiver: tru
     expect(archive.streams.map(({ destination }) => destination)).toEqual(['archive', 'mirror']);
     const bound = archive.loseAtMostSeconds ?? Number.NaN;
     expect(bound).toBeLessThan(30);
+    expect(clona('status').stdout).not.toContain('RPO: not known');
     expect(clona('status').stdout).toMatch(/you would lose at most \d+ s \(archive .* behind; mirror/);
 
     const killedAt = Date.now();

@@ -1,5 +1,7 @@
 import { connect } from '../../databases/postgres/connect.ts';
 import { readMirrorStatus } from '../../archive/log-mirror.ts';
+import type { DatabaseAddress } from '../../databases/database.ts';
+import { resolveDatabaseAddress } from '../../site/address.ts';
 import { readLogStreams } from '../log-streams.ts';
 import type { Operations } from '../operations.ts';
 import { accessMachine, type SiteAccess } from './access.ts';
@@ -48,7 +50,7 @@ export function createLiveOperations(access: SiteAccess): LiveOperations {
       return measureLosses(machine, bearing, await observeMachine(site, machine, signal), signal);
     },
     archivedUntil: async (signal) => {
-      const { address } = await accessMachine(access, 'live', signal);
+      const address = await findLive(access, signal);
       const { archive } = await openSiteArchive(site, address, signal);
       const mirrored = (await readMirrorStatus(archive))?.caughtUpAt ?? null;
       await using session = await connect(address, signal, { applicationName: 'clona status' });
@@ -62,7 +64,12 @@ export function createLiveOperations(access: SiteAccess): LiveOperations {
       return times.sort().at(-1) ?? null;
     },
     logStreams: async (signal) => readLogStreams(site, signal, new Date()),
-    logSpool: async (signal) =>
-      measureLiveSpool((await accessMachine(access, 'live', signal)).address, signal),
+    logSpool: async (signal) => measureLiveSpool(await findLive(access, signal), signal),
   };
+}
+
+/** By the site's own address, which needs no machine that clona knows, else by the machine. */
+async function findLive(access: SiteAccess, signal: AbortSignal): Promise<DatabaseAddress> {
+  const given = await resolveDatabaseAddress(access.site.database);
+  return given ?? (await accessMachine(access, 'live', signal)).address;
 }
