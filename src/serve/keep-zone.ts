@@ -10,7 +10,8 @@ const lookEveryMs = 60_000;
 
 /**
  * Guards the zones (R12) until the signal is aborted: looks once a minute, and takes the site only where there is
- * something to do, which is seldom. A run that has the site is waited for; in the red zone a human is told meanwhile.
+ * something to do, which is seldom. While another run has the site nothing is done, and that
+ * is noted.
  */
 export async function keepZone(
   site: Site,
