@@ -257,15 +257,6 @@ export async function writeGrades(
   await writeDurably(join(backupFolder(archive, label), gradesName), encodeDocument({ grades }));
 }
 
-/** Puts other grades in their place, as after a proof that failed; the file changes as a whole or not at all. */
-export async function replaceGrades(
-  archive: Archive,
-  label: string,
-  grades: readonly GradeRecord[],
-): Promise<void> {
-  await writeDurably(join(backupFolder(archive, label), gradesName), encodeDocument({ grades }));
-}
-
 async function listFolder(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);

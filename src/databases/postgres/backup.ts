@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { BackupHeader, ServerRequirements } from '../../archive/format.ts';
 import { nameDevice, resolveDevice } from '../../archive/devices.ts';
-import { draftBackup, type Archive } from '../../archive/repository.ts';
+import { draftBackup, listBackups, type Archive } from '../../archive/repository.ts';
 import { ClonaError } from '../../errors.ts';
 import { silent, withProgress } from '../../progress.ts';
 import { readLogWork, readRequirements, readServerFacts, type ServerFacts } from './backup-facts.ts';
@@ -20,7 +20,7 @@ export async function takeBackup(options: BackupOptions): Promise<BackupHeader> 
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
   const startedAt = options.now();
-  const label = options.label ?? makeLabel(startedAt, kind);
+  const label = options.label ?? (await findFreeLabel(archive, makeLabel(startedAt, kind)));
   await using session = await connect(address, signal);
   const facts = await readServerFacts(session);
   checkSource(facts, archive);
@@ -145,4 +145,12 @@ function sum(archives: BackupHeader['archives'], field: 'rawBytes' | 'compressed
 
 function mebibytes(bytes: number): string {
   return (bytes / 2 ** 20).toFixed(0);
+}
+
+/** The second one of the same second is `…-2`; only a label that somebody chose may be refused. */
+async function findFreeLabel(archive: Archive, label: string): Promise<string> {
+  const taken = new Set((await listBackups(archive)).map((backup) => backup.label));
+  let free = label;
+  for (let n = 2; taken.has(free); n += 1) free = `${label}-${n}`;
+  return free;
 }

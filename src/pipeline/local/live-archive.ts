@@ -1,4 +1,10 @@
-import { listBackups, openOrCreateArchive, type Archive } from '../../archive/repository.ts';
+import {
+  addGrade,
+  listBackups,
+  openOrCreateArchive,
+  readGrades,
+  type Archive,
+} from '../../archive/repository.ts';
 import type { BackupHeader } from '../../archive/format.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import { findLocalDataDir } from '../../databases/postgres/cluster-source.ts';
@@ -59,6 +65,7 @@ export async function backUpLive(site: Site, address: DatabaseAddress, step: Ste
       onProgress: step.onProgress,
     }));
   const grade = await proveFresh(site, header, step);
+  await rememberGrade(archive, label, grade, step.key);
   const { workers } = site.archive;
   for (const detail of await mirrorBackups(archive, mirror, { workers, ...step }))
     step.onProgress({ step: 'copying backups to the mirror', state: 'running', detail });
@@ -80,6 +87,19 @@ async function proveFresh(site: Site, { label }: BackupHeader, step: Step): Prom
     'proofFailed',
     `backup ${label} does not match its checksums: ${first?.file}: ${first?.message}`,
   );
+}
+
+/** Beside the backup, where the catalog finds it; `evidence` is the key of the step's own record. */
+async function rememberGrade(
+  archive: Archive,
+  label: string,
+  grade: number,
+  evidence: string,
+): Promise<void> {
+  const known = await readGrades(archive, label);
+  if (known.some((record) => record.evidence === evidence)) return;
+  const at = new Date().toISOString();
+  await addGrade(archive, label, { grade, at, evidence, detail: 'read back after it was taken' });
 }
 
 function describe(

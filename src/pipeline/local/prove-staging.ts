@@ -1,4 +1,4 @@
-import { openArchive, readGrades, replaceGrades } from '../../archive/repository.ts';
+import { openArchive, readGrades, writeGrades } from '../../archive/repository.ts';
 import { checkStructure } from '../../databases/postgres/prove/amcheck.ts';
 import { proveChecksums } from '../../databases/postgres/prove/checksums.ts';
 import { compareBusinessCounts } from '../../databases/postgres/prove/compare-counts.ts';
@@ -36,7 +36,7 @@ export async function proveStaging(
     findings.push(finding);
     // A failure takes back what it contradicts, also what an earlier proof had found.
     const outcome = { ...finding, detail: finding.said, at: new Date().toISOString(), evidence: step.key };
-    await replaceGrades(archive, backup, rememberProof(await readGrades(archive, backup), outcome));
+    await writeGrades(archive, backup, rememberProof(await readGrades(archive, backup), outcome));
     if (!finding.passed) break;
     grade = finding.grade;
   }

@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { chown, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -250,6 +250,15 @@ describe.each([15, 18])('backups of server %i', (major) => {
       await holder.query('ROLLBACK');
     },
   );
+
+  test.skipIf(!majors.includes(major))('two backups in one second have two labels', async () => {
+    const second = new Date(2_000_000_000_000);
+    const take = async (): Promise<BackupHeader> =>
+      takeBackup({ address: cluster.address, archive, kind: 'managed', workers, now: () => second });
+    const labels = [await take(), await take()].map(({ label }) => label);
+    expect(labels).toEqual(['20330518T033320Z-managed', '20330518T033320Z-managed-2']);
+    for (const label of labels) await rm(join(archive.folder, 'backups', label), { recursive: true });
+  });
 
   test.skipIf(!majors.includes(major))('an aborted backup leaves no draft and no backup mode', async () => {
     const stop = new AbortController();
