@@ -69,6 +69,6 @@ export async function findLive(site: Site, signal: AbortSignal): Promise<Databas
   const { resolveDatabaseAddress } = await import('../site/address.ts');
   const given = await resolveDatabaseAddress(site.database);
   if (given !== undefined) return given;
-  const { accessMachine, openAccess } = await import('../pipeline/local/access.ts');
-  return (await accessMachine(openAccess(site), 'live', signal)).address;
+  const { findProduction } = await import('../pipeline/production.ts');
+  return findProduction(site, signal);
 }

@@ -9,7 +9,7 @@ import { proveChecksums, type ChecksumReport } from '../databases/postgres/prove
 import { ClonaError } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
 import { withProgress } from '../progress.ts';
-import { openSiteArchive, withArchiver } from './local/live-archive.ts';
+import { openSiteArchive, withArchiver } from './machine/live-archive.ts';
 import { mirrorBackups } from './mirror-backups.ts';
 import type { OpenedSite } from './open-site.ts';
 import type { BackupTaken } from './operations.ts';

@@ -7,15 +7,15 @@ export async function createOperations(
   { site }: Pick<OpenedSite, 'site'>,
   options: { engine?: StagingEngine; note?: (line: string) => void } = {},
 ): Promise<Operations> {
-  const { openAccess } = await import('./local/access.ts');
-  const { createLiveOperations } = await import('./local/live-operations.ts');
-  const { createMachineOperations } = await import('./local/machine-operations.ts');
-  const { createStagingOperations } = await import('./local/staging-operations.ts');
-  const access = openAccess(site);
+  const { openAccess } = await import('./open-access.ts');
+  const { createLiveOperations } = await import('./machine/live-operations.ts');
+  const { createMachineOperations } = await import('./machine/machine-operations.ts');
+  const { createStagingOperations } = await import('./machine/staging-operations.ts');
+  const access = await openAccess(site, options.engine);
   const note = options.note ?? ((line: string): void => void process.stderr.write(`${line}\n`));
   return {
     ...createLiveOperations(access),
     ...createMachineOperations(access, note),
-    ...createStagingOperations(access, options.engine ?? 'pulumi'),
+    ...createStagingOperations(access),
   };
 }

@@ -4,7 +4,7 @@ import { readArchiveIdentity } from '../databases/postgres/backup-facts.ts';
 import { connect } from '../databases/postgres/connect.ts';
 import { parseLsn } from '../databases/postgres/lsn.ts';
 import type { Site } from '../site/site.ts';
-import { slotName } from './local/live-archive.ts';
+import { slotName } from './machine/live-archive.ts';
 import { findProduction } from './production.ts';
 
 export type Destination = 'archive' | 'mirror';

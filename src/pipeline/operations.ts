@@ -105,7 +105,7 @@ export type SmokeRun = {
 export type Losses = { transactions: string; logBytes: string; counts: Record<string, string> };
 
 /**
- * Everything the pipeline does to the world. Implementations: LocalOperations (real), and the file-backed one of
+ * Everything the pipeline does to the world. Implementations: create-operations.ts (real), and the file-backed one of
  * the crash tests.
  *
  * - Every call may come twice with the same `step.key`, the second after a kill -9 anywhere in the first. The second

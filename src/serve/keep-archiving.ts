@@ -1,4 +1,4 @@
-import { withArchiver } from '../pipeline/local/live-archive.ts';
+import { withArchiver } from '../pipeline/machine/live-archive.ts';
 import { findProduction } from '../pipeline/production.ts';
 import { silent } from '../progress.ts';
 import type { Site } from '../site/site.ts';

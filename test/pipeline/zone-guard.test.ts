@@ -11,7 +11,7 @@ import { addLiveFacts } from '../../src/databases/postgres/catalog-live.ts';
 import { findGaps } from '../../src/databases/postgres/catalog-summary.ts';
 import { archiveSettings } from '../../src/databases/postgres/log-slot.ts';
 import { backUpSite } from '../../src/pipeline/back-up.ts';
-import { withArchiver } from '../../src/pipeline/local/live-archive.ts';
+import { withArchiver } from '../../src/pipeline/machine/live-archive.ts';
 import { openSite, type OpenedSite } from '../../src/pipeline/open-site.ts';
 import { guardZone, judgeZone, type GuardReport, type ZoneEvent } from '../../src/pipeline/zone-guard.ts';
 import { rememberAreas } from '../../src/pipeline/zone-measure.ts';

@@ -6,33 +6,33 @@ import { createStagingDirect, destroyStagingDirect } from '../../machines/pulumi
 import { createStaging, destroyStaging, type StagingOptions } from '../../machines/pulumi/staging.ts';
 import { resolveSecret } from '../../site/secret.ts';
 import type { Site } from '../../site/site.ts';
-import type { Step } from '../operations.ts';
-import { accessMachine, type SiteAccess } from './access.ts';
+import type { Machines } from '../../machines/machines.ts';
+import type { Work } from '../machine/platform.ts';
 
 /** `direct` is the demo's alone: no engine, no state but the machine itself. */
 export type StagingEngine = 'pulumi' | 'direct';
 
 /** A staging machine as code: the program of `pulumi up`. Made before by a step that was killed: it is the same one. */
 export async function makeStaging(
-  access: SiteAccess,
+  site: Site,
   engine: StagingEngine,
   name: string,
-  step: Step,
+  database: DatabaseAddress,
+  step: Work,
 ): Promise<{ isolation: string; engine: string }> {
-  const { address } = await accessMachine(access, 'live', step.signal);
-  const args = stagingArgs(access.site, name, address);
+  const args = stagingArgs(site, name, database);
   const made =
     engine === 'direct'
       ? await createStagingDirect(name, args, step.signal, step.onProgress)
-      : await createStaging(await stagingOptions(access.site, name, step), args);
+      : await createStaging(await stagingOptions(site, name, step), args);
   return { isolation: made.machine.isolation, engine: made.engine };
 }
 
 export async function removeStaging(
-  { site, machines }: SiteAccess,
+  { site, machines }: { site: Site; machines: Machines },
   engine: StagingEngine,
   name: string,
-  step: Step,
+  step: Work,
 ): Promise<void> {
   if (engine === 'pulumi') {
     // Asking the engine takes seconds: for a machine that never was nobody asks.
@@ -70,11 +70,7 @@ export function stagingArgs(
   };
 }
 
-export async function stagingOptions(
-  site: Site,
-  name: string,
-  step: Pick<Step, 'signal' | 'onProgress'>,
-): Promise<StagingOptions> {
+export async function stagingOptions(site: Site, name: string, step: Work): Promise<StagingOptions> {
   const { backend, passphrase } = site.pulumi;
   return {
     name,

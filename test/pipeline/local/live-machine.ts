@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type Connection } from '../../../src/databases/postgres/connect.ts';
@@ -7,8 +7,9 @@ import { initCluster } from '../../../src/databases/postgres/server-cluster.ts';
 import { createLocalMachine } from '../../../src/machines/local/create.ts';
 import { destroyLocalMachine } from '../../../src/machines/local/destroy.ts';
 import { listLocalMachines } from '../../../src/machines/local/local-machines.ts';
-import { accessMachine, openAccess, withGuest, type SiteAccess } from '../../../src/pipeline/local/access.ts';
-import { startMachine } from '../../../src/pipeline/local/machine-operations.ts';
+import { withGuest, withMachine, type SiteAccess } from '../../../src/pipeline/machine/access.ts';
+import { startMachine } from '../../../src/pipeline/machine/machine-operations.ts';
+import { openAccess } from '../../../src/pipeline/open-access.ts';
 import type { Step } from '../../../src/pipeline/operations.ts';
 import { loadSite } from '../../../src/site/load.ts';
 
@@ -34,16 +35,21 @@ export async function createLiveSite(siteFile = ''): Promise<LiveSite> {
   const site = await loadSite(join(folder, 'clona.yaml'));
   const { root } = site.machines;
   await createLocalMachine({ root, name: 'live', role: 'live', databaseName: 'erp' }, signal);
-  const access = openAccess(site);
-  const { facts, binaries, runAs, dataDir } = await accessMachine(access, 'live', signal);
-  const spool = join(facts.dataDisk, 'spool');
-  await withGuest(await accessMachine(access, 'live', signal), signal, async (guest) => {
-    await guest.run(['mkdir', '-m', '700', spool], { signal });
-    await guest.writeFile(join(facts.systemDisk, 'VERSION'), '1.0\n', 0o644, signal);
+  const access = await openAccess(site);
+  const address = await withMachine(access, 'live', signal, async (machine) => {
+    const { facts, dataDir, door } = machine;
+    const spool = join(facts.dataDisk, 'spool');
+    await withGuest(machine, signal, async (guest) => {
+      await guest.run(['mkdir', '-m', '700', spool], { signal });
+      await guest.writeFile(join(facts.systemDisk, 'VERSION'), '1.0\n', 0o644, signal);
+    });
+    const { uid, gid } = await stat(facts.dataDisk);
+    const runAs = process.getuid?.() === 0 ? { uid, gid } : undefined;
+    const { binaries } = door.server;
+    await initCluster({ binaries, dataDir, runAs, sync: false, settings: archiveSettings(spool, 1024) });
+    return facts.database;
   });
-  await initCluster({ binaries, dataDir, runAs, sync: false, settings: archiveSettings(spool, 1024) });
   await startMachine(access, 'live', signal);
-  const address = facts.database;
   {
     await using admin = await connect({ ...address, database: 'postgres' }, signal);
     await admin.query('create database erp');

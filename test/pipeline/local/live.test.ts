@@ -1,8 +1,8 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createLiveOperations } from '../../../src/pipeline/local/live-operations.ts';
-import { createMachineOperations } from '../../../src/pipeline/local/machine-operations.ts';
+import { createLiveOperations } from '../../../src/pipeline/machine/live-operations.ts';
+import { createMachineOperations } from '../../../src/pipeline/machine/machine-operations.ts';
 import { compareObservations, type Bearing, type Operations } from '../../../src/pipeline/operations.ts';
 import { createLiveSite, type LiveSite } from './live-machine.ts';
 

@@ -1,7 +1,5 @@
-import { dirname, join } from 'node:path';
 import { readArchive } from '../../databases/postgres/catalog.ts';
 import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
-import { openLocalPlace } from '../../databases/postgres/restore/place/local-place.ts';
 import { restore } from '../../databases/postgres/restore/restore.ts';
 import { openGuestPlace } from '../../databases/postgres/restore/place/guest-place.ts';
 import type { RestoreOptions, RestoreUntil } from '../../databases/postgres/restore/context.ts';
@@ -12,7 +10,7 @@ import { openGuest } from '../../guest/open.ts';
 import { planRecovery } from '../../recovery/plan.ts';
 import { parsePosition } from '../../recovery/position.ts';
 import type { Bearing, RestorePlan, Restored, Step } from '../operations.ts';
-import { accessMachine, nameOf, type MachineAccess, type SiteAccess } from './access.ts';
+import { nameOf, withMachine, type MachineAccess, type SiteAccess } from './access.ts';
 
 /** Space, time and steps before the first byte. The staging machine need not be there yet. */
 export async function planStagingRestore(
@@ -21,10 +19,9 @@ export async function planStagingRestore(
   measured: Restored | null,
   step: Step,
 ): Promise<RestorePlan> {
-  const live = await accessMachine(access, 'live', step.signal);
-  // A folder that is never made, beside LIVE's: the same file system, reachable for the same kind of user.
-  const planned = { ...live, dataDir: join(dirname(dirname(live.facts.dataDisk)), '.planned', 'pg') };
-  const report = await planOnHost(access, planned, until, measured, step);
+  const report = await withMachine(access, 'live', step.signal, async (live) =>
+    planWithoutStaging(access, live, until, measured, step),
+  );
   const { neededBytes, freeBytes, seconds } = report.estimate;
   const plan = {
     backup: report.label,
@@ -54,9 +51,10 @@ export async function restoreStaging(
   until: Bearing,
   step: Step,
 ): Promise<Restored> {
-  const machine = await accessMachine(access, name, step.signal);
-  await access.machines.powerOn(nameOf(access, name), step.signal);
-  const report = await restoreIntoGuest(access, machine, until, step);
+  await access.platform.start(nameOf(access, name), step);
+  const report = await withMachine(access, name, step.signal, async (machine) =>
+    restoreIntoGuest(access, machine, until, step),
+  );
   const { label, positionReached, lost, bytes, logBytes, seconds, unpackSeconds, redoSeconds } = report;
   return {
     backup: label,
@@ -85,13 +83,16 @@ async function restoreIntoGuest(
 ): Promise<RestoreReport> {
   const { signal } = step;
   const workers = workersOf(access);
-  await using guest = await openGuest(machine.facts.guest, signal);
+  const { facts, door } = machine;
+  await using guest = await openGuest(facts.guest, signal);
+  await door.verify(guest, signal);
+  await access.platform.clearForRestore(facts, door, guest, step.key, signal);
   await using lanes = new AsyncDisposableStack();
   const further: Guest[] = [];
   for (let lane = 1; lane < workers; lane += 1) {
-    further.push(lanes.use(await openGuest(machine.facts.guest, signal)));
+    further.push(lanes.use(await openGuest(facts.guest, signal)));
   }
-  const { binaries } = machine;
+  const { binaries } = door.server;
   await using place = openGuestPlace({ guest, lanes: further, binaries, workers, signal });
   return await restore({
     ...restoreOptions(access, machine, until, step),
@@ -101,20 +102,21 @@ async function restoreIntoGuest(
   });
 }
 
-/** Asked on this host: the staging machine may not be there yet. */
-async function planOnHost(
+/** The staging machine may not be there yet. */
+async function planWithoutStaging(
   access: SiteAccess,
-  machine: MachineAccess,
+  live: MachineAccess,
   until: Bearing | null,
   measured: Restored | null,
   step: Step,
 ): Promise<RestoreReport> {
-  const { binaries, runAs } = machine;
-  const workers = workersOf(access);
-  await using place = openLocalPlace({ binaries, runAs, workers, signal: step.signal });
+  await using planned = await live.door.openPlanned(workersOf(access), step.signal);
+  const { place, target, replace } = planned;
   return await restore({
-    ...restoreOptions(access, machine, until, step),
+    ...restoreOptions(access, live, until, step),
     place,
+    target,
+    replace,
     speed: measured === null ? undefined : speedOf(measured),
     dryRun: true,
   });
@@ -122,7 +124,7 @@ async function planOnHost(
 
 function restoreOptions(
   access: SiteAccess,
-  { binaries, dataDir, address }: MachineAccess,
+  { door, dataDir, address }: MachineAccess,
   until: Bearing | null,
   step: Step,
 ): Omit<RestoreOptions, 'place'> {
@@ -132,7 +134,7 @@ function restoreOptions(
     mirrorDir: mirror,
     until: targetOf(until),
     target: dataDir,
-    binaries,
+    binaries: door.server.binaries,
     workers: workersOf(access),
     users: [address.user],
     signal: step.signal,

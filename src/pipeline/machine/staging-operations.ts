@@ -1,10 +1,9 @@
 import type { Operations } from '../operations.ts';
-import { accessMachine, type SiteAccess } from './access.ts';
+import { withMachine, type SiteAccess } from './access.ts';
 import { fenceMachine } from './fence.ts';
 import { maskMachine } from './mask.ts';
 import { proveStaging } from './prove-staging.ts';
 import { planStagingRestore, restoreStaging } from './restore-staging.ts';
-import { makeStaging, removeStaging, type StagingEngine } from './staging-machine.ts';
 
 type StagingOperations = Pick<
   Operations,
@@ -18,16 +17,19 @@ type StagingOperations = Pick<
 >;
 
 /** What a refresh does to LIVE STAGING. */
-export function createStagingOperations(access: SiteAccess, engine: StagingEngine): StagingOperations {
-  const { site } = access;
+export function createStagingOperations(access: SiteAccess): StagingOperations {
+  const { site, platform } = access;
   return {
     planRestore: async (step, until, measured) => planStagingRestore(access, until, measured, step),
-    createStaging: async (step, name) => makeStaging(access, engine, name, step),
-    destroyStaging: async (step, name) => removeStaging(access, engine, name, step),
+    createStaging: async (step, name) =>
+      withMachine(access, 'live', step.signal, async ({ address }) =>
+        platform.makeStaging(name, address, step),
+      ),
+    destroyStaging: async (step, name) => platform.removeStaging(name, step),
     restoreIntoStaging: async (step, name, until) => restoreStaging(access, name, until, step),
     fenceStaging: async (step, name) => fenceMachine(access, name, step),
     proveStaging: async (step, name, backup, expected) => proveStaging(access, name, backup, expected, step),
     maskStaging: async (step, name) =>
-      maskMachine(site, await accessMachine(access, name, step.signal), step),
+      withMachine(access, name, step.signal, async (machine) => maskMachine(site, machine, step)),
   };
 }

@@ -8,7 +8,7 @@ import { dropClone } from '../../databases/postgres/prove/clone-database.ts';
 import { importIntoClona } from '../../databases/postgres/prove/import.ts';
 import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
 import type { Bearing, Proof, Step } from '../operations.ts';
-import { accessMachine, type MachineAccess, type SiteAccess } from './access.ts';
+import { withMachine, type MachineAccess, type SiteAccess } from './access.ts';
 
 interface Finding {
   grade: Grade;
@@ -27,12 +27,18 @@ export async function proveStaging(
   expected: Bearing,
   step: Step,
 ): Promise<Proof> {
-  const machine = await accessMachine(access, name, step.signal);
+  return withMachine(access, name, step.signal, async (machine) =>
+    proveMachine({ access, machine, backup, expected, step }),
+  );
+}
+
+async function proveMachine(subject: Subject): Promise<Proof> {
+  const { access, backup, step } = subject;
   const archive = await openArchive(access.site.archive.location);
   const findings: Finding[] = [];
   let grade = 0;
   for (const look of looks) {
-    const finding = await look({ access, machine, backup, expected, step });
+    const finding = await look(subject);
     findings.push(finding);
     // A failure takes back what it contradicts, also what an earlier proof had found.
     const outcome = { ...finding, detail: finding.said, at: new Date().toISOString(), evidence: step.key };

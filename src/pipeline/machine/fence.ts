@@ -2,7 +2,7 @@ import { requireFence } from '../../databases/postgres/fence/fence.ts';
 import { startGuestServer } from '../../databases/postgres/guest-server.ts';
 import { ClonaError } from '../../errors.ts';
 import type { Step } from '../operations.ts';
-import { accessMachine, nameOf, withGuest, type SiteAccess } from './access.ts';
+import { nameOf, withGuest, withMachine, type SiteAccess } from './access.ts';
 
 /**
  * Starts the restored database inside its machine and tests the fence round it: the network from inside, the
@@ -13,20 +13,20 @@ export async function fenceMachine(
   name: string,
   step: Step,
 ): Promise<{ fenced: boolean; parts: string[] }> {
-  const { site, machines } = access;
-  await machines.powerOn(nameOf(access, name), step.signal);
-  const machine = await accessMachine(access, name, step.signal);
-  const network = await testNetwork(access, name, machine.facts.isolation, step);
-  await withGuest(machine, step.signal, async (_guest, server) =>
-    startGuestServer(server, { signal: step.signal }),
-  );
-  const { parts } = await requireFence({
-    address: machine.address,
-    rules: site.staging.fence,
-    signal: step.signal,
-    onProgress: step.onProgress,
+  const { site, platform } = access;
+  const { signal, onProgress } = step;
+  await platform.start(nameOf(access, name), step);
+  return withMachine(access, name, signal, async (machine) => {
+    const network = await testNetwork(access, name, machine.facts.isolation, step);
+    await withGuest(machine, signal, async (guest, server) => {
+      const routes = await platform.findRoutes(name, guest, signal);
+      if (routes.length > 0) throw holeIn(routes);
+      await startGuestServer(server, { signal });
+    });
+    const { address } = machine;
+    const { parts } = await requireFence({ address, rules: site.staging.fence, signal, onProgress });
+    return { fenced: true, parts: [network, ...parts.map(({ name }) => name)] };
   });
-  return { fenced: true, parts: [network, ...parts.map(({ name }) => name)] };
 }
 
 async function testNetwork(

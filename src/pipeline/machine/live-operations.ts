@@ -1,0 +1,85 @@
+import { connect } from '../../databases/postgres/connect.ts';
+import { readMirrorStatus } from '../../archive/log-mirror.ts';
+import type { DatabaseAddress } from '../../databases/database.ts';
+import { resolveDatabaseAddress } from '../../site/address.ts';
+import { readLogStreams } from '../log-streams.ts';
+import type { Operations } from '../operations.ts';
+import { withMachine, type MachineAccess, type SiteAccess } from './access.ts';
+import { archiveLog, backUpLive, measureLiveSpool, openSiteArchive } from './live-archive.ts';
+import { observeMachine, takeBearing } from './observe.ts';
+import { isArchiveWhole } from './restore-staging.ts';
+import { drainSessions, measureLosses, runUserSteps } from './users.ts';
+
+type LiveOperations = Pick<
+  Operations,
+  | 'takeBackup'
+  | 'markRestorePoint'
+  | 'archiveLogTo'
+  | 'closeForUsers'
+  | 'drain'
+  | 'openForUsers'
+  | 'countLosses'
+  | 'archivedUntil'
+  | 'logSpool'
+  | 'logStreams'
+>;
+
+/** What is done to LIVE and its archive. */
+export function createLiveOperations(access: SiteAccess): LiveOperations {
+  const { site, platform } = access;
+  const onLive = async <Result>(
+    signal: AbortSignal,
+    work: (machine: MachineAccess) => Promise<Result>,
+  ): Promise<Result> => withMachine(access, 'live', signal, work);
+  return {
+    takeBackup: async (step, _purpose, ifNeeded) =>
+      onLive(step.signal, async ({ address }) =>
+        ifNeeded && (await isArchiveWhole(access, step.signal)) ? null : backUpLive(site, address, step),
+      ),
+    markRestorePoint: async (step, name) =>
+      onLive(step.signal, async (live) => takeBearing(site, live, name, step.signal)),
+    archiveLogTo: async (step) =>
+      onLive(step.signal, async ({ address }) => ({ archivedTo: await archiveLog(site, address, step) })),
+    closeForUsers: async (step) => {
+      // A snapshot that holds a part only would be no way back: nobody is disturbed for it.
+      await platform.requireWholeSnapshot(site.machines.live.name, step.signal);
+      await onLive(step.signal, async (live) => runUserSteps(live, site.promotion.closeForUsers, step));
+    },
+    drain: async (step) =>
+      onLive(step.signal, async (live) => drainSessions(live, site.promotion.drainTimeout, step)),
+    openForUsers: async (step) =>
+      onLive(step.signal, async (live) => runUserSteps(live, site.promotion.openForUsers, step)),
+    countLosses: async (signal, bearing) =>
+      onLive(signal, async (live) =>
+        measureLosses(live, bearing, await observeMachine(site, live, signal), signal),
+      ),
+    archivedUntil: async (signal) =>
+      withLive(access, signal, async (address) => {
+        const { archive } = await openSiteArchive(site, address, signal);
+        const mirrored = (await readMirrorStatus(archive))?.caughtUpAt ?? null;
+        await using session = await connect(address, signal, { applicationName: 'clona status' });
+        const [row] = await session.query<{ at: Date | null }>(
+          'select last_archived_time as at from pg_stat_archiver',
+        );
+        // What the server calls archived lies in the spool first: what waits there would be lost with LIVE.
+        const waiting = (await measureLiveSpool(address, signal).catch(() => null))?.oldestAt ?? null;
+        const handedOver = [row?.at?.toISOString() ?? null, waiting].filter((time) => time !== null);
+        const times = [mirrored, handedOver.sort().at(0) ?? null].filter((time) => time !== null);
+        return times.sort().at(-1) ?? null;
+      }),
+    logStreams: async (signal) => readLogStreams(site, signal, new Date()),
+    logSpool: async (signal) =>
+      withLive(access, signal, async (address) => measureLiveSpool(address, signal)),
+  };
+}
+
+/** By the site's own address, which needs no machine that clona knows, else by the machine. */
+async function withLive<Result>(
+  access: SiteAccess,
+  signal: AbortSignal,
+  work: (address: DatabaseAddress) => Promise<Result>,
+): Promise<Result> {
+  const given = await resolveDatabaseAddress(access.site.database);
+  if (given !== undefined) return work(given);
+  return withMachine(access, 'live', signal, async ({ address }) => work(address));
+}
