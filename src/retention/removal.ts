@@ -1,5 +1,5 @@
 import type { LogName } from '../recovery/answer.ts';
-import type { Catalog } from '../recovery/catalog.ts';
+import type { Backup, Catalog } from '../recovery/catalog.ts';
 import type { RetentionAnswer } from './retention.ts';
 
 export type RemovalStep =
@@ -17,16 +17,14 @@ export function planRemoval(catalog: Catalog, answer: RetentionAnswer): RemovalS
   );
   const backups: RemovalStep[] = [];
   const placed = new Set<string>();
-  const place = (label: string): void => {
+  const place = ({ label, state }: Backup): void => {
     const verdict = obsolete.get(label);
     if (verdict === undefined || placed.has(label)) return;
     placed.add(label);
-    for (const other of catalog.backups) if (other.requires?.includes(label) === true) place(other.label);
-    const found = catalog.backups.find((backup) => backup.label === label);
-    if (found?.state !== 'missing')
-      backups.push({ kind: 'backup', label, reason: verdict.reasons.join('; ') });
+    for (const other of catalog.backups) if (other.requires?.includes(label) === true) place(other);
+    if (state !== 'missing') backups.push({ kind: 'backup', label, reason: verdict.reasons.join('; ') });
   };
-  for (const { label } of catalog.backups) place(label);
+  for (const backup of catalog.backups) place(backup);
   const marks = new Map(answer.lowWaterMarks.map((mark) => [mark.incarnation, mark]));
   // They come by incarnation, thread and sequence: the oldest of a thread first.
   const logs = answer.deletableLogs.map((log): RemovalStep => {

@@ -4,6 +4,8 @@ import {
   decideZone,
   describeDuration,
   explainZone,
+  nextAction,
+  type ZoneActionKind,
   type ZoneFacts,
   type ZoneSettings,
 } from '../../src/retention/zone.ts';
@@ -103,6 +105,29 @@ describe('zones', () => {
     ]);
   });
 
+  test('who is blocked already is not blocked again', () => {
+    const given = facts(960, { refreshesHeld: true, transactionsBlocked: true });
+    expect(kinds(given)).toEqual(['quiesced-backup', 'restart-log', 'unblock-transactions', 'page-human']);
+  });
+
+  test('what is obsolete makes room for a backup', () => {
+    const backupNow = { raisesMark: true, freesBytes: 900, needsBytes: 50 };
+    expect(kinds(facts(960, { obsoleteBytes: 9, backupNow }))).not.toContain('quiesced-backup');
+    expect(kinds(facts(960, { obsoleteBytes: 10, backupNow }))).toContain('quiesced-backup');
+  });
+
+  test.for([
+    ['the room of the archive counts, whatever another area has', ['archive', 'log'], false],
+    ['without an area of that name the largest room counts', ['disk-a', 'log'], true],
+  ] as const)('%s', ([, [full, roomy], fits]) => {
+    const areas = [
+      { name: full, totalBytes: 1000, usedBytes: 990, history: [] },
+      { name: roomy, totalBytes: 1000, usedBytes: 10, history: [] },
+    ];
+    const given = facts(0, { areas, backupNow: { raisesMark: true, freesBytes: 9, needsBytes: 100 } });
+    expect(kinds(given).includes('quiesced-backup')).toBe(fits);
+  });
+
   test('red without room for a backup only pages: nothing above the mark ever goes', () => {
     expect(
       kinds(
@@ -158,6 +183,14 @@ describe('forecast', () => {
     expect(explainZone(decision)).toEqual(['archive 84 % (yellow), red in 11 h']);
   });
 
+  test('a limit that is reached exactly is reached, growth or none', () => {
+    const areas = [{ name: 'a', totalBytes: 1000, usedBytes: 800, history: [] }];
+    expect(decideZone(facts(0, { areas }), settings, 0).areas[0]).toMatchObject({
+      yellowInMs: 0,
+      redInMs: null,
+    });
+  });
+
   test('what shrinks, stands still or is hardly known gives no date', () => {
     const shrinking = [0, 1, 2].map((index) => ({ atMs: index * hour, usedBytes: 900 - index * 10 }));
     const areas = (history: { atMs: number; usedBytes: number }[]) => [
@@ -174,6 +207,7 @@ describe('forecast', () => {
     expect(describeDuration(3 * hour + 10 * 60_000 + 5000)).toBe('3 h 10 min');
     expect(describeDuration(52 * hour)).toBe('2 d 4 h');
     expect(describeDuration(45_000)).toBe('45 s');
+    expect(describeDuration(1000)).toBe('1 s');
     expect(describeDuration(200)).toBe('0 s');
   });
 });
@@ -262,7 +296,55 @@ describe('what people read', () => {
       const areas = [{ name: 'log', totalBytes: 1000, usedBytes: at(now).usedBytes, history }];
       return decideZone(facts(0, { areas }), settings, now * hour).areas[0]?.growth;
     };
-    expect(growth([at(0), at(1)], 2)).toBeCloseTo(10 / 3600);
+    expect(growth([at(0), at(1)], 2)).toBeCloseTo(10 / 3600, 9);
     expect(growth([at(0)], 1)).toBeNull();
+  });
+});
+
+describe('the action to do now', () => {
+  const help = { raisesMark: true, freesBytes: 300, needsBytes: 10 };
+  /** All that is done, one after the other, when no measurement ever changes. */
+  const run = (given: ZoneFacts, doneInZone: readonly ZoneActionKind[], by = settings): ZoneActionKind[] => {
+    const decision = decideZone(given, by, 0);
+    const done = new Set<ZoneActionKind>();
+    for (;;) {
+      const next = nextAction(decision, done, new Set(doneInZone));
+      if (next === null) return [...done];
+      done.add(next.kind);
+    }
+  };
+  const blocking: ZoneActionKind[] = [
+    'block-transactions',
+    'quiesced-backup',
+    'restart-log',
+    'unblock-transactions',
+  ];
+  const red = facts(960, { movableLogBytes: 5, obsoleteBytes: 5, backupNow: help });
+  const mild: ZoneActionKind[] = ['hold-refreshes', 'compress-and-move-logs', 'remove-obsolete'];
+
+  test.for<[string, ZoneFacts, ZoneActionKind[], ZoneActionKind[]]>([
+    [
+      'in yellow a backup is forced',
+      facts(850, { refreshesHeld: true, backupNow: help }),
+      [],
+      ['force-backup'],
+    ],
+    [
+      'where writers are blocked the quiesced backup is the one',
+      red,
+      [],
+      [...mild, ...blocking, 'page-human'],
+    ],
+    ['writers are blocked once in a zone', red, ['quiesced-backup'], [...mild, 'page-human']],
+    ['a human is paged once in a zone', red, ['page-human'], [...mild, ...blocking]],
+    ['a quiet archive needs nothing', facts(100), [], []],
+    ['green ends what is held', facts(100, { refreshesHeld: true }), ['page-human'], ['release-refreshes']],
+  ])('%s', ([, given, doneInZone, expected]) => {
+    expect(run(given, doneInZone)).toEqual(expected);
+  });
+
+  test('what was done in a zone counts for nothing else', () => {
+    const given = facts(850, { refreshesHeld: true, backupNow: help });
+    expect(run(given, ['hold-refreshes', 'force-backup', 'remove-obsolete'])).toEqual(['force-backup']);
   });
 });
