@@ -45,7 +45,7 @@ function hold(catalog: Catalog, kept: readonly Backup[], orphanLimitMs: number |
   const holdings: Map<number, Holding> = new Map();
   for (const { id } of catalog.incarnations) holdings.set(id, { kept: [], below: null, young: false });
   for (const backup of kept) {
-    if (backup.kind === 'export' || backup.start === null) continue;
+    if (backup.kind === 'export') continue;
     const holding = holdings.get(backup.incarnation)!; // there is one for each incarnation
     holding.kept.push(backup);
     holding.below = lower(holding.below, backup.start);

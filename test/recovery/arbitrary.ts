@@ -172,12 +172,14 @@ export const anyCatalog: fc.Arbitrary<Catalog> = fc.integer({ min: 1, max: 5 }).
           ),
         ),
         onlineLogs: fc.array(onlineLog(ids), { maxLength: 3 }),
+        // A catalog may list children before their parents.
+        listed: fc.shuffledSubarray(made, { minLength: count, maxLength: count }),
       })
-      .map(({ engine, currentIncarnation, backups, used, picks, runs, onlineLogs }) => ({
+      .map(({ engine, currentIncarnation, backups, used, picks, runs, onlineLogs, listed }) => ({
         engine,
         database: 'ERP',
         currentIncarnation,
-        incarnations: made,
+        incarnations: listed,
         backups: withChains(backups.slice(0, used), picks),
         logs: runs.flat().filter(({ next }) => next <= 60n),
         onlineLogs,
