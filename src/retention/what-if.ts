@@ -75,7 +75,8 @@ function reachable(catalog: Catalog, incarnation: number): Reach[] {
   const until = { kind: 'incarnation' as const, incarnation, position: null };
   const reaches = findCandidates(startSearch(catalog, { until, lost: 'database' })).map(({ reach }) => reach);
   const merged: Reach[] = [];
-  for (const reach of reaches.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0))) {
+  // Of those that begin together any may come first.
+  for (const reach of reaches.sort((a, b) => (a.from < b.from ? -1 : 1))) {
     const last = merged.at(-1);
     if (last === undefined || reach.from > last.to + 1n) merged.push({ ...reach });
     else if (reach.to > last.to) last.to = reach.to;

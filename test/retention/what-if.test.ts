@@ -88,8 +88,51 @@ test('targets up to a branch are told of the parent alone', () => {
   ]);
 });
 
+test('what ends below a branch is not told of the child at all', () => {
+  const catalog = catalogOf(
+    [backup('A', 1, '10', '12')],
+    [log(1, 1, '1', '30'), log(2, 1, '50', '70')],
+    [
+      { id: 1, parent: null, branchPosition: '1', openedAt: null },
+      { id: 2, parent: 1, branchPosition: '50', openedAt: null },
+    ],
+  );
+  expect(whatIfRemoved(catalog, ['A']).lost).toEqual([{ incarnation: 1, from: 12n, to: 30n }]);
+});
+
+test('what stands on a removed backup and on another goes too', () => {
+  const catalog = catalogOf(
+    [
+      backup('A', 1, '10', '12'),
+      backup('B', 1, '20', '22'),
+      backup('C', 1, '30', '32', { requires: ['A', 'B'] }),
+    ],
+    [log(1, 1, '1', '60')],
+  );
+  expect(whatIfRemoved(catalog, ['B']).removed).toEqual(['B', 'C']);
+});
+
+test('stretches that touch are told as one', () => {
+  const catalog = catalogOf(
+    [backup('A', 1, '10', '10'), backup('B', 1, '21', '21')],
+    [log(1, 1, '1', '20'), log(1, 3, '21', '30')],
+  );
+  expect(whatIfRemoved(catalog, ['A', 'B']).lost).toEqual([{ incarnation: 1, from: 10n, to: 30n }]);
+});
+
+test('of two that begin together the one that reaches further counts', () => {
+  const catalog = catalogOf(
+    [backup('FAR', 1, '20', '20'), backup('NEAR', 1, '10', '20')],
+    [log(1, 1, '1', '30'), { ...log(1, 1, '20', '30'), thread: 2 }],
+  );
+  expect(whatIfRemoved(catalog, ['NEAR']).lost).toEqual([]);
+  expect(whatIfRemoved(catalog, ['FAR', 'NEAR']).lost).toEqual([{ incarnation: 1, from: 20n, to: 30n }]);
+});
+
 test('an unknown label is refused', () => {
-  expect(() => whatIfRemoved(twoBackups(), ['C'])).toThrow('there is no backup "C" in the catalog');
+  expect(() => whatIfRemoved(twoBackups(), ['C'])).toThrow(
+    expect.objectContaining({ exitCode: 2, message: 'there is no backup "C" in the catalog' }),
+  );
 });
 
 test('obsolete backups go before their logs, and what stands on a base before the base', () => {
