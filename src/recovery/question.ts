@@ -35,14 +35,14 @@ export function parseUntil(text: string): Until {
   if (text === 'latest') return { kind: 'latest' };
   const colon = text.indexOf(':');
   const value = text.slice(colon + 1);
-  switch (colon < 0 ? '' : text.slice(0, colon)) {
-    case 'position':
+  switch (text.slice(0, colon + 1)) {
+    case 'position:':
       return { kind: 'position', position: parsePosition(value, '--until') };
-    case 'time':
+    case 'time:':
       return { kind: 'time', instantMs: parseInstant(value, '--until') };
-    case 'incarnation':
+    case 'incarnation:':
       return parseIncarnationUntil(value);
-    case 'backup':
+    case 'backup:':
       if (value !== '') return { kind: 'backup', label: value };
       break;
   }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { ClonaError } from '../../src/errors.ts';
 import type { Catalog } from '../../src/recovery/catalog.ts';
 import { explainIncarnations, explainPlan, showSpan } from '../../src/recovery/explain.ts';
 import { listIncarnations } from '../../src/recovery/incarnations.ts';
@@ -108,6 +109,53 @@ test('a long plan names the first logs and the first backups only', async () => 
   });
   const answer = planRecovery(long, { until: { kind: 'latest' }, lost: 'database' });
   await expect(explainPlan(long, answer)).toMatchFileSnapshot(golden('plan-long.txt'));
+});
+
+test('refused questions', async () => {
+  const long = 'x'.repeat(70);
+  const texts = [
+    '',
+    'newest',
+    'backups',
+    'positions',
+    'times',
+    ':5',
+    'LATEST',
+    `${long}:1`,
+    'backup:',
+    'position:',
+    'position:-1',
+    `position:${long}`,
+    'position:18446744073709551616',
+    'time:',
+    'time:noon',
+    `time:${long}`,
+    'time:2024-05-01T00:00:00',
+    'incarnation:',
+    'incarnation:0',
+    'incarnation:x1',
+    'incarnation:1x',
+    'incarnation:1.5',
+    'incarnation:@5',
+    'incarnation:9007199254740993',
+    `incarnation:${long}`,
+    'incarnation:1@',
+    'incarnation:1@-1',
+    'incarnation:3',
+    'incarnation:12@5',
+    'backup:NOPE',
+  ];
+  const two = catalogOf({ incarnations: [inc(1), inc(2, 1, 5)] });
+  const refusals = texts.map((text) => {
+    try {
+      planRecovery(two, { until: parseUntil(text), lost: 'database' });
+    } catch (error) {
+      if (!(error instanceof ClonaError)) throw error;
+      return `${error.code} ${error.message}\n  ${error.hint ?? '-'}`;
+    }
+    return `${text} was answered`;
+  });
+  await expect(`${refusals.join('\n')}\n`).toMatchFileSnapshot(golden('refused-questions.txt'));
 });
 
 test('the table of incarnations', async () => {

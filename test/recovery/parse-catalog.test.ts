@@ -39,9 +39,15 @@ function spoil(change: (catalog: RawCatalog) => unknown): string {
 test('a catalog is read, positions as numbers without loss, times as they stand', () => {
   const raw = example();
   raw.logs[7]!['next'] = '18446744073709551615';
+  raw.backups[0]!['startedAt'] = '2017-03-08T10:58:00Z';
   const catalog = parseCatalog(JSON.stringify(raw));
   expect(catalog.logs[7]!.next).toBe(2n ** 64n - 1n);
-  expect(catalog.backups[0]).toMatchObject({ label: 'B1', start: 100n, finishedAt: '2017-03-08T11:00:00Z' });
+  expect(catalog.backups[0]).toMatchObject({
+    label: 'B1',
+    start: 100n,
+    startedAt: '2017-03-08T10:58:00Z',
+    finishedAt: '2017-03-08T11:00:00Z',
+  });
   expect(catalog.onlineLogs).toEqual([
     {
       incarnation: 4,
@@ -198,6 +204,11 @@ describe('a wrong field is named by its path', () => {
       'backups[2].consistentFrom: 499 is below start, 500',
     ],
     [
+      'startedAt',
+      (c) => (c.backups[2]!['startedAt'] = 'noon'),
+      'backups[2].startedAt: "noon" is not a time with an offset',
+    ],
+    [
       'finishedAt',
       (c) => delete c.backups[2]!['finishedAt'],
       'backups[2].finishedAt: a time, or null for a running backup, is needed here, found nothing',
@@ -276,6 +287,11 @@ describe('a wrong field is named by its path', () => {
       'huge',
       (c) => (c.logs[5]!['first'] = '9'.repeat(99)),
       `logs[5].first: "${'9'.repeat(36)}... is not a position`,
+    ],
+    [
+      'just short enough to be shown whole',
+      (c) => (c.logs[5]!['first'] = '9'.repeat(38)),
+      `logs[5].first: "${'9'.repeat(38)}" is not a position`,
     ],
     [
       'log time',
