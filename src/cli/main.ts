@@ -122,6 +122,7 @@ function prepareVerb(
     .exitOverride()
     .action(async () => {
       const options = command.opts<OptionValues>();
+      refuseEmptyValues(command, options);
       await run(
         {
           signal,
@@ -136,6 +137,20 @@ function prepareVerb(
         command.args,
       );
     });
+}
+
+/** An unset variable of a script must not mean "this folder", "the newest" or "no hash wanted". */
+function refuseEmptyValues(command: Command, options: OptionValues): void {
+  const mayBeEmpty = ['comment'];
+  for (const option of command.options) {
+    const name = option.attributeName();
+    const value = options[name];
+    const isEmpty = value === '' || (Array.isArray(value) && value.includes(''));
+    if (!isEmpty || mayBeEmpty.includes(name)) continue;
+    throw new ClonaError('usage', `${option.long} is empty`, {
+      hint: 'leave the option out, or give it a value: is a variable of a script unset?',
+    });
+  }
 }
 
 function helpTail(verb: Verb): string {

@@ -1,6 +1,7 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
 import { access, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { errorCode } from '../archive/durable-file.ts';
 import { quoteIdentifier } from '../databases/postgres/connect.ts';
 import { ClonaError } from '../errors.ts';
 import { canonicalJson } from './canonical-json.ts';
@@ -96,7 +97,7 @@ export async function openLedger({ control, headCopies }: LedgerOptions, now: Da
         lateCopies.delete(path);
       } catch (error) {
         // An archive that is away stops no work; the copy is made again with the next record, and status says so.
-        lateCopies.set(path, error instanceof Error ? error.message : String(error));
+        lateCopies.set(path, explainLateCopy(error, beside));
       }
     }
   };
@@ -134,6 +135,13 @@ export async function openLedger({ control, headCopies }: LedgerOptions, now: Da
       return records;
     },
   };
+}
+
+function explainLateCopy(error: unknown, beside: string | null): string {
+  if (beside !== null && errorCode(error) === 'ENOENT') {
+    return `no archive is at ${dirname(beside)}: is its disk mounted? (the first backup makes a new archive)`;
+  }
+  return error instanceof Error ? error.message : String(error);
 }
 
 function readStored(line: string): LedgerRecord {

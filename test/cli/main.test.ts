@@ -39,6 +39,18 @@ test('"help VERB" and common options before the verb mean what they say', () => 
   expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'CLONA-0100', exitCode: 2 } });
 });
 
+test.for([
+  ['catalog', '--archive', ''],
+  ['restore', '--archive=', '--to', 'back'],
+  ['release', '--kit', 'kit', '--hash', ''],
+  ['backup', '--site', ''],
+  ['signoff', '--checklist', ''],
+])('an option without its value is never taken for one left out: %s %s', (words) => {
+  const { status, stderr } = clona(...words);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/--(archive|hash|site|checklist) is empty \[CLONA-0100\]/);
+});
+
 test('a Node.js that is too old is told apart from a mistake, in one line with the way out', () => {
   const text = readFileSync(launcher, 'utf8');
   // The launcher must parse on any Node.js: nothing but syntax of 2020, no TypeScript.
