@@ -5,7 +5,7 @@ import { isSiteLocked } from '../control/lock.ts';
 import { workflowSchemaName } from '../control/schema.ts';
 import { ClonaError } from '../errors.ts';
 import { becomeWorker, orEnded, type Context } from './context.ts';
-import { wakeTopic } from './release.ts';
+import { wakeTopic } from './wait-for-words.ts';
 import { poolOptions, unusedUrl } from './worker.ts';
 
 /** Sends the waiting release a message: something about it is new in the ledger. */
