@@ -24,6 +24,23 @@ export interface ConnectOptions {
 }
 
 /**
+ * What a site sets for its databases and roles is for its application. The driver reads dates, intervals and bytes in
+ * these forms only, and a session of clona ends by its signal, not by a timeout meant for somebody's browser.
+ */
+const sessionSettings = {
+  DateStyle: 'ISO',
+  IntervalStyle: 'postgres',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '0',
+  transaction_timeout: '0',
+  default_transaction_read_only: 'off',
+} as const;
+
+/**
  * Opens one session. Aborting the signal cancels the running statement and closes the session.
  * Numbers of 64 bits come as text (pg's default): positions stay exact.
  */
@@ -50,7 +67,9 @@ export async function connect(
   client.on('error', (error) => (lost ??= error));
   try {
     await client.connect();
+    await applySettings(client, options.settings);
   } catch (error) {
+    await client.end().catch(() => {});
     throw databaseError(error, `the database at ${describeAddress(address)} does not answer`, signal);
   }
   const onAbort = (): void => cancelAndClose(client, address);
@@ -71,6 +90,17 @@ export async function connect(
       await client.end().catch(() => {});
     },
   };
+}
+
+/** By a statement and not by `options`, which a connection pooler refuses; names a server does not know are left out. */
+async function applySettings(client: Client, given: Record<string, string> = {}): Promise<void> {
+  const wanted = Object.entries({ ...sessionSettings, ...given });
+  await client.query(
+    `SELECT pg_catalog.set_config(name, value, false) FROM ROWS FROM
+       (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) AS wanted(name, value)
+      WHERE pg_catalog.current_setting(name, true) IS NOT NULL`,
+    [wanted.map(([name]) => name), wanted.map(([, value]) => value)],
+  );
 }
 
 /** As libpq's `options`: blanks and backslashes are escaped (protocol-flow, start-up message). */

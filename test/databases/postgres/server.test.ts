@@ -94,3 +94,27 @@ test('literals survive backslashes and quotes', async () => {
   const text = `it's a \\ "test" \\'`;
   expect(await session.query(`SELECT ${quoteLiteral(text)} AS t`)).toEqual([{ t: text }]);
 });
+
+test('what a site has set for its database and roles does not reach the sessions of clona', async () => {
+  await using cluster = await createTestCluster();
+  {
+    await using session = await cluster.connect();
+    for (const setting of [
+      "DateStyle = 'German, DMY'",
+      "IntervalStyle = 'sql_standard'",
+      "bytea_output = 'escape'",
+      "statement_timeout = '1ms'",
+      'default_transaction_read_only = on',
+    ]) {
+      await session.query(`ALTER DATABASE postgres SET ${setting}`);
+    }
+    await session.query(`ALTER ROLE postgres SET lock_timeout = '1ms'`);
+  }
+  await using session = await cluster.connect();
+  const [row] = await session.query<{ at: Date; b: Buffer; locks: string; reads: string }>(
+    `SELECT '2026-03-31 12:00:00+00'::timestamptz AS at, '\\x00ff'::bytea AS b, current_setting('lock_timeout') AS locks,
+            current_setting('transaction_read_only') AS reads, pg_sleep(0.01)`,
+  );
+  expect(row?.at.toISOString()).toBe('2026-03-31T12:00:00.000Z');
+  expect(row).toMatchObject({ b: Buffer.from([0, 255]), locks: '0', reads: 'off' });
+});

@@ -1,3 +1,4 @@
+import { ClonaError } from '../../../errors.ts';
 import type { DatabaseAddress } from '../../database.ts';
 import { quoteIdentifier, type Connection } from '../connect.ts';
 import { inLanes, openFaithful, toProblem, type ProofProblem } from './sessions.ts';
@@ -7,6 +8,7 @@ export interface LooseConstraint {
   /** `ALTER TABLE "s"."t"` or `ALTER DOMAIN "s"."d"`. */
   alter: string;
   name: string;
+  schema: string;
   /** table or domain and constraint, for people. */
   label: string;
   definition: string;
@@ -72,6 +74,7 @@ export async function readLooseConstraints(
 function toConstraint(row: ConstraintRow): LooseConstraint {
   const owner = `${quoteIdentifier(row.schema)}.${quoteIdentifier(row.relation)}`;
   return {
+    schema: row.schema,
     alter: `ALTER ${row.isdomain ? 'DOMAIN' : 'TABLE'} ${owner}`,
     name: row.name,
     label: `${row.schema}.${row.relation}: ${row.name}`,
@@ -135,16 +138,64 @@ export async function restoreConstraints(
   }
   await using lanes = new AsyncDisposableStack();
   const sessions: Connection[] = [first];
-  await inLanes(workers, toValidate, async ({ alter, name, label }, lane) => {
+  const paths = await readSearchPaths(first);
+  await inLanes(workers, toValidate, async (constraint, lane) => {
     const session = (sessions[lane] ??= lanes.use(await open()));
     try {
-      await session.query(`${alter} VALIDATE CONSTRAINT ${quoteIdentifier(name)}`);
+      await validate(session, constraint, paths);
       report.validated += 1;
     } catch (error) {
-      report.problems.push(toProblem(label, 'constraint', error, signal));
+      report.problems.push(toProblem(constraint.label, 'constraint', error, signal));
     }
   });
   return report;
+}
+
+/**
+ * A check's function may name tables without their schema and lean on the path of the role that the application uses.
+ * Only an unknown name is tried again, on the paths the site has set for its roles, then on the table's own schema.
+ */
+async function validate(
+  session: Connection,
+  { alter, name, schema }: LooseConstraint,
+  rolePaths: readonly string[],
+): Promise<void> {
+  const statement = `${alter} VALIDATE CONSTRAINT ${quoteIdentifier(name)}`;
+  const paths = [...rolePaths, `${quoteIdentifier(schema)}, public`];
+  try {
+    await session.query(statement);
+  } catch (error) {
+    if (!isUnknownName(error)) throw error;
+    for (const path of paths) {
+      await session.query('BEGIN');
+      try {
+        await session.query(`SELECT set_config('search_path', $1, true)`, [path]);
+        await session.query(statement);
+        await session.query('COMMIT');
+        return;
+      } catch (again) {
+        await session.query('ROLLBACK');
+        if (!isUnknownName(again)) throw again;
+      }
+    }
+    throw error;
+  }
+}
+
+/** undefined_table, undefined_function, undefined_object, invalid_schema_name (PostgreSQL manual, appendix A). */
+const unknownNames: readonly unknown[] = ['42P01', '42883', '42704', '3F000'];
+
+function isUnknownName(thrown: unknown): boolean {
+  return thrown instanceof ClonaError && unknownNames.includes(thrown.details?.['sqlState']);
+}
+
+/** What ALTER ROLE … SET search_path says, for this database or for all. */
+async function readSearchPaths(session: Connection): Promise<string[]> {
+  const rows = await session.query<{ path: string }>(`
+    SELECT DISTINCT substr(setting, length('search_path=') + 1) AS path
+    FROM pg_db_role_setting, unnest(setconfig) AS setting
+    WHERE setrole <> 0 AND setting LIKE 'search\\_path=%' ORDER BY 1`);
+  return rows.map(({ path }) => path);
 }
 
 function whyNot({ enforced }: LooseConstraint): string {

@@ -171,7 +171,9 @@ async function askAll(session: Connection, counts: readonly BusinessCount[]): Pr
 
 /** One row of numbers; anything else is the site's mistake. */
 async function ask(session: Connection, { name, sql }: BusinessCount): Promise<CountValues> {
-  const rows = await session.query(sql.trim().replace(/;\s*$/, ''));
+  const rows = await session.query(sql.trim().replace(/;\s*$/, '')).catch((error: unknown) => {
+    throw refusedCount(name, error);
+  });
   const [row] = rows;
   if (row === undefined || rows.length !== 1) {
     throw new ClonaError('proofFailed', `the business count "${name}" gave ${rows.length} rows, not one`);
@@ -187,6 +189,18 @@ async function ask(session: Connection, { name, sql }: BusinessCount): Promise<C
     values[column] = text;
   }
   return values;
+}
+
+/** Which of the site's questions it is; what the server says of it stays, its SQLSTATE too. */
+function refusedCount(name: string, thrown: unknown): unknown {
+  if (!(thrown instanceof ClonaError) || thrown.kind !== 'databaseFailed') return thrown;
+  const said = thrown.message.replace(/^the database says: /, '');
+  const { details } = thrown;
+  return new ClonaError('databaseFailed', `the business count "${name}": ${said}`, {
+    cause: thrown.cause,
+    hint: thrown.hint ?? 'correct database.businessCounts in the site file',
+    details,
+  });
 }
 
 function notANumber(name: string, column: string): ClonaError {

@@ -127,3 +127,19 @@ test('numbers are compared exactly', () => {
   expect(compareNumbers('-0.5', '-0.25')).toBe(-1);
   expect(compareNumbers('1e3', '999')).toBe(1);
 });
+
+test('a question that the server does not understand is named', async () => {
+  const wrong = [{ name: 'stock on hand', sql: 'SELECT count(* FROM ledger' }];
+  const taken = takeBusinessCounts({
+    address: cluster.address,
+    counts: wrong,
+    lock: true,
+    lockTimeoutMs: 2000,
+    restorePointName: 'wrong',
+    signal,
+  });
+  await expect(taken).rejects.toMatchObject({
+    kind: 'databaseFailed',
+    message: expect.stringContaining('the business count "stock on hand": syntax error'),
+  });
+});

@@ -245,3 +245,27 @@ async function damage(
   }
   await cluster.start();
 }
+
+test("a check whose function leans on a role's search_path is validated, and a broken row behind it is found", async () => {
+  await using cluster = await createTestCluster();
+  await fill(cluster, 'paths', [
+    'CREATE SCHEMA app',
+    'CREATE SCHEMA other',
+    `CREATE ROLE app_user`,
+    `ALTER ROLE app_user SET search_path = 'app'`,
+    'CREATE TABLE app.rate (code text PRIMARY KEY)',
+    `INSERT INTO app.rate VALUES ('A')`,
+    `CREATE FUNCTION app.known(text) RETURNS bool STABLE LANGUAGE plpgsql
+       AS $$ BEGIN RETURN EXISTS (SELECT FROM rate WHERE code = $1); END $$`,
+    `SET search_path = app`,
+    'CREATE TABLE other.line (code text CHECK (app.known(code)))',
+    `INSERT INTO other.line VALUES ('A')`,
+  ]);
+  expect((await prove(cluster, 'paths')).problems).toEqual([]);
+  {
+    await using session = await cluster.connect('paths');
+    await session.query('DELETE FROM app.rate');
+  }
+  const { problems } = await prove(cluster, 'paths');
+  expect(problems).toMatchObject([{ object: 'other.line: line_code_check', sqlState: '23514' }]);
+});
