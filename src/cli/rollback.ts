@@ -18,22 +18,22 @@ export const verb: Verb = {
     7: 'another run has the site',
   },
   run: async (context, options) => {
-    await confirmChange(context, 'LIVE will be taken back. Go on?');
     const { accountName } = await import('../pipeline/open-site.ts');
-    const { rollBackRelease } = await import('../pipeline/runs.ts');
+    const { refuseUnnamedLosses, rollBackRelease } = await import('../pipeline/runs.ts');
     await using site = await openVerbContext(context);
-    const result = await rollBackRelease(site, {
-      release: textOption(options, 'release'),
-      by: textOption(options, 'as') ?? accountName(),
-      loseChangesSince: textOption(options, 'loseChangesSince'),
-    });
-    const { outcome, release, takenBack, error } = result;
+    const release = textOption(options, 'release');
+    const loseChangesSince = textOption(options, 'loseChangesSince');
+    if (loseChangesSince === undefined) await refuseUnnamedLosses(site, release);
+    await confirmChange(context, 'LIVE will be taken back. Go on?');
+    const by = textOption(options, 'as') ?? accountName();
+    const result = await rollBackRelease(site, { release, by, loseChangesSince });
+    const { outcome, takenBack, error } = result;
     const isBack = outcome === 'rolledBack';
     return {
       json: { ok: isBack, ...result },
       human: isBack
-        ? `release ${release} was taken back: LIVE is at P = ${takenBack?.position ?? '?'}, proven, and open (incarnation ${takenBack?.incarnation ?? '?'})`
-        : `release ${release} was not taken back: ${error?.message ?? 'unknown'}`,
+        ? `release ${result.release} was taken back: LIVE is at P = ${takenBack?.position ?? '?'}, proven, and open (incarnation ${takenBack?.incarnation ?? '?'})`
+        : `release ${result.release} was not taken back: ${error?.message ?? 'unknown'}`,
       exitCode: isBack ? 0 : error === null ? 4 : errorTable[error.kind].exit,
     };
   },

@@ -160,6 +160,22 @@ export async function rollBackRelease(context: Context, options: RollbackOptions
   return orEnded(opened.worker, handle.getResult());
 }
 
+/**
+ * Throws what a rollback would lose where nobody named it: that is an answer, and needs neither lock nor confirmation.
+ * Returns where a rollback may begin without it: LIVE was never opened, or a run was interrupted.
+ */
+export async function refuseUnnamedLosses(context: Context, named: string | undefined): Promise<void> {
+  const site = await readSiteState(context.ledger);
+  if (site.releases.some(({ state }) => state === 'promoting')) return;
+  const { state, promotion } = pickPromoted(site, named);
+  if (state !== 'promoted' || promotion === null) return;
+  const bearing = await readBearing(context, promotion);
+  const losses = await context.operations.countLosses(context.signal, bearing).catch(() => null);
+  context.signal.throwIfAborted();
+  // A LIVE that cannot be asked may be one that an interrupted rollback has taken down.
+  if (losses !== null) throw unnamedLosses(bearing, losses);
+}
+
 function pickPromoted(site: SiteState, named: string | undefined): ReleaseState {
   const changed = site.releases.filter(
     ({ state, promotion }) => promotion !== null && ['promoted', 'failed'].includes(state),
@@ -193,8 +209,12 @@ async function requireSnapshot(context: Context, promotion: string): Promise<voi
 async function acceptLosses(context: Context, bearing: Bearing, since: string | undefined): Promise<Losses> {
   const losses = await context.operations.countLosses(context.signal, bearing);
   if (since === bearing.position) return losses;
+  throw unnamedLosses(bearing, losses);
+}
+
+function unnamedLosses(bearing: Bearing, losses: Losses): ClonaError {
   const said = Object.entries(losses.counts).map(([name, count]) => `${name} ${count}`);
-  throw new ClonaError(
+  return new ClonaError(
     'gateClosed',
     `LIVE was opened after P = ${bearing.position}: taking it back loses ${losses.transactions} transactions (${said.join(', ') || `${losses.logBytes} bytes of log`})`,
     {

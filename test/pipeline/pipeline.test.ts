@@ -7,7 +7,13 @@ import { verifyExport } from '../../src/control/ledger-verify.ts';
 import { ClonaError } from '../../src/errors.ts';
 import { closedConditions } from '../../src/gate/gate.ts';
 import { closeWorker, type Context } from '../../src/pipeline/context.ts';
-import { promoteRelease, rollBackRelease, runRefresh, startRelease } from '../../src/pipeline/runs.ts';
+import {
+  promoteRelease,
+  refuseUnnamedLosses,
+  rollBackRelease,
+  runRefresh,
+  startRelease,
+} from '../../src/pipeline/runs.ts';
 import { abandonRelease, sign, tickChecklist } from '../../src/pipeline/signing.ts';
 import { readSiteState } from '../../src/pipeline/site-state.ts';
 import { createTestCluster, type TestCluster } from '../support/cluster.ts';
@@ -279,8 +285,14 @@ describe('a rollback after the opening', () => {
         details: { losses: { transactions: '5' } },
       });
     }
+    // The same answer without the site: somebody only wants to know.
+    await expect(refuseUnnamedLosses(context, undefined)).rejects.toMatchObject({
+      kind: 'gateClosed',
+      hint: expect.stringContaining(`--lose-changes-since ${bearing!.position}`),
+    });
     const result = await rollBackRelease(context, { ...dora, loseChangesSince: bearing!.position });
     expect(result).toMatchObject({ outcome: 'rolledBack', losses: { transactions: '5' } });
+    await expect(refuseUnnamedLosses(context, undefined)).rejects.toThrow('no release was promoted');
     expect(world.read()).toMatchObject({
       machines: { live: { version: '2.0', orders: 100, incarnation: 2 } },
     });
