@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, readFile } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { ClonaError } from '../errors.ts';
@@ -121,4 +121,19 @@ function damaged(where: string, what: string, cause?: unknown): ClonaError {
     hint: 'the mirror may hold a whole copy',
     details: { file: where },
   });
+}
+
+/** When the newest segment of the highest timeline came into an archive; null: it holds no log. LIVE need not be there. */
+export async function readNewestArchivedAt(folder: string): Promise<string | null> {
+  const log = join(folder, 'log');
+  const list = async (path: string): Promise<string[]> =>
+    (await readdir(path).catch((): string[] => [])).sort().toReversed();
+  for (const timeline of (await list(log)).filter((name) => /^[0-9A-F]{8}$/.test(name))) {
+    const segments = (await list(join(log, timeline))).filter((name) => /^[0-9A-F]{24}\.zst$/.test(name));
+    for (const name of segments) {
+      const trailer = await readLogTrailer(join(log, timeline, name)).catch(() => null);
+      if (trailer !== null) return trailer.archivedAt;
+    }
+  }
+  return null;
 }

@@ -1,11 +1,13 @@
 import { connect } from '../../databases/postgres/connect.ts';
+import { readNewestArchivedAt } from '../../archive/log-file.ts';
 import { readMirrorStatus } from '../../archive/log-mirror.ts';
+import { openArchive } from '../../archive/repository.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import { resolveDatabaseAddress } from '../../site/address.ts';
 import { readLogStreams } from '../log-streams.ts';
 import type { Operations } from '../operations.ts';
 import { withMachine, type MachineAccess, type SiteAccess } from './access.ts';
-import { archiveLog, backUpLive, measureLiveSpool, openSiteArchive } from './live-archive.ts';
+import { archiveLog, backUpLive, measureLiveSpool } from './live-archive.ts';
 import { observeMachine, takeBearing } from './observe.ts';
 import { isArchiveWhole } from './restore-staging.ts';
 import { drainSessions, measureLosses, runUserSteps } from './users.ts';
@@ -53,24 +55,41 @@ export function createLiveOperations(access: SiteAccess): LiveOperations {
       onLive(signal, async (live) =>
         measureLosses(live, bearing, await observeMachine(site, live, signal), signal),
       ),
-    archivedUntil: async (signal) =>
-      withLive(access, signal, async (address) => {
-        const { archive } = await openSiteArchive(site, address, signal);
-        const mirrored = (await readMirrorStatus(archive))?.caughtUpAt ?? null;
-        await using session = await connect(address, signal, { applicationName: 'clona status' });
-        const [row] = await session.query<{ at: Date | null }>(
-          'select last_archived_time as at from pg_stat_archiver',
-        );
-        // What the server calls archived lies in the spool first: what waits there would be lost with LIVE.
-        const waiting = (await measureLiveSpool(address, signal).catch(() => null))?.oldestAt ?? null;
-        const handedOver = [row?.at?.toISOString() ?? null, waiting].filter((time) => time !== null);
-        const times = [mirrored, handedOver.sort().at(0) ?? null].filter((time) => time !== null);
-        return times.sort().at(-1) ?? null;
-      }),
+    archivedUntil: async (signal) => readArchivedUntil(access, signal),
     logStreams: async (signal) => readLogStreams(site, signal, new Date()),
     logSpool: async (signal) =>
       withLive(access, signal, async (address) => measureLiveSpool(address, signal)),
   };
+}
+
+/** Changes nothing, so a folder without an archive gets none. With LIVE gone the archive itself says what it has. */
+async function readArchivedUntil(access: SiteAccess, signal: AbortSignal): Promise<string | null> {
+  const archive = await openArchive(access.site.archive.location);
+  const mirrored = (await readMirrorStatus(archive))?.caughtUpAt ?? null;
+  const live = await withLive(access, signal, async (address) => readHandedOver(address, signal)).catch(
+    () => {
+      signal.throwIfAborted();
+      return null;
+    },
+  );
+  // The server forgets it with a crash or a reverted snapshot.
+  const archived = live?.archivedAt ?? (await readNewestArchivedAt(archive.folder));
+  const handedOver = [archived, live?.waitingSince ?? null].filter((time) => time !== null);
+  const times = [mirrored, handedOver.sort().at(0) ?? null].filter((time) => time !== null);
+  return times.sort().at(-1) ?? null;
+}
+
+/** What the server calls archived lies in the spool first: what waits there would be lost with LIVE. */
+async function readHandedOver(
+  address: DatabaseAddress,
+  signal: AbortSignal,
+): Promise<{ archivedAt: string | null; waitingSince: string | null }> {
+  await using session = await connect(address, signal, { applicationName: 'clona status' });
+  const [row] = await session.query<{ at: Date | null }>(
+    'select last_archived_time as at from pg_stat_archiver',
+  );
+  const waiting = (await measureLiveSpool(address, signal).catch(() => null))?.oldestAt ?? null;
+  return { archivedAt: row?.at?.toISOString() ?? null, waitingSince: waiting };
 }
 
 /** By the site's own address, which needs no machine that clona knows, else by the machine. */

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLiveOperations } from '../../../src/pipeline/machine/live-operations.ts';
@@ -50,7 +50,26 @@ describe('LIVE on a local machine', () => {
     });
     await operations.archiveLogTo(live.step('refresh-1/log'), bearing.position);
     expect((await readdir(join(live.folder, 'archive', 'log', '00000001'))).length).toBeGreaterThan(0);
-    expect(await operations.archivedUntil(live.step('x').signal)).not.toBeNull();
+    const { signal } = live.step('x');
+    expect(await operations.archivedUntil(signal)).not.toBeNull();
+    // As after a crash: the server has forgotten what it archived, the archive has not.
+    await sql("select pg_stat_reset_shared('archiver')");
+    expect(await operations.archivedUntil(signal)).toMatch(/^\d{4}-/);
+  });
+
+  test('is asked how far its archive goes without making an archive where none is', async () => {
+    const folder = join(live.folder, 'archive');
+    await rename(folder, `${folder}.away`);
+    try {
+      await mkdir(folder);
+      await expect(operations.archivedUntil(live.step('x').signal)).rejects.toMatchObject({
+        kind: 'archiveMissing',
+      });
+      expect(await readdir(folder)).toEqual([]);
+    } finally {
+      await rm(folder, { recursive: true });
+      await rename(`${folder}.away`, folder);
+    }
   });
 
   test('closes, drains running work, and opens', async () => {
