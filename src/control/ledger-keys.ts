@@ -8,6 +8,7 @@ import {
 import { chmod, link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ClonaError } from '../errors.ts';
+import { quoteSh } from '../guest/quote.ts';
 import { exportPublicKey } from './ledger-head.ts';
 
 /**
@@ -24,7 +25,7 @@ export async function openLedgerKey(folder: string): Promise<KeyObject> {
   const mode = (await stat(path)).mode & 0o077;
   if (mode !== 0) {
     throw new ClonaError('fileUnreadable', `others can read the signing key ${path}`, {
-      hint: `chmod 600 ${path}, and think about who may have copied it`,
+      hint: `chmod 600 ${quoteSh(path)}, and think about who may have copied it`,
     });
   }
   const key = createPrivateKey(await readFile(path));

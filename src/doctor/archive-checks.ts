@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { quoteSh } from '../guest/quote.ts';
 import { formatSize } from '../site/units.ts';
 import { failed, ok, warning, type Finding, type Patient } from './check.ts';
 
@@ -32,7 +33,10 @@ async function lookAtFolder(key: string, folder: string): Promise<Finding> {
   const facts = await stat(folder).catch((error: NodeJS.ErrnoException) => error);
   if (facts instanceof Error) {
     if (facts.code === 'ENOENT') {
-      return failed(`${key}: there is no folder ${folder}`, `mount its disk, or: mkdir -p ${folder}`);
+      return failed(
+        `${key}: there is no folder ${folder}`,
+        `mount its disk, or: mkdir -p ${quoteSh(folder)}`,
+      );
     }
     return failed(
       `${key}: ${folder} cannot be looked at: ${facts.message}`,

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { toClonaError } from '../errors.ts';
+import { quoteSh } from '../guest/quote.ts';
 import { resolveSecret, showSecretRef, type SecretRef } from '../site/secret.ts';
 import { failed, ok, skipped, warning, type Finding, type Patient } from './check.ts';
 
@@ -27,7 +28,7 @@ async function lookAtSecret(key: string, ref: SecretRef): Promise<Finding> {
   if ((mode & 0o077) === 0) return ok(`${key}: ${place}`);
   return warning(
     `${key}: others may read ${ref.path} (mode ${(mode & 0o777).toString(8)})`,
-    `chmod 600 ${ref.path}`,
+    `chmod 600 ${quoteSh(ref.path)}`,
   );
 }
 
