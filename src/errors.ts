@@ -48,6 +48,8 @@ export const errorTable = {
   targetOccupied: { code: 'CLONA-0404', exit: 2 },
   recoveryFailed: { code: 'CLONA-0405', exit: 6 },
   targetFailed: { code: 'CLONA-0406', exit: 6 },
+  databaseLogin: { code: 'CLONA-0420', exit: 2 },
+  databasePrivilege: { code: 'CLONA-0421', exit: 2 },
 
   // 05xx: machines and guests
   machineFailed: { code: 'CLONA-0501', exit: 6 },

@@ -1,5 +1,6 @@
 import type { AcknowledgedGap } from '../proof/due.ts';
-import type { OptionValues, Verb, VerbContext } from './verb.ts';
+import type { OracleSite } from './read-catalog.ts';
+import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
 
 export const verb: Verb = {
   configure: (command) =>
@@ -22,7 +23,11 @@ export const verb: Verb = {
   },
   changesNothing: () => true,
   run: async (context, options) => {
-    const { readArchiveCatalog } = await import('./read-catalog.ts');
+    const { readArchiveCatalog, readOracleSite } = await import('./read-catalog.ts');
+    if (typeof options['archive'] === 'string' || (await isFile(context.sitePath))) {
+      const oracle = await readOracleSite(context, options);
+      if (oracle !== undefined) return showOracle(context, options, oracle);
+    }
     const { describeCatalog } = await import('../databases/postgres/catalog-summary.ts');
     const { catalogToJson } = await import('../recovery/catalog-json.ts');
     const { describePlaces } = await import('../databases/postgres/catalog-places.ts');
@@ -37,6 +42,33 @@ export const verb: Verb = {
     };
   },
 };
+
+async function isFile(path: string): Promise<boolean> {
+  const { stat } = await import('node:fs/promises');
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+/** What was read of the control file is remembered in the archive, which is all that is left on a bad day. */
+async function showOracle(
+  context: VerbContext,
+  options: OptionValues,
+  { site, places, ...found }: OracleSite,
+): Promise<VerbResult> {
+  const { rememberOracle } = await import('../databases/oracle/site-catalog.ts');
+  const { describeOracleCatalog } = await import('../databases/oracle/catalog-summary.ts');
+  const { catalogToJson } = await import('../recovery/catalog-json.ts');
+  const warnings = [...found.warnings];
+  if (site !== undefined && options['offline'] !== true && found.readAt !== undefined) {
+    await rememberOracle(found, places, found.readAt).catch((error: unknown) => {
+      warnings.push(`it was not remembered: ${error instanceof Error ? error.message : String(error)}`);
+    });
+  }
+  if (context.json) for (const line of warnings) context.note(`warning: ${line}`);
+  return { json: catalogToJson(found.catalog), human: describeOracleCatalog(found.catalog, warnings) };
+}
 
 /** From the site's evidence, where there is any; a catalog is read on bad days, too, when the evidence cannot be. */
 async function readAcknowledgedGaps(

@@ -1,5 +1,6 @@
 import type { ArchiveCatalog } from '../databases/postgres/catalog.ts';
 import type { DatabaseAddress } from '../databases/database.ts';
+import type { OracleCatalog, OraclePlaces } from '../databases/oracle/site-catalog.ts';
 import { ClonaError } from '../errors.ts';
 import type { Catalog } from '../recovery/catalog.ts';
 import type { Site } from '../site/site.ts';
@@ -10,9 +11,51 @@ import type { OptionValues, VerbContext } from './verb.ts';
 export async function readAnyCatalog(context: VerbContext, options: OptionValues): Promise<Catalog> {
   if (typeof options['catalog'] === 'string') return readCatalogFile(options, context.signal);
   if (typeof options['archive'] !== 'string') await requireSite(context);
+  const oracle = await readOracleSite(context, options);
+  if (oracle !== undefined) {
+    for (const line of oracle.warnings) context.note(`warning: ${line}`);
+    return oracle.catalog;
+  }
   const { catalog, warnings } = await readArchiveCatalog(context, options);
   for (const line of warnings) context.note(`warning: ${line}`);
   return catalog;
+}
+
+export interface OracleSite extends OracleCatalog {
+  places: OraclePlaces;
+  /** The site, and whether its production was asked; undefined: an archive by its folder alone. */
+  site: Site | undefined;
+}
+
+/** The catalog of a site with `database.engine: oracle`, or of an archive that remembers one; undefined: PostgreSQL's. */
+export async function readOracleSite(
+  { signal, sitePath }: VerbContext,
+  options: OptionValues,
+): Promise<OracleSite | undefined> {
+  const { archive, mirror } = options;
+  if (typeof archive === 'string') {
+    const places = { archiveDir: archive, mirrorDir: typeof mirror === 'string' ? mirror : undefined };
+    const { recallOracle } = await import('../databases/oracle/site-catalog.ts');
+    const found = await recallOracle(places, signal);
+    return found === undefined ? undefined : { ...found, places, site: undefined };
+  }
+  const { loadSite } = await import('../site/load.ts');
+  const site = await loadSite(sitePath);
+  if (site.database.engine !== 'oracle') return undefined;
+  const { readOracleCatalog, recallOracle } = await import('../databases/oracle/site-catalog.ts');
+  const places = { archiveDir: site.archive.location, mirrorDir: site.archive.mirror };
+  const { warnAboutAge } = await import('../databases/postgres/catalog-summary.ts');
+  const found =
+    options['offline'] === true
+      ? await recallOracle(places, signal)
+      : await readOracleCatalog(await findLive(site, signal), places, signal);
+  if (found === undefined) {
+    throw new ClonaError('archiveAbsent', `nothing is remembered in ${places.archiveDir}`, {
+      hint: 'clona catalog without --offline reads the control file and remembers it',
+    });
+  }
+  const warnings = [...found.warnings, ...warnAboutAge(found.catalog, site.archive, Date.now())];
+  return { ...found, warnings, places, site };
 }
 
 async function requireSite({ sitePath }: VerbContext): Promise<void> {

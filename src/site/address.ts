@@ -13,17 +13,33 @@ export async function resolveDatabaseAddress(
   database: Site['database'],
 ): Promise<DatabaseAddress | undefined> {
   const { engine } = database;
+  const oracle = await resolveOracle(database);
   if (database.url !== undefined) {
-    return parseUrl(engine, await resolveSecret(database.url), showSecretRef(database.url));
+    return { ...parseUrl(engine, await resolveSecret(database.url), showSecretRef(database.url)), ...oracle };
   }
-  if (database.host === undefined) return undefined;
+  if (database.host === undefined && database.oracle?.connectString === undefined) return undefined;
   return {
+    ...oracle,
     engine,
-    host: database.host,
+    host: database.host ?? '',
     port: database.port ?? defaultPorts[engine],
     database: database.name ?? (engine === 'postgres' ? 'postgres' : ''),
     user: database.user ?? (engine === 'postgres' ? 'postgres' : ''),
     password: database.password === undefined ? undefined : await resolveSecret(database.password),
+  };
+}
+
+async function resolveOracle({ oracle }: Site['database']): Promise<Pick<DatabaseAddress, 'oracle'>> {
+  if (oracle === undefined) return {};
+  const { connectString, wallet, walletPassword, privilege, timeZone } = oracle;
+  return {
+    oracle: {
+      connectString,
+      walletDir: wallet,
+      walletPassword: walletPassword === undefined ? undefined : await resolveSecret(walletPassword),
+      privilege,
+      timeZone,
+    },
   };
 }
 

@@ -1,5 +1,17 @@
 import { z } from 'zod';
-import { duration, flag, integer, name, path, percent, secret, secretFile, size, text } from './fields.ts';
+import {
+  duration,
+  flag,
+  integer,
+  name,
+  path,
+  percent,
+  secret,
+  secretFile,
+  size,
+  text,
+  timeZone,
+} from './fields.ts';
 
 /** The sections that say what there is: machines, database, archive, staging, people. */
 
@@ -98,6 +110,21 @@ export const guest = (folder: string) =>
     })
     .meta({ description: 'the way into the operating system of the machines' });
 
+const oracle = (folder: string) =>
+  z
+    .strictObject({
+      connectString: text('in place of host, port and name: EZConnect, descriptor or tnsnames.ora name', [
+        'tcps://db.example:2484/erp',
+      ]).optional(),
+      wallet: path(folder, 'the folder of ewallet.pem, for TCPS').optional(),
+      walletPassword: secret(folder, 'password of the wallet').optional(),
+      privilege: z.enum(['normal', 'sysbackup', 'sysdba']).default('normal').meta({
+        description: 'the privilege to connect with; sysbackup reads a database that is only mounted',
+      }),
+      timeZone: timeZone("zone of the database server's host, for the times of its control file").optional(),
+    })
+    .meta({ description: 'engine oracle: what only Oracle has' });
+
 export const database = (folder: string) =>
   z
     .strictObject({
@@ -108,6 +135,7 @@ export const database = (folder: string) =>
       name: text('name of the database (Oracle: service)').optional(),
       user: text('the user who backs up and reads').optional(),
       password: secret(folder, 'password of user').optional(),
+      oracle: oracle(folder).optional(),
       binDir: path(folder, "folder of the server's programs; default: the embedded ones").optional(),
       embedded: z
         .literal([15, 16, 17, 18])
@@ -128,6 +156,10 @@ export const database = (folder: string) =>
       countsLockTimeout: duration('give the lock up when it is not granted by then').prefault('2s'),
     })
     .superRefine((value, context) => {
+      if (value.oracle !== undefined && value.engine !== 'oracle') {
+        const message = 'stands beside engine postgres: it is for engine oracle';
+        context.addIssue({ code: 'custom', path: ['oracle'], message });
+      }
       const parts = (['host', 'port', 'user', 'password'] as const).filter((key) => value[key] !== undefined);
       if (value.url === undefined || parts.length === 0) return;
       context.addIssue({

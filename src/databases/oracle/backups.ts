@@ -13,6 +13,7 @@ interface Group {
   files: Map<string, FileBackup>;
   startedAt: string | null;
   finishedAt: string | null;
+  finishedWall: string | null;
 }
 
 /** What one file of a whole restore is made of: the last level first, then what it stands on. */
@@ -67,12 +68,14 @@ function groupFiles(fileBackups: readonly FileBackup[]): Group[] {
         files: new Map(),
         startedAt: one.startedAt,
         finishedAt: null,
+        finishedWall: null,
       };
       open.set(key, group);
       groups.push(group);
     }
     group.files.set(one.file, one);
     group.finishedAt = one.finishedAt ?? group.finishedAt;
+    group.finishedWall = one.finishedWall ?? group.finishedWall;
     if (one.startedAt !== null && (group.startedAt === null || one.startedAt < group.startedAt)) {
       group.startedAt = one.startedAt;
     }
@@ -93,7 +96,7 @@ function nameGroups(groups: readonly Group[]): void {
   for (const group of groups) {
     const [first] = group.files.values();
     const tag = first?.group.split('\n')[0] ?? '';
-    const time = group.finishedAt?.replaceAll(/[-:]/g, '') ?? 'running';
+    const time = group.finishedWall?.replaceAll(/[-:]/g, '') ?? 'running';
     const name = /^(?:TAG\d{8}T\d{6}|set_)/.test(tag) ? tag : `${tag.replaceAll(' ', '_')}@${time}`;
     const count = (used.get(name) ?? 0) + 1;
     used.set(name, count);

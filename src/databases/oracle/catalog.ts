@@ -53,8 +53,9 @@ export function buildCatalog(rows: ControlFileRows, timeZone?: string): ControlF
     backups: [...backups, ...readClaims(rows, tree, clock)],
     logs,
     onlineLogs: online.onlineLogs,
-    changesWithoutRedo: readUnrecoverable(rows, tree),
   };
+  const unrecoverable = readUnrecoverable(rows, tree);
+  if (unrecoverable.length > 0) catalog.changesWithoutRedo = unrecoverable;
   checkCatalog(catalog);
   return {
     catalog,

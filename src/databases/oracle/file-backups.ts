@@ -27,6 +27,8 @@ export interface FileBackup {
   bytes: number;
   startedAt: string | null;
   finishedAt: string | null;
+  /** The same as the server's own clock shows it: it stays the same when the zone is read otherwise. */
+  finishedWall: string | null;
   pinned: boolean;
   /** Piece or copy, as the server names it. */
   handles: string[];
@@ -46,6 +48,7 @@ export interface BackupSet {
   device: string;
   startedAt: string | null;
   finishedAt: string | null;
+  finishedWall: string | null;
   pinned: boolean;
 }
 
@@ -75,6 +78,7 @@ export function readBackupSets(rows: ControlFileRows, clock: ServerClock): Reado
       device: placeOf(first?.device ?? null, first?.handle ?? null),
       startedAt: clock.toInstant(row.started),
       finishedAt: clock.toInstant(row.finished),
+      finishedWall: row.finished,
       pinned: row.keep === 'YES' && (keptUntil === null || Date.parse(keptUntil) > clock.nowMs),
     });
   }
@@ -157,6 +161,7 @@ export function readFileBackups(
         bytes: 0,
         startedAt: set?.startedAt ?? null,
         finishedAt: set?.finishedAt ?? clock.toInstant(row.finished),
+        finishedWall: set?.finishedWall ?? row.finished,
         pinned: set?.pinned ?? false,
         handles: [],
         device: set?.device ?? 'DISK',
@@ -170,7 +175,7 @@ export function readFileBackups(
       const finishedAt = clock.toInstant(row.finished);
       return {
         file: fileKey(row),
-        group: `copies_${row.tag ?? `of_${finishedAt?.slice(0, 10) ?? 'no_date'}`}`,
+        group: `copies_${row.tag ?? `of_${row.finished?.slice(0, 10) ?? 'no_date'}`}`,
         set: null,
         incarnation: tree.idOf(row),
         level: row.level === null ? null : 0,
@@ -182,6 +187,7 @@ export function readFileBackups(
         bytes: readCount(row.blocks) * readCount(row.blockSize),
         startedAt: finishedAt,
         finishedAt,
+        finishedWall: row.finished,
         pinned: row.keep === 'YES',
         handles: row.name === null ? [] : [row.name],
         device: placeOf('DISK', row.name),

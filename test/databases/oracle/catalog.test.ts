@@ -301,8 +301,8 @@ describe('backups', () => {
       });
     }
     expect(buildCatalog(rows).catalog.backups.map(({ label, start }) => [label, start])).toEqual([
-      ['NIGHTLY@20170308T101000Z', 100n],
-      ['NIGHTLY@20170308T111000Z', 200n],
+      ['NIGHTLY@20170308T101000', 100n],
+      ['NIGHTLY@20170308T111000', 200n],
     ]);
   });
 
