@@ -59,6 +59,7 @@ export const errorTable = {
   // 06xx: Pulumi and its tools
   toolchainMissing: { code: 'CLONA-0601', exit: 6 },
   pulumiFailed: { code: 'CLONA-0602', exit: 6 },
+  policyRefused: { code: 'CLONA-0603', exit: 2 },
 
   // 07xx: proof, fence, masking
   proofFailed: { code: 'CLONA-0701', exit: 4 },

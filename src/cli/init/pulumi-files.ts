@@ -10,14 +10,16 @@ import type { PlannedFile } from './write.ts';
  */
 export function pulumiFiles(folder: string, live: string): PlannedFile[] {
   return [
-    { path: 'Pulumi.yaml', content: projectText(pathFrom(folder, '../../../infra/local-provider')) },
+    { path: 'Pulumi.yaml', content: projectText(folder) },
     { path: 'staging.mjs', content: programText(folder, live) },
   ];
 }
 
-function projectText(provider: string): string {
+function projectText(folder: string): string {
+  const provider = pathFrom(folder, '../../../infra/local-provider');
   return [
-    '# `pulumi up` in this folder makes the LIVE STAGING machine that clona refreshes.',
+    '# `pulumi up` in this folder makes the LIVE STAGING machine that clona refreshes. Policies for it:',
+    `# pulumi up --policy-pack ${pathFrom(folder, '../../../infra/policy')}`,
     'name: clona',
     'description: LIVE STAGING as code, an isolated clone of the production machine',
     'runtime:',

@@ -6,6 +6,7 @@ import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
 import type { MachineFacts } from '../machines.ts';
 import { isDeadLock, lockedError, readLocks } from './locks.ts';
 import { openForDestroy, openStaging, type Refusal } from './open-staging.ts';
+import { policyOptions, policyRefusal, type PolicyWish } from './policies.ts';
 import { openStack, type WorkspaceSettings } from './workspace.ts';
 
 /**
@@ -21,6 +22,8 @@ export interface StagingOptions extends WorkspaceSettings {
   /** One stack a machine: its name is the machine's. */
   name: string;
   breakLock?: BreakLock | undefined;
+  /** The policies of infra/policy judge every resource before it is changed. Default: none do. */
+  policies?: PolicyWish | undefined;
 }
 
 export interface StagingResult {
@@ -40,7 +43,8 @@ export async function createStaging(options: StagingOptions, args: LiveStagingAr
     const { stack, refresh, refusal, made, guard } = await openStaging(options, args, true);
     const changes = await guard(async () =>
       unlocked(stack, options, refusal, async (told) => {
-        await stack.up({ refresh, color: 'never', signal, onEvent: told.onEvent });
+        const policies = await policyOptions(options);
+        await stack.up({ refresh, color: 'never', signal, onEvent: told.onEvent, ...policies });
         return told.changes;
       }),
     );
@@ -56,7 +60,12 @@ export async function previewStaging(
 ): Promise<Readonly<OpMap>> {
   const { stack, refusal } = await openStaging(options, args, false);
   const { changeSummary } = await unlocked(stack, options, refusal, async (told) =>
-    stack.preview({ color: 'never', signal: options.signal, onEvent: told.onEvent }),
+    stack.preview({
+      color: 'never',
+      signal: options.signal,
+      onEvent: told.onEvent,
+      ...(await policyOptions(options)),
+    }),
   );
   return changeSummary;
 }
@@ -87,6 +96,8 @@ export async function readStaging(options: StagingOptions): Promise<MachineFacts
 interface Told {
   onEvent: (event: EngineEvent) => void;
   errors: string[];
+  /** What mandatory policies refuse. */
+  refused: string[];
   /** How many resources were created, updated, kept …; the engine's last word. */
   changes: OpMap;
 }
@@ -100,7 +111,12 @@ async function unlocked<Result>(
   const deadline = Date.now() + patienceMs;
   for (let broken = false; ;) {
     signal.throwIfAborted();
-    const told: Told = { errors: [], changes: {}, onEvent: (event) => tell(event, told, onProgress) };
+    const told: Told = {
+      errors: [],
+      refused: [],
+      changes: {},
+      onEvent: (event) => tell(event, told, onProgress),
+    };
     try {
       return await work(told);
     } catch (error) {
@@ -135,10 +151,20 @@ function tell(event: EngineEvent, told: Told, onProgress: OnProgress): void {
     const step = `${metadata.op} ${metadata.type} ${metadata.urn.split('::').at(-1) ?? ''}`;
     onProgress({ step, state: resourcePreEvent === undefined ? 'done' : 'started' });
   }
+  const refused = policyRefusal(event);
+  if (refused !== undefined) told.refused.push(refused);
   if (diagnosticEvent?.severity === 'error') told.errors.push(diagnosticEvent.message.trim());
 }
 
-function engineError(name: string, { errors }: Told, cause: unknown): ClonaError {
+function engineError(name: string, { errors, refused }: Told, cause: unknown): ClonaError {
+  const [first] = refused;
+  if (first !== undefined) {
+    return new ClonaError('policyRefused', `a policy refuses the staging machine "${name}": ${first}`, {
+      cause,
+      hint: 'nothing that the policy refuses was changed; the policies are those of infra/policy',
+      details: { refused },
+    });
+  }
   const all = cause instanceof Error ? cause.message : String(cause);
   const said = errors.find((text) => text !== 'update failed' && text !== 'preview failed');
   const text = said ?? /^\s*error: (.*)$/m.exec(all)?.[1] ?? all;

@@ -30,7 +30,8 @@ export async function makeVsphereStaging(
 ): Promise<MachineFacts> {
   const { name, signal, onProgress } = options;
   const args = await vsphereStagingArgs(site, name, database, labels);
-  await createStagingInTurn({ options, args });
+  const { isolatedNetworks } = vsphereMachine(site, name, database);
+  await createStagingInTurn({ options: { ...options, policies: { isolatedNetworks } }, args });
   await using vim = await openVim(await resolveVimAddress(site, 'clone'), signal);
   const path = machinePath(inventoryPlaces(vsphereSettings(site)), name);
   const machines = createVsphereMachines(vim, (one) => vsphereMachine(site, one, database), onProgress);

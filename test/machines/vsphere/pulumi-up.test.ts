@@ -30,6 +30,7 @@ describe.skipIf(!isHere)(`\`pulumi up\` on vSphere in this folder${missing}`, ()
     await vcsim?.[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   });
+  const policies = join('infra', 'policy');
   const run = async (...argv: string[]): Promise<string> => {
     const env = {
       ...process.env,
@@ -88,7 +89,8 @@ describe.skipIf(!isHere)(`\`pulumi up\` on vSphere in this folder${missing}`, ()
     })) {
       await run('config', 'set', key, value);
     }
-    expect(await run('up', '--yes')).toContain('4 created');
+    // The first clone on this vCenter: its preview has no attributes to judge yet, the update has.
+    expect(await run('up', '--yes', '--policy-pack', policies)).toContain('4 created');
     expect(vcsim.govc('find', '/', '-type', 'm', '-name', 'by-hand').trim()).toBe('/DC0/vm/by-hand');
     expect(await run('preview')).toContain('4 unchanged');
     expect(JSON.parse(await run('stack', 'output', 'machine', '--json'))).toMatchObject({
@@ -98,6 +100,9 @@ describe.skipIf(!isHere)(`\`pulumi up\` on vSphere in this folder${missing}`, ()
     });
     expect(await run('stack', 'export')).not.toContain('"pass"');
     expect(await readFile(join(folder, 'Pulumi.staging.yaml'), 'utf8')).not.toMatch(/: pass$/m);
+    await run('config', 'rm', 'timeToLive');
+    const endless = await run('preview', '--policy-pack', policies).catch(String);
+    expect(endless).toContain('it has no expiry (clona.expires): set timeToLive or expiresAt');
     await run('destroy', '--yes');
     expect(vcsim.govc('find', '/', '-type', 'm', '-name', 'by-hand')).toBe('');
   });
