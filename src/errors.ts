@@ -44,6 +44,7 @@ export const errorTable = {
   databaseFailed: { code: 'CLONA-0401', exit: 6 },
   databaseVersion: { code: 'CLONA-0402', exit: 2 },
   slotUnbounded: { code: 'CLONA-0410', exit: 2 },
+  notShutDown: { code: 'CLONA-0411', exit: 6 },
   serverUnfit: { code: 'CLONA-0403', exit: 2 },
   targetOccupied: { code: 'CLONA-0404', exit: 2 },
   recoveryFailed: { code: 'CLONA-0405', exit: 6 },

@@ -7,6 +7,7 @@ import { archiveError, errorCode, makeFolderDurably, syncFolder, writeDurably } 
 import { makeEvidenceNote, writeEvidenceNote, type Taken } from './evidence-note.ts';
 import type { ArchiveHeader, BackupHeader, GradeRecord } from './format.ts';
 import { archiveHeaderSchema, backupHeaderSchema, gradesSchema } from './headers.ts';
+import { describeWriter, isWriterHere, parseWriter, type Writer } from './writer.ts';
 
 /** A folder of the form that src/archive/format.ts describes: an archive or a mirror. */
 export interface Archive {
@@ -149,10 +150,7 @@ export async function draftBackup(archive: Archive, label: string): Promise<Back
       });
     }
     await mkdir(folder, { mode: 0o750 });
-    await writeFile(
-      join(folder, writerName),
-      JSON.stringify({ host: hostname(), pid: process.pid, born: await birthOf(process.pid) }),
-    );
+    await writeFile(join(folder, writerName), JSON.stringify(await describeWriter()));
   } catch (error) {
     throw archiveError(error, folder);
   }
@@ -198,41 +196,15 @@ async function removeInterrupted(archive: Archive): Promise<void> {
   }
 }
 
-interface Writer {
-  host: string;
-  pid: number;
-  /** Tells a process from a later one of the same number. */
-  born: string;
-}
-
-function parseWriter(text: string): Writer | undefined {
-  const found = /"host":"([^"]*)","pid":(\d+),"born":"(\d*)"/.exec(text);
-  return found === null ? undefined : { host: found[1] ?? '', pid: Number(found[2]), born: found[3] ?? '' };
-}
-
-/** Clock ticks since boot at the start of a process; empty where the system does not tell (proc_pid_stat(5), field 22). */
-async function birthOf(pid: number): Promise<string> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-}
-
 const foreignDraftLifetimeMs = 24 * 3600 * 1000;
 
 async function isAlive(writer: Writer, folder: string): Promise<boolean> {
-  if (writer.host !== hostname()) {
-    // The archive's own clock decides, not this host's.
-    const probe = join(folder, '.probe');
-    await writeFile(probe, '');
-    const [here, there] = [await stat(probe), await stat(join(folder, writerName))];
-    return here.mtimeMs - there.mtimeMs < foreignDraftLifetimeMs;
-  }
-  // Our own number in a draft of ours is another backup of this very process.
-  try {
-    process.kill(writer.pid, 0);
-    return writer.born === (await birthOf(writer.pid));
-  } catch (error) {
-    return errorCode(error) === 'EPERM';
-  }
+  if (writer.host === hostname()) return isWriterHere(writer);
+  // The archive's own clock decides, not this host's.
+  const probe = join(folder, '.probe');
+  await writeFile(probe, '');
+  const [here, there] = [await stat(probe), await stat(join(folder, writerName))];
+  return here.mtimeMs - there.mtimeMs < foreignDraftLifetimeMs;
 }
 
 const gradesName = 'grades.json';

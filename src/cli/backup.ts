@@ -3,10 +3,13 @@ import { resolve } from 'node:path';
 import type { Archive } from '../archive/repository.ts';
 import type { BackupHeader } from '../archive/format.ts';
 import type { DatabaseAddress } from '../databases/database.ts';
+import type { ServiceCommands } from '../databases/postgres/cold/local-cluster.ts';
 import { ClonaError } from '../errors.ts';
+import { answer, describe } from './backup-answer.ts';
+import { confirmStop, restartLeft, takeColdAlone } from './backup-cold.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
 
-const kinds = ['managed', 'hot', 'quiesced'] as const;
+const kinds = ['managed', 'hot', 'quiesced', 'cold'] as const;
 type Kind = (typeof kinds)[number];
 
 export const verb: Verb = {
@@ -14,13 +17,17 @@ export const verb: Verb = {
     command
       .option(
         '--kind <kind>',
-        'managed: by the replication protocol; hot: for a role without REPLICATION; quiesced: writers pause for a moment, no archived log is needed',
+        'managed: by the replication protocol; hot: for a role without REPLICATION; quiesced: writers pause for a moment, no archived log is needed; cold: the server is shut down (--yes), copied and started again, or is down already',
         'managed',
       )
       .option('--label <name>', 'name of the backup; default: time and kind')
       .option(
         '--database <where>',
         'env:NAME or file:PATH holding the URL of the database, instead of the site file',
+      )
+      .option(
+        '--data-dir <dir>',
+        'cold: where the files of the database are on this host; default: as the running server or the site says',
       )
       .option('--archive <dir>', 'the folder of the archive, instead of the site file')
       .option('--level <number>', 'zstd level from 1 to 19')
@@ -35,19 +42,23 @@ export const verb: Verb = {
   examples: [
     'clona backup',
     'clona backup --kind quiesced --label before-year-end --json',
+    'clona backup --kind cold --yes',
     'ERP_URL=postgresql://keeper@db:5432/erp clona backup --database env:ERP_URL --archive /archive/erp',
   ],
   exits: {
     4: 'the archive is damaged or belongs to another database',
     6: 'database, disk or network failed',
-    2: 'also: the archive lies on the disk of the database and nobody accepted that',
+    2: 'also: a cold backup was not confirmed; the archive lies on the disk of the database and nobody accepted that',
     7: 'another run has the site, or another process writes a backup into this archive',
   },
   run: backup,
 };
 
 interface Task {
-  address: DatabaseAddress;
+  /** Undefined: only the data directory was given. */
+  address: DatabaseAddress | undefined;
+  dataDir: string | undefined;
+  service: ServiceCommands | undefined;
   archiveDir: string;
   level: number | undefined;
   workers: number | undefined;
@@ -70,10 +81,12 @@ async function backUpForSite(context: VerbContext, options: OptionValues): Promi
     by: readText(options['as']) ?? accountName(),
     kind,
     label: readText(options['label']),
+    dataDir: readFolder(options['dataDir']),
     level: readNumber(options['level'], '--level', 1, 19),
     workers: readNumber(options['workers'], '--workers', 1, 64),
     ownLog: options['withoutLog'] !== true,
     acceptSharedDisk: readText(options['acceptSharedDisk']),
+    confirmStop: async () => confirmStop(context),
     signal,
     onProgress,
   });
@@ -87,30 +100,22 @@ async function backUpForSite(context: VerbContext, options: OptionValues): Promi
 }
 
 async function backUpAlone(context: VerbContext, options: OptionValues): Promise<VerbResult> {
-  const { signal, onProgress, note } = context;
-  const kind = readKind(options['kind']);
+  const { note } = context;
   const task = await readTask(context, options);
+  await restartLeft(context, task.archiveDir, task.service);
+  const takenBy = readText(options['as']) ?? userInfo().username;
+  const label = readText(options['label']);
+  const { header, archive } =
+    readKind(options['kind']) === 'cold'
+      ? await takeColdAlone(context, {
+          ...task,
+          label,
+          takenBy,
+          checkDevices: async (dataDir) => checkDevices(task, dataDir, note),
+        })
+      : await takeAlone(context, options, task, { label, takenBy });
   const { readEvidenceNote } = await import('../archive/evidence-note.ts');
-  const { backupFolder, openOrCreateArchive } = await import('../archive/repository.ts');
-  const { readArchiveIdentity } = await import('../databases/postgres/backup-facts.ts');
-  const { takeBackup } = await import('../databases/postgres/backup.ts');
-  const identity = await readArchiveIdentity(task.address, signal);
-  await checkDevices(task, signal, note);
-  const archive = await openOrCreateArchive(task.archiveDir, identity, new Date());
-  const header = await takeBackup({
-    address: task.address,
-    archive,
-    kind,
-    label: readText(options['label']),
-    compressionLevel: task.level,
-    workers: task.workers,
-    ownLog: options['withoutLog'] !== true,
-    // No site's ledger takes it: a site's gate is judged only by what its own verbs did.
-    takenBy: readText(options['as']) ?? userInfo().username,
-    now: () => new Date(),
-    signal,
-    onProgress,
-  });
+  const { backupFolder } = await import('../archive/repository.ts');
   const found = await readEvidenceNote(backupFolder(archive, header.label));
   return {
     json: { ...answer(header, archive), evidence: found?.note ?? null },
@@ -120,21 +125,61 @@ async function backUpAlone(context: VerbContext, options: OptionValues): Promise
   };
 }
 
+async function takeAlone(
+  { signal, onProgress, note }: VerbContext,
+  options: OptionValues,
+  task: Task,
+  more: { label: string | undefined; takenBy: string },
+): Promise<{ header: BackupHeader; archive: Archive }> {
+  const kind = readKind(options['kind']);
+  const { address } = task;
+  if (kind === 'cold' || address === undefined) {
+    throw new ClonaError('usage', 'nothing says where the database is', {
+      hint: '--data-dir alone is enough for --kind cold only: give --database too',
+    });
+  }
+  const { openOrCreateArchive } = await import('../archive/repository.ts');
+  const { readArchiveIdentity } = await import('../databases/postgres/backup-facts.ts');
+  const { findLocalDataDir } = await import('../databases/postgres/cluster-source.ts');
+  const { takeBackup } = await import('../databases/postgres/backup.ts');
+  const identity = await readArchiveIdentity(address, signal);
+  await checkDevices(task, await findLocalDataDir(address, signal), note);
+  const archive = await openOrCreateArchive(task.archiveDir, identity, new Date());
+  const header = await takeBackup({
+    address,
+    archive,
+    kind,
+    compressionLevel: task.level,
+    workers: task.workers,
+    ownLog: options['withoutLog'] !== true,
+    // No site's ledger takes it: a site's gate is judged only by what its own verbs did.
+    ...more,
+    now: () => new Date(),
+    signal,
+    onProgress,
+  });
+  return { header, archive };
+}
+
 /** Options win over the site file, which is read only for what they leave open. */
 async function readTask({ sitePath, signal }: VerbContext, options: OptionValues): Promise<Task> {
   const [database, archive] = [readText(options['database']), readText(options['archive'])];
   const level = readNumber(options['level'], '--level', 1, 19);
   const workers = readNumber(options['workers'], '--workers', 1, 64);
   const reason = readText(options['acceptSharedDisk']);
-  if (database !== undefined && archive !== undefined) {
-    const address = await addressFrom(database);
-    return { address, archiveDir: resolve(archive), level, workers, acceptSharedDisk: reason };
+  const dataDir = readFolder(options['dataDir']);
+  if ((database ?? dataDir) !== undefined && archive !== undefined) {
+    const address = database === undefined ? undefined : await addressFrom(database);
+    const archiveDir = resolve(archive);
+    return { address, dataDir, service: undefined, archiveDir, level, workers, acceptSharedDisk: reason };
   }
   const { loadSite } = await import('../site/load.ts');
   const { findProduction } = await import('../pipeline/production.ts');
   const site = await loadSite(sitePath);
   return {
     address: database === undefined ? await findProduction(site, signal) : await addressFrom(database),
+    dataDir: dataDir ?? site.database.dataDir,
+    service: site.database.service,
     archiveDir: resolve(archive ?? site.archive.location),
     level: level ?? site.archive.compressionLevel,
     workers: workers ?? site.archive.workers,
@@ -157,45 +202,14 @@ async function addressFrom(reference: string): Promise<DatabaseAddress> {
   return address!;
 }
 
-async function checkDevices(task: Task, signal: AbortSignal, note: (line: string) => void): Promise<void> {
-  const { findLocalDataDir } = await import('../databases/postgres/cluster-source.ts');
+async function checkDevices(
+  task: Task,
+  dataDir: string | undefined,
+  note: (line: string) => void,
+): Promise<void> {
   const { requireOwnDisk } = await import('../pipeline/production.ts');
-  const dataDir = await findLocalDataDir(task.address, signal);
   const warning = await requireOwnDisk(dataDir, task.archiveDir, task.acceptSharedDisk);
   if (warning !== null) note(`warning: ${warning}`);
-}
-
-function answer(header: BackupHeader, archive: Archive): Record<string, unknown> {
-  const { archives, requirements: _requirements, ...facts } = header;
-  return {
-    archive: archive.folder,
-    ...facts,
-    archives: archives.map(({ frames, ...file }) => ({ ...file, frames: frames.length })),
-    seconds: secondsOf(header),
-  };
-}
-
-function describe(header: BackupHeader, archive: Archive): string[] {
-  const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
-  return [
-    `backup ${header.label} (${header.kind}) in ${archive.folder}`,
-    `${mebibytes(header.rawBytes)} in ${mebibytes(header.compressedBytes)}, ${secondsOf(header)} s, timeline ${header.timeline}, from ${header.start} to ${header.consistentFrom}`,
-    header.ownLog ? 'it carries its own log' : 'it needs the archived log from start to end',
-    ...describeRedo(header),
-    ...(header.pauseMs === null ? [] : [`writers were paused for ${header.pauseMs} ms`]),
-  ];
-}
-
-/** What the server wrote while it was copied: whole pages for what changed, since a copied page may be torn. */
-function describeRedo({ extraRedo }: BackupHeader): string[] {
-  if (extraRedo === null) return [];
-  const { fullPageImages, logBytes } = extraRedo;
-  const mebibytes = (logBytes / 2 ** 20).toFixed(1);
-  return [`meanwhile the server wrote ${mebibytes} MiB of log with ${fullPageImages} full-page images`];
-}
-
-function secondsOf({ startedAt, finishedAt }: BackupHeader): number {
-  return (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000;
 }
 
 function readKind(value: unknown): Kind {
@@ -206,6 +220,11 @@ function readKind(value: unknown): Kind {
 
 function readText(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function readFolder(value: unknown): string | undefined {
+  const folder = readText(value);
+  return folder === undefined ? undefined : resolve(folder);
 }
 
 function readNumber(value: unknown, name: string, low: number, high: number): number | undefined {

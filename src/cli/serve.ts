@@ -32,7 +32,8 @@ async function runServe(context: VerbContext, options: OptionValues): Promise<Ve
   const archives = site.database.engine === 'postgres' && options['withoutLog'] !== true;
   const { keepReceiving } = await import('../serve/keep-receiving.ts');
   const receives = site.archive.receiver ? [keepReceiving] : [];
-  const besides = archives ? [keepArchiving, keepZone, ...receives] : [];
+  const { keepStarted } = await import('../serve/keep-started.ts');
+  const besides = archives ? [keepStarted, keepArchiving, keepZone, ...receives] : [];
   await serve({
     site,
     jobs,

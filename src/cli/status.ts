@@ -23,6 +23,7 @@ function showStatus(status: SiteStatus): string {
       ? 'nothing runs'
       : `${running.what} of ${running.who} runs (process ${running.pid} on ${running.host}, since ${running.since})`,
     ...interrupted.map(({ id, name }) => `${name} ${id} was interrupted: the next ${name} carries it on`),
+    ...showStopped(status.stopped),
     ...staging.map(showStaging),
     ...(releases.length === 0 ? ['no release is open'] : releases.map(showRelease)),
     archive.newestProven === null
@@ -50,6 +51,16 @@ function showRelease({ id, kit, state, initiator, words, gate }: ReleaseStatus):
     return `  ${word === 'confirm' ? '✔' : '✖'} ${department}: ${standing.shown}${comment === null ? '' : `, "${comment}"`}${why}`;
   });
   return [`release ${id} of ${kit}, started by ${initiator}: ${state}`, ...said, showGate(gate)].join('\n');
+}
+
+function showStopped(stopped: SiteStatus['stopped']): string[] {
+  if (stopped === null) return [];
+  const { label, dataDir, at, isWorking } = stopped;
+  return isWorking
+    ? [`LIVE is stopped for the cold backup ${label} since ${at}`]
+    : [
+        `✖ the cold backup ${label} was killed and may have left the database in ${dataDir} stopped: clona backup starts it again`,
+      ];
 }
 
 function showStreams({ streams, loseAtMostSeconds }: SiteStatus['archive']): string[] {

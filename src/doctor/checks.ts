@@ -17,6 +17,7 @@ import { devicesApart } from './device-checks.ts';
 import { logSpool } from './spool-check.ts';
 import { backupPlaces } from './place-check.ts';
 import { logStreams } from './stream-check.ts';
+import { leftStopped } from './stopped-check.ts';
 import { zones } from './zone-check.ts';
 import { isolation, liveMachine, stagingName } from './staging-checks.ts';
 
@@ -38,6 +39,7 @@ export const checks = {
   zones: { topic: 'archive', rules: ['R12'], look: zones },
   devices: { topic: 'archive', rules: ['R14', 'R16'], look: devicesApart },
   machine: { topic: 'database', look: liveMachine },
+  stopped: { topic: 'database', look: leftStopped },
   reachable: { topic: 'database', look: databaseReachable },
   version: { topic: 'database', look: databaseVersion },
   settings: { topic: 'database', rules: ['R2', 'R13', 'R14'], look: databaseSettings },

@@ -3,13 +3,18 @@ import { addGrade, type Archive } from '../archive/repository.ts';
 import type { BackupHeader } from '../archive/format.ts';
 import type { BackupOptions } from '../databases/postgres/backup-context.ts';
 import { takeBackup } from '../databases/postgres/backup.ts';
+import type { DatabaseAddress } from '../databases/database.ts';
+import { takeColdBackup } from '../databases/postgres/cold/backup-cold.ts';
+import { readControlFile } from '../databases/postgres/cold/read-stopped.ts';
 import { findLocalDataDir } from '../databases/postgres/cluster-source.ts';
 import { archiveEverything } from '../databases/postgres/log-archiver.ts';
 import { proveChecksums, type ChecksumReport } from '../databases/postgres/prove/checksums.ts';
 import { ClonaError } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
 import { withProgress } from '../progress.ts';
-import { openSiteArchive, withArchiver } from './machine/live-archive.ts';
+import { openArchivesOf, openSiteArchive, withArchiver } from './machine/live-archive.ts';
+import type { Site } from '../site/site.ts';
+import { openProductionCluster, restartProduction } from './cold-cluster.ts';
 import { mirrorBackups } from './mirror-backups.ts';
 import type { OpenedSite } from './open-site.ts';
 import type { BackupTaken } from './operations.ts';
@@ -19,8 +24,12 @@ import { newRunId } from './run-id.ts';
 export interface SiteBackupOptions {
   /** Who takes it, for the lock and the evidence. */
   by: string;
-  kind: BackupOptions['kind'];
+  kind: BackupOptions['kind'] | 'cold';
+  /** Cold backups: asked before a running server is stopped; throws where that is not wanted. */
+  confirmStop?: (() => Promise<void>) | undefined;
   label?: string | undefined;
+  /** Cold backups: where the files are, instead of the site file. */
+  dataDir?: string | undefined;
   /** These win over the site file. */
   level?: number | undefined;
   workers?: number | undefined;
@@ -55,26 +64,13 @@ export async function backUpUnderLock(opened: OpenedSite, options: SiteBackupOpt
   const { site } = opened;
   const { by, signal, onProgress } = options;
   const work = { signal, onProgress };
-  const address = await findProduction(site, work.signal);
-  const accepted = options.acceptSharedDisk ?? site.archive.acceptSharedDisk;
-  const dataDir = await findLocalDataDir(address, work.signal);
-  const shared = await requireOwnDisk(dataDir, site.archive.location, accepted);
-  const { archive, mirror } = await openSiteArchive(site, address, work.signal);
+  const restarted = await restartProduction(site, signal);
+  const taken = options.kind === 'cold' ? await takeCold(site, options) : await takeHot(site, options);
+  const { header, archive, mirror, address } = taken;
   const workers = options.workers ?? site.archive.workers;
-  const header = await takeBackup({
-    address,
-    archive,
-    kind: options.kind,
-    label: options.label,
-    compressionLevel: options.level ?? site.archive.compressionLevel,
-    workers,
-    ownLog: options.ownLog,
-    now: () => new Date(),
-    ...work,
-  });
   const proof = await proveChecksums({ archiveDir: archive.folder, label: header.label, workers, ...work });
   if (!proof.passed) throw damagedError(header.label, proof);
-  const warnings = shared === null ? [] : [shared];
+  const warnings = [...(restarted === null ? [] : [restarted]), ...taken.warnings];
   const archivedTo = await bringLog(opened, address, work).catch((error: unknown) => {
     work.signal.throwIfAborted();
     warnings.push(`the log is not archived: ${error instanceof Error ? error.message : String(error)}`);
@@ -83,6 +79,70 @@ export async function backUpUnderLock(opened: OpenedSite, options: SiteBackupOpt
   await remember(opened, archive, header, by);
   warnings.push(...(await mirrorBackups(archive, mirror, { workers, ...work })));
   return { header, archive, grade: 1, archivedTo, warnings };
+}
+
+interface Taken {
+  header: BackupHeader;
+  archive: Archive;
+  mirror: Archive | undefined;
+  address: DatabaseAddress;
+  warnings: string[];
+}
+
+/** Of a server that runs, and goes on. */
+async function takeHot(site: Site, options: SiteBackupOptions): Promise<Taken> {
+  const { kind, signal } = options;
+  if (kind === 'cold') throw new ClonaError('internal', 'a cold backup is taken another way');
+  const address = await findProduction(site, signal);
+  const dataDir = await findLocalDataDir(address, signal);
+  const shared = await requireApart(site, options, dataDir);
+  const { archive, mirror } = await openSiteArchive(site, address, signal);
+  const header = await takeBackup({
+    address,
+    archive,
+    kind,
+    ownLog: options.ownLog,
+    ...commonOptions(site, options),
+  });
+  return { header, archive, mirror, address, warnings: shared };
+}
+
+/** Of a server that is shut down for it, or is down already. */
+async function takeCold(site: Site, options: SiteBackupOptions): Promise<Taken> {
+  const { signal, confirmStop, dataDir } = options;
+  const { cluster, address } = await openProductionCluster(site, signal, dataDir);
+  const shared = await requireApart(site, options, cluster.dataDir);
+  const control = await readControlFile(cluster.dataDir);
+  const { archive, mirror } = await openArchivesOf(site, { ...control, database: address.database });
+  const { header, warnings } = await takeColdBackup({
+    cluster,
+    address,
+    archive,
+    confirmStop: confirmStop ?? (async () => {}),
+    ...commonOptions(site, options),
+  });
+  return { header, archive, mirror, address, warnings: [...shared, ...warnings] };
+}
+
+function commonOptions(site: Site, { label, level, workers, signal, onProgress }: SiteBackupOptions) {
+  return {
+    label,
+    compressionLevel: level ?? site.archive.compressionLevel,
+    workers: workers ?? site.archive.workers,
+    now: () => new Date(),
+    signal,
+    onProgress,
+  };
+}
+
+async function requireApart(
+  site: Site,
+  { acceptSharedDisk }: SiteBackupOptions,
+  dataDir: string | undefined,
+): Promise<string[]> {
+  const { location, acceptSharedDisk: reason } = site.archive;
+  const shared = await requireOwnDisk(dataDir, location, acceptSharedDisk ?? reason);
+  return shared === null ? [] : [shared];
 }
 
 function damagedError(label: string, { problems }: ChecksumReport): ClonaError {

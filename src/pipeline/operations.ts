@@ -167,11 +167,20 @@ export interface Operations {
   logSpool(signal: AbortSignal): Promise<SpoolFacts | null>;
   /** How far each destination has LIVE's log by its stream; empty where nothing ever streamed. LIVE may be gone. */
   logStreams(signal: AbortSignal): Promise<LogStreamFacts[]>;
+  /** The cold backup for which LIVE's server was stopped, at work or killed; null: none. */
+  stoppedLive(): Promise<StoppedLive | null>;
 
   notify(step: Step, event: PipelineEvent, text: string): Promise<void>;
 }
 
 export type CurrentHashes = { kit: string | null; procedure: string | null; checks: string | null };
+export interface StoppedLive {
+  label: string;
+  dataDir: string;
+  at: string;
+  /** False: it was killed, and may have left the server stopped. */
+  isWorking: boolean;
+}
 export type SnapshotTaken = { name: string; createdAt: string; escapes: string[] };
 export type PipelineEvent =
   | 'refreshFailed'

@@ -9,7 +9,7 @@ import { judgeWords, type Standing } from '../gate/words.ts';
 import type { Context } from './context.ts';
 import { readPayload } from './evidence-kinds.ts';
 import { decide, viewRelease } from './facts-now.ts';
-import type { Proof } from './operations.ts';
+import type { Proof, StoppedLive } from './operations.ts';
 import type { LogStreamFacts } from './log-streams.ts';
 import { readSiteState, type RefreshState, type ReleaseState } from './site-state.ts';
 import { poolOptions, unusedUrl } from './worker.ts';
@@ -26,6 +26,8 @@ export interface SiteStatus {
   running: LockHolder | null;
   /** Runs that a process left in the middle: the next verb that changes something carries them on. */
   interrupted: { id: string; name: string }[];
+  /** A cold backup has stopped LIVE, or was killed and left it so (`isWorking` false); null: neither. */
+  stopped: StoppedLive | null;
   staging: (RefreshState & { heldBy: string | null })[];
   releases: ReleaseStatus[];
   /** Releases that have ended, newest last, at most ten. */
@@ -66,6 +68,7 @@ export async function readStatus(context: Context): Promise<SiteStatus> {
     at: now.toISOString(),
     running: isLocked ? await readLockHolder(control) : null,
     interrupted: isLocked ? [] : await readInterrupted(context),
+    stopped: await context.operations.stoppedLive().catch(() => null),
     staging: [...newestOnMachine.values()].map((refresh) => ({
       ...refresh,
       heldBy: site.held.get(refresh.machine ?? '') ?? null,

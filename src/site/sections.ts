@@ -137,6 +137,20 @@ export const database = (folder: string) =>
       password: secret(folder, 'password of user').optional(),
       oracle: oracle(folder).optional(),
       binDir: path(folder, "folder of the server's programs; default: the embedded ones").optional(),
+      dataDir: path(
+        folder,
+        'the data directory, where it lies on this host; default: as the running server says',
+      ).optional(),
+      service: z
+        .strictObject({
+          stop: text('a command that stops the server', ['systemctl stop postgresql@17-main']),
+          start: text('a command that starts it', ['systemctl start postgresql@17-main']),
+        })
+        .optional()
+        .meta({
+          description:
+            'cold backups: how the init system stops and starts the server; default: by its own signals and last command line',
+        }),
       embedded: z
         .literal([15, 16, 17, 18])
         .optional()

@@ -124,6 +124,126 @@ describe('clona backup of a site', () => {
     expect(stderr).toContain('promote of amra');
   });
 
+  describe('of kind cold', () => {
+    test('shuts nothing down that nobody confirmed', async () => {
+      await using session = await cluster.connect();
+      const { status, stderr } = clona('backup', '--kind', 'cold');
+      expect({ status, said: stderr.includes('--yes') }).toEqual({ status: 2, said: true });
+      expect(await session.query('select 1 as one')).toEqual([{ one: 1 }]);
+    });
+
+    test('stops the server, copies it, starts it again, and is recorded with its log archived', async () => {
+      const label = `cold-${Date.now()}`;
+      const { status, stdout, stderr } = clona(
+        'backup',
+        '--kind',
+        'cold',
+        '--yes',
+        '--label',
+        label,
+        '--json',
+      );
+      expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+      const taken = JSON.parse(stdout) as { start: string; consistentFrom: string; pauseMs: number };
+      expect(taken).toMatchObject({
+        label,
+        kind: 'cold',
+        grade: 1,
+        archivedTo: expect.stringMatching(/^[0-9A-F]{24}$/),
+      });
+      expect(taken.start).toBe(taken.consistentFrom);
+      await using session = await cluster.connect();
+      expect(
+        await session.query("select pg_is_in_recovery() as r, current_setting('archive_mode') as a"),
+      ).toEqual([{ r: false, a: 'on' }]);
+      expect(await readdir(join(folder, 'archive-a-mirror', 'backups'))).toContain(label);
+      const planned = JSON.parse(
+        clona('plan', '--archive', 'archive-a', '--until', `backup:${label}`, '--json').stdout,
+      ) as unknown;
+      expect(planned).toMatchObject({ reachable: true, backup: label, logs: [] });
+    });
+
+    test('killed with the server down: status and doctor say it, the next backup starts it again', async () => {
+      const label = `downed-${Date.now()}`;
+      const args = [
+        launcher,
+        'backup',
+        '--kind',
+        'cold',
+        '--yes',
+        '--label',
+        label,
+        '--level',
+        '19',
+        '--workers',
+        '1',
+      ];
+      const child = spawn(process.execPath, args, { cwd: folder, stdio: 'ignore' });
+      const closed = once(child, 'close');
+      const backups = join(folder, 'archive-a/backups');
+      const copies = async () => readdir(join(backups, `.${label}.partial`)).catch(() => []);
+      await vi.waitFor(async () => expect(await copies()).toContain('base.tar.zst'), {
+        timeout: 60_000,
+        interval: 5,
+      });
+      child.kill('SIGKILL');
+      await closed;
+      await expect(cluster.connect()).rejects.toMatchObject({ exitCode: 6 });
+      expect(clona('doctor').stdout).toMatch(/was killed and may have left the database in .* stopped/);
+      expect(clona('status').stdout).toContain('clona backup starts it again');
+      const next = clona('backup', '--label', `${label}-next`, '--json');
+      expect({ status: next.status, stderr: next.status === 0 ? '' : next.stderr }).toEqual({
+        status: 0,
+        stderr: '',
+      });
+      expect(JSON.parse(next.stdout)).toMatchObject({
+        warnings: expect.arrayContaining([expect.stringContaining('it was started again')]),
+      });
+      expect(await readdir(backups)).not.toContain(`.${label}.partial`);
+    });
+
+    test('killed with the server down: clona serve starts it again by itself', async () => {
+      const label = `left-${Date.now()}`;
+      const args = [
+        launcher,
+        'backup',
+        '--kind',
+        'cold',
+        '--yes',
+        '--label',
+        label,
+        '--level',
+        '19',
+        '--workers',
+        '1',
+      ];
+      const child = spawn(process.execPath, args, { cwd: folder, stdio: 'ignore' });
+      const closed = once(child, 'close');
+      const copies = async () => readdir(join(folder, `archive-a/backups/.${label}.partial`)).catch(() => []);
+      await vi.waitFor(async () => expect(await copies()).toContain('base.tar.zst'), {
+        timeout: 60_000,
+        interval: 5,
+      });
+      child.kill('SIGKILL');
+      await closed;
+      const serve = spawn(process.execPath, [launcher, 'serve', '--listen', '127.0.0.1:0'], {
+        cwd: folder,
+        stdio: 'ignore',
+      });
+      const ended = once(serve, 'close');
+      try {
+        await vi.waitFor(async () => (await cluster.connect())[Symbol.asyncDispose](), {
+          timeout: 60_000,
+          interval: 50,
+        });
+      } finally {
+        serve.kill('SIGTERM');
+        await ended;
+        await rm(join(folder, `archive-a/backups/.${label}.partial`), { recursive: true, force: true });
+      }
+    });
+  });
+
   test('ends with 143 at SIGTERM, and the archive has no backup more than before', async () => {
     const before = await readdir(join(folder, 'archive-a/backups'));
     const child = spawn(process.execPath, [launcher, 'backup', '--label', 'cut'], { cwd: folder });

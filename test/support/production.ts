@@ -2,6 +2,12 @@ import { chown, cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Archive } from '../../src/archive/repository.ts';
 import { takeBackup } from '../../src/databases/postgres/backup.ts';
+import {
+  takeColdBackup,
+  type ColdBackup,
+  type ColdBackupOptions,
+} from '../../src/databases/postgres/cold/backup-cold.ts';
+import { openLocalCluster } from '../../src/databases/postgres/cold/local-cluster.ts';
 import { connect, type Connection } from '../../src/databases/postgres/connect.ts';
 import { archiveEverything, startLogArchiver } from '../../src/databases/postgres/log-archiver.ts';
 import { archiveSettings } from '../../src/databases/postgres/log-slot.ts';
@@ -38,6 +44,8 @@ export interface Production extends AsyncDisposable {
   /** Commits so many rows and says the moment behind them. */
   write: (rows: number) => Promise<Moment>;
   backup: (label: string, kind?: 'managed' | 'hot' | 'quiesced') => Promise<void>;
+  /** A cold one: the server is stopped for it, and started again as it ran. */
+  coldBackup: (label: string, more?: Partial<ColdBackupOptions>) => Promise<ColdBackup>;
   /** Waits until archive and mirror have all that was written. */
   archiveLog: () => Promise<void>;
   restore: (
@@ -106,6 +114,18 @@ export async function createProduction(options: TestClusterOptions = {}): Promis
       const [from, to] = [archive, mirror].map((place) => join(place.folder, 'backups', label));
       if (from !== undefined && to !== undefined) await cp(from, to, { recursive: true });
     },
+    coldBackup: async (label, more) =>
+      takeColdBackup({
+        cluster: await openLocalCluster(dataDir, undefined),
+        address: cluster.address,
+        archive,
+        confirmStop: async () => {},
+        label,
+        workers: 2,
+        now,
+        signal,
+        ...more,
+      }),
     archiveLog: async () => {
       await using archiver = await startLogArchiver({ spoolDir, archive, mirror, now, workers: 2 });
       await archiveEverything(cluster.address, archiver);

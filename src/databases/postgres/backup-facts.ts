@@ -111,7 +111,7 @@ const usedCollations = `
        OR c.oid IN (SELECT typcollation FROM pg_catalog.pg_type WHERE oid >= 16384))
    ORDER BY 1, 2`;
 
-function splitList(text: string): string[] {
+export function splitList(text: string): string[] {
   return text
     .split(',')
     .map((name) => name.trim().replace(/^"(.*)"$/, '$1'))

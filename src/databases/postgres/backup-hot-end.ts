@@ -1,7 +1,7 @@
-import { crc32c } from '../../archive/crc32c.ts';
 import type { TarFramer } from '../../archive/tar-frames.ts';
 import { ClonaError } from '../../errors.ts';
 import type { ClusterSource } from './cluster-source.ts';
+import { findLength } from './cold/control-file.ts';
 import { formatSegmentName } from './lsn.ts';
 
 /** What a hot backup copies last: the control file and the log. */
@@ -12,17 +12,9 @@ export const controlPath = 'global/pg_control';
 export async function readControl(source: ClusterSource): Promise<Buffer> {
   for (let attempt = 1; attempt <= 20; attempt += 1) {
     const content = await source.read(controlPath, 8192);
-    if (content !== undefined && isWholeControl(content)) return content;
+    if (content !== undefined && findLength(content) !== undefined) return content;
   }
   throw new ClonaError('databaseFailed', 'pg_control does not match its checksum');
-}
-
-/** The structure's length differs between versions; its checksum stands right behind what it covers. */
-function isWholeControl(content: Buffer): boolean {
-  for (let length = 200; length < 500; length += 4) {
-    if (content.readUInt32LE(length) === crc32c(content.subarray(0, length))) return true;
-  }
-  return false;
 }
 
 /** Adds the log from start to stop from pg_wal, if the server still has all of it: true then. */

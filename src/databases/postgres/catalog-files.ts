@@ -110,8 +110,10 @@ function checkIdentity(header: BackupHeader, manifest: BackupManifest, content: 
   const [first] = manifest.logRanges;
   const last = manifest.logRanges.at(-1);
   if (first === undefined || last === undefined) return;
-  // A quiesced backup is consistent only at its restore point, behind the stop position.
-  if (first.start > BigInt(header.start) || last.end > BigInt(header.consistentFrom)) {
+  // A quiesced backup is consistent only at its restore point, behind the stop position; a cold one where the record of its
+  // checkpoint begins, which its manifest names whole.
+  const isBehind = header.kind !== 'cold' && last.end > BigInt(header.consistentFrom);
+  if (first.start > BigInt(header.start) || isBehind) {
     throw wrong('its header and its manifest name different log');
   }
 }

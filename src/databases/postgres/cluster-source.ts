@@ -71,7 +71,8 @@ async function isOnThisHost(
   }
 }
 
-function localSource(dataDir: string, pool: FramePool): ClusterSource {
+/** Files of this host, running or not. */
+export function localSource(dataDir: string, pool: FramePool): ClusterSource {
   return {
     kind: 'local',
     list: async () => listLocalFiles(dataDir),

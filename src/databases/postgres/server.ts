@@ -25,7 +25,15 @@ export interface StartOptions {
   logFile?: string | undefined;
   /** Until the server answers, in milliseconds. Default 60 000; recovery can take longer. */
   timeoutMs?: number | undefined;
+  /** Default: made of the above (serverCommand). */
+  command?: ServerCommand | undefined;
   signal?: AbortSignal | undefined;
+}
+
+export interface ServerCommand {
+  file: string;
+  args: string[];
+  env: Record<string, string>;
 }
 
 /** A running server. It outlives this process; disposing stops it. */
@@ -40,7 +48,7 @@ export interface RunningServer extends AsyncDisposable {
 /** The command line of a server, for those who start it elsewhere (a guest, a network namespace). */
 export function serverCommand(
   options: Pick<StartOptions, 'binaries' | 'dataDir' | 'socketDir' | 'listenAddresses' | 'port' | 'settings'>,
-): { file: string; args: string[]; env: Record<string, string> } {
+): ServerCommand {
   const { binaries, dataDir, socketDir, listenAddresses, port, settings } = options;
   const own: ServerSettings = {
     ...(socketDir === undefined ? {} : { unix_socket_directories: socketDir }),
@@ -62,7 +70,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const log = await open(logFile, constants.O_CREAT | constants.O_APPEND | constants.O_RDWR, 0o600);
   try {
     const from = (await log.stat()).size;
-    const { file, args, env } = serverCommand(options);
+    const { file, args, env } = options.command ?? serverCommand(options);
     const child = spawn(file, args, {
       ...runAs,
       env,

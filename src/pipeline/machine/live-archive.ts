@@ -4,6 +4,7 @@ import {
   openOrCreateArchive,
   readGrades,
   type Archive,
+  type ArchiveIdentity,
 } from '../../archive/repository.ts';
 import type { BackupHeader } from '../../archive/format.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
@@ -31,11 +32,19 @@ export function slotName(site: Pick<Site, 'name'>): string {
 
 /** The site's archive and mirror, made on first use. */
 export async function openSiteArchive(
-  { archive }: Site,
+  site: Pick<Site, 'archive'>,
   address: DatabaseAddress,
   signal: AbortSignal,
 ): Promise<{ archive: Archive; mirror: Archive | undefined }> {
-  const identity = await readArchiveIdentity(address, signal);
+  return openArchivesOf(site, await readArchiveIdentity(address, signal));
+}
+
+/** The same where the server cannot be asked who it is. */
+export async function openArchivesOf(
+  { archive }: Pick<Site, 'archive'>,
+  { database, systemIdentifier, segmentSizeBytes }: ArchiveIdentity,
+): Promise<{ archive: Archive; mirror: Archive | undefined }> {
+  const identity = { database, systemIdentifier, segmentSizeBytes };
   const now = new Date();
   return {
     archive: await openOrCreateArchive(archive.location, identity, now),

@@ -1,4 +1,5 @@
 import { connect } from '../../databases/postgres/connect.ts';
+import { readStoppedNote } from '../../databases/postgres/cold/stopped-note.ts';
 import { readNewestArchivedAt } from '../../archive/log-file.ts';
 import { readMirrorStatus } from '../../archive/log-mirror.ts';
 import { openArchive } from '../../archive/repository.ts';
@@ -24,6 +25,7 @@ type LiveOperations = Pick<
   | 'archivedUntil'
   | 'logSpool'
   | 'logStreams'
+  | 'stoppedLive'
 >;
 
 /** What is done to LIVE and its archive. */
@@ -57,6 +59,12 @@ export function createLiveOperations(access: SiteAccess): LiveOperations {
       ),
     archivedUntil: async (signal) => readArchivedUntil(access, signal),
     logStreams: async (signal) => readLogStreams(site, signal, new Date()),
+    stoppedLive: async () => {
+      const found = await readStoppedNote(site.archive.location);
+      if (found === undefined) return null;
+      const { label, dataDir, at } = found.note;
+      return { label, dataDir, at, isWorking: found.isWorking };
+    },
     logSpool: async (signal) =>
       withLive(access, signal, async (address) => measureLiveSpool(address, signal)),
   };

@@ -114,6 +114,8 @@ function targetOf(
       const header = folders
         .flatMap((folder) => folder.backups)
         .find(({ label }) => label === plan.backup)?.header;
+      // Nothing lies behind a cold backup's checkpoint: the end of what it carries is its own.
+      if (header?.kind === 'cold') return { kind: 'end' };
       const name = header?.restorePoint ?? null;
       return name === null ? { kind: 'immediate' } : { kind: 'name', name };
     }
