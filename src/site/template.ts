@@ -125,6 +125,10 @@ function databaseText({ engine, databaseUrl, businessCounts }: SiteAnswers): str
     '  # password: env:ERP_DATABASE_PASSWORD',
     "  # binDir: /usr/lib/postgresql/16/bin   # the server's programs; default: the embedded ones",
     '  # embedded: 18',
+    '  # dataDir: /var/lib/postgresql/16/main   # its files on this host; default: as the running server says',
+    '  # service:                         # cold backups: how the init system stops and starts the server',
+    '  #   stop: systemctl stop postgresql@16-main',
+    '  #   start: systemctl start postgresql@16-main',
     ...list(
       '  businessCounts:',
       '# grade 5: numbers that must agree between production and the archive',
