@@ -16,6 +16,8 @@ export interface MachineFacts {
   /** Paths as the guest sees them. */
   systemDisk: string;
   dataDisk: string;
+  /** Hardware addresses of its network cards, by which a clone is told from production where both have one address. */
+  macs?: readonly string[] | undefined;
 }
 
 export interface SnapshotFacts {

@@ -7,14 +7,14 @@ import type { DatabaseAddress } from '../databases/database.ts';
 import { takeColdBackup } from '../databases/postgres/cold/backup-cold.ts';
 import { readControlFile } from '../databases/postgres/cold/read-stopped.ts';
 import { findLocalDataDir } from '../databases/postgres/cluster-source.ts';
-import { archiveEverything } from '../databases/postgres/log-archiver.ts';
 import { proveChecksums, type ChecksumReport } from '../databases/postgres/prove/checksums.ts';
 import { ClonaError } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
 import { withProgress } from '../progress.ts';
-import { openArchivesOf, openSiteArchive, withArchiver } from './machine/live-archive.ts';
+import { archiveLog, openArchivesOf, openSiteArchive } from './machine/live-archive.ts';
 import type { Site } from '../site/site.ts';
 import { openProductionCluster, restartProduction } from './cold-cluster.ts';
+import { reserveStreams, streamsLog } from './machine/stream-log.ts';
 import { mirrorBackups } from './mirror-backups.ts';
 import type { OpenedSite } from './open-site.ts';
 import type { BackupTaken } from './operations.ts';
@@ -96,6 +96,7 @@ async function takeHot(site: Site, options: SiteBackupOptions): Promise<Taken> {
   const address = await findProduction(site, signal);
   const dataDir = await findLocalDataDir(address, signal);
   const shared = await requireApart(site, options, dataDir);
+  if (streamsLog(site)) await reserveStreams(site, address, signal);
   const { archive, mirror } = await openSiteArchive(site, address, signal);
   const header = await takeBackup({
     address,
@@ -178,8 +179,6 @@ async function bringLog(
   work: { signal: AbortSignal; onProgress: OnProgress },
 ): Promise<string> {
   return withProgress(work.onProgress, 'archiving the log up to the end of the backup', async () =>
-    withArchiver(site, address, work, async (archiver) =>
-      archiveEverything(address, archiver, { signal: work.signal }),
-    ),
+    archiveLog(site, address, work),
   );
 }

@@ -4,7 +4,6 @@ import { readArchiveIdentity } from '../databases/postgres/backup-facts.ts';
 import { connect } from '../databases/postgres/connect.ts';
 import { parseLsn } from '../databases/postgres/lsn.ts';
 import type { Site } from '../site/site.ts';
-import { slotName } from './machine/live-archive.ts';
 import { findProduction } from './production.ts';
 
 export type Destination = 'archive' | 'mirror';
@@ -29,6 +28,11 @@ export interface StreamPlace {
   folder: string;
   /** Each destination has its own slot, so that a failing one stops no other (docs/decisions/0091). */
   slot: string;
+}
+
+/** The slot by which LIVE keeps what is not yet in archive and mirror. */
+export function slotName(site: Pick<Site, 'name'>): string {
+  return `clona_${site.name.replaceAll('-', '_')}`;
 }
 
 export function listStreamPlaces(site: Site): StreamPlace[] {

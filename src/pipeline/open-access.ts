@@ -14,8 +14,9 @@ export async function openAccess(site: Site, engine: StagingEngine = 'pulumi'): 
 }
 
 async function openPlatform(site: Site, engine: StagingEngine): Promise<Platform> {
-  if (site.machines.platform !== 'local') {
-    throw new ClonaError('usage', `the pipeline does not know the platform ${site.machines.platform} yet`);
+  if (site.machines.platform === 'vsphere') {
+    const { openVspherePlatform } = await import('./vsphere/platform.ts');
+    return openVspherePlatform(site);
   }
   const { openLocalPlatform } = await import('./local/platform.ts');
   return openLocalPlatform(site, engine);

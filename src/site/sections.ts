@@ -54,6 +54,13 @@ const vsphere = (folder: string) =>
       memory: size('memory of a clone; default: as production').optional(),
       systemDisk: text('where the application lies, as the guest sees it').default('/opt'),
       dataDisk: text('where the data lies, as the guest sees it').default('/data'),
+      dataDir: text(
+        "the database's data directory, as the guest sees it; default: pg on dataDisk",
+      ).optional(),
+      socketDir: text("the folder of the database server's Unix socket, as the guest sees it").default(
+        '/var/run/postgresql',
+      ),
+      bootTimeout: duration('a machine that cannot be entered by then has failed').prefault('15m'),
       isolatedPortGroup: text('an existing port group that leads nowhere; else one is created').optional(),
       host: text('the host on which a port group without uplink is created').optional(),
       jumpHost: z

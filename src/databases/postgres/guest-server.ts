@@ -3,7 +3,7 @@ import type { CommandResult, Guest } from '../../guest/guest.ts';
 import { quoteSh } from '../../guest/quote.ts';
 import { serverCommand } from './server.ts';
 import type { PostgresBinaries } from './server-binaries.ts';
-import type { ServerSettings } from './server-settings.ts';
+import { settingArguments, type ServerSettings } from './server-settings.ts';
 
 /** A PostgreSQL server on a machine, as its guest operating system sees it. Everything is done over SSH. */
 export interface GuestServer {
@@ -15,6 +15,11 @@ export interface GuestServer {
   port: number;
   /** Default: server.log beside the data directory. */
   logFile?: string;
+  /**
+   * `clona` (default): on its Unix socket only. `itself`: with the options it was started with the last time
+   * (postmaster.opts), else with its own configuration, which says where it listens.
+   */
+  startedAs?: 'clona' | 'itself';
 }
 
 export interface GuestStartOptions {
@@ -29,10 +34,8 @@ export interface GuestStartOptions {
 /** Starts the server and waits until it answers; one that runs already is left as it is. */
 export async function startGuestServer(server: GuestServer, options: GuestStartOptions): Promise<void> {
   if ((await guestServerState(server, options.signal)) === 'running') return;
-  const { settings, listenAddresses, signal, timeoutMs = 60_000 } = options;
-  const { args } = serverCommand({ ...server, settings, listenAddresses });
-  // pg_ctl hands this text to a shell of its own.
-  const serverOptions = args.slice(2).map(quoteSh).join(' ');
+  const { signal, timeoutMs = 60_000 } = options;
+  const serverOptions = await optionsOf(server, options);
   const seconds = String(Math.ceil(timeoutMs / 1000));
   const log = logFileOf(server);
   const result = await pgCtl(server, ['-w', '-t', seconds, '-l', log, '-o', serverOptions, 'start'], signal);
@@ -42,6 +45,44 @@ export async function startGuestServer(server: GuestServer, options: GuestStartO
     cause: new Error(tail.stdout.trim() === '' ? result.stderr.trim() : tail.stdout.trim()),
     hint: `read its log: ${log}`,
   });
+}
+
+/** What pg_ctl hands to a shell of its own. */
+async function optionsOf(server: GuestServer, options: GuestStartOptions): Promise<string> {
+  const { settings = {}, listenAddresses, signal } = options;
+  if (server.startedAs !== 'itself') {
+    return serverCommand({ ...server, settings, listenAddresses })
+      .args.slice(2)
+      .map(quoteSh)
+      .join(' ');
+  }
+  const last = await readLastOptions(server, signal);
+  const own = { unix_socket_directories: server.socketDir, port: server.port };
+  return [last, ...settingArguments({ ...(last === '' ? own : {}), ...settings }).map(quoteSh)].join(' ');
+}
+
+/** Beside the server's own file, which holds what a start for a recovery was given, too. */
+const keptOptions = '.clona-postmaster.opts';
+
+/** Remembers how the server was started, before it is started in another way; said again it stays as it was. */
+export async function keepLastOptions({ guest, dataDir }: GuestServer, signal: AbortSignal): Promise<void> {
+  const [from, to] = [`${dataDir}/postmaster.opts`, `${dataDir}/${keptOptions}`].map(quoteSh);
+  await guest.runShell(`[ -e ${to} ] || [ ! -e ${from} ] || cp ${from} ${to}`, { signal });
+}
+
+/** From now on the server's own file counts again. */
+export async function forgetLastOptions({ guest, dataDir }: GuestServer, signal: AbortSignal): Promise<void> {
+  await guest.run(['rm', '-f', `${dataDir}/${keptOptions}`], { signal });
+}
+
+/** The server writes them quoted as pg_ctl takes them, behind its own path (postmaster.c, CreateOptsFile). */
+async function readLastOptions({ guest, dataDir }: GuestServer, signal: AbortSignal): Promise<string> {
+  const [kept, own] = [keptOptions, 'postmaster.opts'].map((name) => quoteSh(`${dataDir}/${name}`));
+  const { stdout } = await guest.runShell(`cat ${kept} 2>/dev/null || cat ${own} 2>/dev/null || true`, {
+    signal,
+  });
+  const at = stdout.indexOf(' "');
+  return at === -1 ? '' : stdout.slice(at + 1).trim();
 }
 
 /** Stops the server; one that does not run is fine. */

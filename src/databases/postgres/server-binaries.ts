@@ -135,21 +135,26 @@ async function installedBinDirs(): Promise<string[]> {
 
 async function describePlace(folder: string, source: Place['source']): Promise<Place> {
   const binDir = await realpath(folder).catch(() => folder);
+  const isRelocated = await isFile(join(dirname(binDir), 'share', 'postgresql', 'postgres.bki'));
+  return binaryPlace(binDir, source, isRelocated);
+}
+
+/** What belongs to a folder of programs; `isRelocated`: a build that finds its share folder beside them (npm's). */
+export function binaryPlace(binDir: string, source: Place['source'], isRelocated: boolean): Place {
   const root = dirname(binDir);
   const env: Record<string, string> = { PATH: `${binDir}:/usr/bin:/bin`, LC_ALL: 'C', TZ: 'UTC' };
   const libDir = join(root, 'lib');
   if (source !== 'path') {
-    // A relocated build (npm's) finds its libraries only so.
+    // A relocated build finds its libraries only so.
     env['LD_LIBRARY_PATH'] = libDir;
     env['DYLD_LIBRARY_PATH'] = libDir;
   }
   const debianShare = root.replace(/^\/usr\/lib\/postgresql\//, '/usr/share/postgresql/');
-  const relocated = await isFile(join(root, 'share', 'postgresql', 'postgres.bki'));
   return {
     binDir,
     libDir,
-    moduleDir: relocated ? join(libDir, 'postgresql') : libDir,
-    shareDir: relocated
+    moduleDir: isRelocated ? join(libDir, 'postgresql') : libDir,
+    shareDir: isRelocated
       ? join(root, 'share', 'postgresql')
       : debianShare === root
         ? join(root, 'share')

@@ -17,7 +17,7 @@ export async function createKeys(paths: MachinePaths): Promise<string> {
 }
 
 /** About one pair in a hundred that ssh2 1.17 makes does not read back (it drops leading zero bytes): made anew. */
-function generateKeys(comment: string): { private: string; public: string } {
+export function generateKeys(comment: string): { private: string; public: string } {
   for (;;) {
     const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment });
     const isWhole = [pair.private, pair.public].every(

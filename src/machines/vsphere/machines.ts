@@ -155,6 +155,7 @@ function describe(
     expiresAt: facts.attributes.get(attributeNames.expires) ?? null,
     systemDisk: machine.systemDisk,
     dataDisk: machine.dataDisk,
+    macs: facts.networkCards.map(({ mac }) => mac),
   };
 }
 

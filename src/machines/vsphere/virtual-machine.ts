@@ -28,6 +28,8 @@ export interface NetworkCard {
   key: number;
   label: string;
   connected: boolean;
+  /** In small letters. */
+  mac: string;
   /** Name of a standard port group, or the key of a distributed one. */
   network: string;
   /** What a change of the card must repeat: the API takes an edited device as a whole. */
@@ -158,6 +160,7 @@ function readNetworkCard(device: XmlNode): NetworkCard {
     key,
     label: text(child(device, 'deviceInfo.label')),
     connected: text(child(device, 'connectable.connected')) === 'true',
+    mac: text(child(device, 'macAddress')).toLowerCase(),
     network: distributed === '' ? text(child(device, 'backing.deviceName')) : distributed,
     definition: {
       $type: xsiType(device) ?? 'VirtualEthernetCard',

@@ -13,6 +13,7 @@ export function openLocalPlatform(site: Site, engine: StagingEngine): Platform {
   const machines = openLocalMachines({ root: site.machines.root });
   return {
     machines,
+    bootsDatabase: false,
     start: async (name, { signal }) => machines.powerOn(name, signal),
     openDoor: async (facts) => openLocalDoor(site, facts),
     // Beside the machine's own database there is no way to tell.

@@ -23,12 +23,9 @@ import { ClonaError } from '../../errors.ts';
 import type { Site } from '../../site/site.ts';
 import { mirrorBackups } from '../mirror-backups.ts';
 import { requireOwnDisk } from '../production.ts';
+import { archiveByStream, reserveStreams, streamsLog } from './stream-log.ts';
+import { slotName } from '../log-streams.ts';
 import type { BackupTaken, Step } from '../operations.ts';
-
-/** The slot by which LIVE keeps what is not yet in archive and mirror. */
-export function slotName(site: Pick<Site, 'name'>): string {
-  return `clona_${site.name.replaceAll('-', '_')}`;
-}
 
 /** The site's archive and mirror, made on first use. */
 export async function openSiteArchive(
@@ -57,6 +54,7 @@ export async function openArchivesOf(
 export async function backUpLive(site: Site, address: DatabaseAddress, step: Step): Promise<BackupTaken> {
   const dataDir = await findLocalDataDir(address, step.signal);
   await requireOwnDisk(dataDir, site.archive.location, site.archive.acceptSharedDisk);
+  if (streamsLog(site)) await reserveStreams(site, address, step.signal);
   const { archive, mirror } = await openSiteArchive(site, address, step.signal);
   const label = step.key.replaceAll(/[^A-Za-z0-9._-]/g, '.').slice(0, 100);
   const earlier = (await listBackups(archive)).find((backup) => backup.label === label);
@@ -187,8 +185,15 @@ export async function measureLiveSpool(
   return folder === null ? null : ((await measureSpool(folder)) ?? null);
 }
 
-/** Switches the log and waits until archive and mirror have everything up to now. */
-export async function archiveLog(site: Site, address: DatabaseAddress, step: Step): Promise<string> {
+/** Switches the log and waits until archive and mirror have everything up to now, out of the spool or by stream. */
+export async function archiveLog(
+  site: Site,
+  address: DatabaseAddress,
+  step: Pick<Step, 'signal' | 'onProgress'>,
+): Promise<string> {
+  if (streamsLog(site)) {
+    return archiveByStream(site, address, await openForLog(site, address, step.signal), step);
+  }
   return withArchiver(site, address, step, async (archiver) =>
     archiveEverything(address, archiver, { signal: step.signal }),
   );

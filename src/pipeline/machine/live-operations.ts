@@ -11,6 +11,7 @@ import { withMachine, type MachineAccess, type SiteAccess } from './access.ts';
 import { archiveLog, backUpLive, measureLiveSpool } from './live-archive.ts';
 import { observeMachine, takeBearing } from './observe.ts';
 import { isArchiveWhole } from './restore-staging.ts';
+import { streamsLog } from './stream-log.ts';
 import { drainSessions, measureLosses, runUserSteps } from './users.ts';
 
 type LiveOperations = Pick<
@@ -74,6 +75,8 @@ export function createLiveOperations(access: SiteAccess): LiveOperations {
 async function readArchivedUntil(access: SiteAccess, signal: AbortSignal): Promise<string | null> {
   const archive = await openArchive(access.site.archive.location);
   const mirrored = (await readMirrorStatus(archive))?.caughtUpAt ?? null;
+  // What such a LIVE archives by itself goes to no archive of ours.
+  if (streamsLog(access.site)) return mirrored ?? (await readNewestArchivedAt(archive.folder));
   const live = await withLive(access, signal, async (address) => readHandedOver(address, signal)).catch(
     () => {
       signal.throwIfAborted();

@@ -2,11 +2,12 @@ import { connect } from '../../databases/postgres/connect.ts';
 import { startGuestServer } from '../../databases/postgres/guest-server.ts';
 import { silent } from '../../progress.ts';
 import { notify } from '../../serve/notify.ts';
-import type { Operations } from '../operations.ts';
+import type { Operations, SnapshotTaken } from '../operations.ts';
 import { nameOf, requireDatabaseHere, withGuest, withMachine, type SiteAccess } from './access.ts';
 import { installKit, keepKit, readHashesNow, smoke } from './kit-and-smoke.ts';
 import { observeMachine } from './observe.ts';
 import { reopenServer } from './reopen.ts';
+import { withStartLock } from './start-lock.ts';
 
 type MachineOperations = Pick<
   Operations,
@@ -46,7 +47,9 @@ export function createMachineOperations(access: SiteAccess, note: (line: string)
           applicationName: 'clona snapshot',
         });
         await session.query('checkpoint');
-        return await machines.createSnapshot(nameOf(access, name), snapshot, step.signal);
+        const take = async (): Promise<SnapshotTaken> =>
+          machines.createSnapshot(nameOf(access, name), snapshot, step.signal);
+        return platform.bootsDatabase ? await withStartLock(machine, step.signal, take) : await take();
       });
     },
     revert: async (step, name, snapshot) => {

@@ -13,6 +13,8 @@ export type Work = Pick<Step, 'signal' | 'onProgress'>;
  */
 export interface Platform {
   readonly machines: Machines;
+  /** Its guests start by themselves what an operating system starts, the database too. */
+  readonly bootsDatabase: boolean;
   /** Powers a machine on and waits until its guest lets us in; on already: nothing happens but a look. */
   start(name: string, work: Work): Promise<void>;
   /** How a described machine is worked on. Opens nothing before it is used. */

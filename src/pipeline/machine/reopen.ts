@@ -2,7 +2,12 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect } from '../../databases/postgres/connect.ts';
-import { startGuestServer, stopGuestServer } from '../../databases/postgres/guest-server.ts';
+import {
+  forgetLastOptions,
+  keepLastOptions,
+  startGuestServer,
+  stopGuestServer,
+} from '../../databases/postgres/guest-server.ts';
 import { formatTimeline } from '../../databases/postgres/lsn.ts';
 import { parseTimelineHistory } from '../../databases/postgres/timeline.ts';
 import { ClonaError } from '../../errors.ts';
@@ -31,6 +36,7 @@ export async function reopenServer(
     const marked = await readText(guest, mark, dataDir, step.signal);
     if (marked !== step.key) {
       await stopGuestServer(server, 'fast', step.signal);
+      await keepLastOptions(server, step.signal);
       await layHistories(guest, dataDir, archiveFolders, step.signal);
       await guest.writeFile(join(dataDir, 'recovery.signal'), '', 0o600, step.signal);
       // Written after the signal: with the mark, the signal's absence says that recovery has ended.
@@ -55,6 +61,7 @@ export async function reopenServer(
     // Once more with nothing but its own configuration, as it will be started from now on.
     await stopGuestServer(server, 'fast', step.signal);
     await startGuestServer(server, { signal: step.signal });
+    await forgetLastOptions(server, step.signal);
   });
   return readBranch(machine, step.signal);
 }

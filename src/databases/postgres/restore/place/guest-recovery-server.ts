@@ -1,11 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join, posix } from 'node:path';
+import { posix } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ClonaError } from '../../../../errors.ts';
 import type { Guest } from '../../../../guest/guest.ts';
 import { quoteSh } from '../../../../guest/quote.ts';
+import { openGuestBridge } from '../../guest-bridge.ts';
 import { startGuestServer, stopGuestServer, type GuestServer } from '../../guest-server.ts';
 import type { GuestShell } from './guest-shell.ts';
 import { longestFolderBytes } from './local-place.ts';
@@ -30,11 +28,12 @@ export async function startInGuest(
   try {
     await startGuestServer(server, { signal, settings, timeoutMs, listenAddresses: listen?.addresses ?? '' });
     await waitUntilReady(server, timeoutMs, signal);
-    const bridge = await openBridge(guest, `${server.socketDir}/.s.PGSQL.${port}`, whole);
+    const socket = `${server.socketDir}/.s.PGSQL.${port}`;
+    const bridge = await openGuestBridge(async () => guest, socket, whole);
     return {
       address: (database, user) => ({ engine: 'postgres', host: bridge.folder, port: 5432, database, user }),
       stop: async (mode) => {
-        await bridge.close();
+        await bridge[Symbol.asyncDispose]();
         await stopGuestServer(server, mode, whole);
         await forget();
       },
@@ -77,49 +76,4 @@ async function waitUntilReady(
       throw new ClonaError('databaseFailed', `the server in ${dataDir} did not end recovery in time`);
     await wait(100, undefined, { signal });
   }
-}
-
-async function carry(guest: Guest, socket: string, near: Socket, signal: AbortSignal): Promise<void> {
-  try {
-    const far = await guest.forward({ socket }, signal);
-    far.on('error', () => near.destroy());
-    far.on('close', () => near.destroy());
-    near.on('close', () => far.destroy());
-    near.pipe(far).pipe(near);
-  } catch {
-    // The driver hears of it as a connection that was closed.
-    near.destroy();
-  }
-}
-
-interface Bridge {
-  /** Folder with a socket named as PostgreSQL's own. */
-  folder: string;
-  close: () => Promise<void>;
-}
-
-/** A Unix socket here whose connections lead to one in the guest, whatever network the guest has. */
-async function openBridge(guest: Guest, socket: string, signal: AbortSignal): Promise<Bridge> {
-  const folder = await mkdtemp(join(tmpdir().length > 60 ? '/tmp' : tmpdir(), 'clona-b-'));
-  const open = new Set<Socket>();
-  const server = createServer((near) => {
-    open.add(near);
-    near.on('error', () => {});
-    near.on('close', () => open.delete(near));
-    void carry(guest, socket, near, signal);
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(join(folder, '.s.PGSQL.5432'), resolve);
-  });
-  return {
-    folder,
-    close: async () => {
-      for (const near of open) near.destroy();
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-      });
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
 }

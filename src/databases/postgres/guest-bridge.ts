@@ -1,0 +1,63 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Guest } from '../../guest/guest.ts';
+
+/** Disposing ends its connections and removes it; the guest stays the caller's. */
+export interface GuestBridge extends AsyncDisposable {
+  /** Folder that only we may enter, with a socket named as PostgreSQL's own at port 5432. */
+  folder: string;
+}
+
+/**
+ * A Unix socket here whose connections lead to one in the guest, whatever network the guest has. The guest is asked for
+ * with every connection: it may be opened with the first one.
+ */
+export async function openGuestBridge(
+  open: () => Promise<Guest>,
+  socket: string,
+  signal: AbortSignal,
+): Promise<GuestBridge> {
+  const folder = await mkdtemp(join(tmpdir().length > 60 ? '/tmp' : tmpdir(), 'clona-b-'));
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    sockets.add(near);
+    near.on('error', () => {});
+    near.on('close', () => sockets.delete(near));
+    void carry(open, socket, near, signal);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(join(folder, '.s.PGSQL.5432'), resolve);
+  });
+  return {
+    folder,
+    [Symbol.asyncDispose]: async () => {
+      for (const near of sockets) near.destroy();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function carry(
+  open: () => Promise<Guest>,
+  socket: string,
+  near: Socket,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const guest = await open();
+    const far = await guest.forward({ socket }, signal);
+    far.on('error', () => near.destroy());
+    far.on('close', () => near.destroy());
+    near.on('close', () => far.destroy());
+    near.pipe(far).pipe(near);
+  } catch {
+    // The driver hears of it as a connection that was closed.
+    near.destroy();
+  }
+}
