@@ -16,6 +16,7 @@ import type { VimAddress } from '../src/machines/vsphere/client.ts';
 import { isolatedNetworkName, type InventoryPlaces } from '../src/machines/vsphere/inventory.ts';
 import { isolatedSwitch } from '../src/machines/vsphere/isolated-switch.ts';
 import type { Mark } from '../src/machines/vsphere/marks.ts';
+import { cloneRequestOf } from '../src/machines/pulumi/clone-request.ts';
 import { prepareClone, sourcePath, type PreparedClone } from '../src/machines/vsphere/prepare-clone.ts';
 import type { LiveStagingArgs } from './live-staging.ts';
 
@@ -66,20 +67,7 @@ export async function prepareVsphere(
   mayChange: boolean,
   signal: AbortSignal,
 ): Promise<PreparedClone> {
-  const { vsphere, source, labels } = args;
-  return prepareClone(
-    {
-      address: vsphere.address,
-      places: vsphere.places,
-      name,
-      site: labels?.['site'],
-      source,
-      wish: { linked: vsphere.clone === 'linked', ...vsphere.size },
-      network: vsphere.network,
-      mayChange,
-    },
-    signal,
-  );
+  return prepareClone(cloneRequestOf(name, args, mayChange), signal);
 }
 
 /** A clone of production on vSphere. */

@@ -19,6 +19,7 @@ import { backupPlaces } from './place-check.ts';
 import { logStreams } from './stream-check.ts';
 import { leftStopped } from './stopped-check.ts';
 import { zones } from './zone-check.ts';
+import { vsphereClone, vsphereEscapes, vspherePrivileges } from './vsphere-checks.ts';
 import { isolation, liveMachine, stagingName } from './staging-checks.ts';
 
 /** Everything that doctor looks at, in the order in which it tells it. A new check is a function and a row here. */
@@ -51,6 +52,9 @@ export const checks = {
   clocks: { topic: 'database', look: clocks },
   stagingName: { topic: 'staging', rules: ['R21'], look: stagingName },
   isolation: { topic: 'staging', rules: ['R21'], look: isolation },
+  vsphereClone: { topic: 'staging', rules: ['R21'], look: vsphereClone },
+  vsphereEscapes: { topic: 'staging', rules: ['R18', 'R20'], look: vsphereEscapes },
+  vspherePrivileges: { topic: 'staging', rules: ['R21'], look: vspherePrivileges },
   control: { topic: 'state', look: controlFolder },
   locks: { topic: 'state', look: staleLocks },
   port: { topic: 'state', look: listenPort },

@@ -22,6 +22,7 @@ export async function writeVsphereSite(
   vcsim: Pick<Vcsim, 'server' | 'user' | 'password'>,
   more: readonly string[] = [],
   guest: { hostKey?: string; port?: number } = {},
+  live: string = liveName,
 ): Promise<Site> {
   writeFileSync(join(folder, 'vcenter-password'), `${vcsim.password}\n`, { mode: 0o600 });
   const given = (key: string): boolean => more.some((line) => line.startsWith(`${key}:`));
@@ -40,7 +41,7 @@ export async function writeVsphereSite(
     'name: erp',
     'machines:',
     '  platform: vsphere',
-    `  live: { name: ${liveName} }`,
+    `  live: { name: ${live} }`,
     '  vsphere:',
     ...lines.map((line) => `    ${line}`),
     'guest:',

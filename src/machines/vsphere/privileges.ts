@@ -1,72 +1,191 @@
 import type { Vim } from './client.ts';
-import { child, children, text, type MoRef, type XmlNode } from './soap.ts';
+import { child, children, moRef, text, type MoRef, type XmlNode } from './soap.ts';
 
-/**
- * The privileges clona needs, by what it does with them (vSphere Security, "Defined privileges").
- * `clone` is what a site gives the credentials of refresh and release, `promotion` those that may touch LIVE.
- */
-export const neededPrivileges = {
-  clone: [
-    'System.Read',
-    'VirtualMachine.Provisioning.Clone',
-    'VirtualMachine.Inventory.CreateFromExisting',
-    'VirtualMachine.Inventory.Delete',
-    'VirtualMachine.Config.AddNewDisk',
-    'VirtualMachine.Config.EditDevice',
-    'VirtualMachine.Config.Settings',
-    'VirtualMachine.Config.CPUCount',
-    'VirtualMachine.Config.Memory',
-    'VirtualMachine.Interact.PowerOn',
-    'VirtualMachine.Interact.PowerOff',
-    'VirtualMachine.Interact.DeviceConnection',
-    'Datastore.AllocateSpace',
-    'Network.Assign',
-    'Resource.AssignVMToPool',
-    'InventoryService.Tagging.AttachTag',
-    'Global.SetCustomField',
-  ],
-  /** Once in a vCenter: its tag and its custom attributes. */
-  marks: [
-    'InventoryService.Tagging.CreateCategory',
-    'InventoryService.Tagging.CreateTag',
-    'Global.ManageCustomFields',
-  ],
-  /** clone: linked. On production. */
-  linkedClone: ['VirtualMachine.State.CreateSnapshot', 'VirtualMachine.State.RemoveSnapshot'],
-  /** host: a network of its own. On that host. */
-  ownNetwork: ['Host.Config.Network'],
-  customization: ['VirtualMachine.Provisioning.Customize', 'VirtualMachine.Provisioning.ReadCustSpecs'],
-  promotion: [
-    'System.Read',
-    'VirtualMachine.State.CreateSnapshot',
-    'VirtualMachine.State.RevertToSnapshot',
-    'VirtualMachine.State.RemoveSnapshot',
-    'VirtualMachine.Interact.PowerOn',
-    'VirtualMachine.Interact.PowerOff',
-  ],
-} as const satisfies Record<string, readonly string[]>;
+/** Where in vCenter a privilege is needed. */
+export type PrivilegedObject =
+  | 'vcenter'
+  | 'production'
+  | 'folder'
+  | 'pool'
+  | 'datastore'
+  | 'network'
+  | 'host'
+  | 'production datastore';
 
-/** The needed privileges that the user lacks on `entity`; empty when nothing is missing. */
-export async function missingPrivileges(
-  vim: Vim,
-  user: string,
-  entity: MoRef,
-  purpose: keyof typeof neededPrivileges,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const privileges = neededPrivileges[purpose];
-  const answer = await vim.call(
-    'HasUserPrivilegeOnEntities',
-    vim.content.authorizationManager,
-    { entities: entity, userName: user, privId: privileges },
-    signal,
-  );
-  const granted = new Set(answer.flatMap(grantedOf));
-  return privileges.filter((privilege) => !granted.has(privilege));
+/** What a site does that not every site does. */
+export interface CloneWays {
+  linked: boolean;
+  /** host: a network of its own. */
+  ownNetwork: boolean;
+  customization: boolean;
+  datastoreCluster: boolean;
+  /** The vCenter has clona's tag and attributes already. */
+  hasMarks: boolean;
 }
 
-function grantedOf(entity: XmlNode): string[] {
-  return children(entity, 'privAvailability')
-    .filter((one) => text(child(one, 'isGranted')) === 'true')
-    .map((one) => text(child(one, 'privId')));
+export interface PrivilegeRow {
+  on: PrivilegedObject;
+  privileges: readonly string[];
+  /** Absent: always. */
+  when?: (ways: CloneWays) => boolean;
+}
+
+/**
+ * Everything that clona, and the provider for it, is refused without: by the object on which, or above which with
+ * propagation, the role is given (vSphere Security, "Required vCenter Server Privileges for Common Tasks"; Terraform
+ * provider for vSphere, "Notes on Required Privileges"). `clone` is for the credentials of refresh and release.
+ */
+export const clonePrivileges: readonly PrivilegeRow[] = [
+  { on: 'vcenter', privileges: ['System.View', 'System.Read', 'StorageProfile.View'] },
+  {
+    on: 'vcenter',
+    privileges: [
+      'Global.ManageCustomFields',
+      'InventoryService.Tagging.CreateCategory',
+      'InventoryService.Tagging.CreateTag',
+    ],
+    when: ({ hasMarks }) => !hasMarks,
+  },
+  {
+    on: 'vcenter',
+    privileges: ['VirtualMachine.Provisioning.ReadCustSpecs'],
+    when: ({ customization }) => customization,
+  },
+  { on: 'production', privileges: ['System.Read', 'VirtualMachine.Provisioning.Clone'] },
+  {
+    on: 'production',
+    privileges: ['VirtualMachine.State.CreateSnapshot', 'VirtualMachine.State.RemoveSnapshot'],
+    when: ({ linked }) => linked,
+  },
+  {
+    on: 'production',
+    privileges: ['VirtualMachine.Provisioning.Customize'],
+    when: ({ customization }) => customization,
+  },
+  { on: 'production datastore', privileges: ['Datastore.AllocateSpace'], when: ({ linked }) => linked },
+  {
+    on: 'folder',
+    privileges: [
+      'VirtualMachine.Inventory.CreateFromExisting',
+      'VirtualMachine.Inventory.Delete',
+      'VirtualMachine.Config.AddNewDisk',
+      'VirtualMachine.Config.AddRemoveDevice',
+      'VirtualMachine.Config.AdvancedConfig',
+      'VirtualMachine.Config.Annotation',
+      'VirtualMachine.Config.CPUCount',
+      'VirtualMachine.Config.DiskExtend',
+      'VirtualMachine.Config.EditDevice',
+      'VirtualMachine.Config.Memory',
+      'VirtualMachine.Config.RemoveDisk',
+      'VirtualMachine.Config.Resource',
+      'VirtualMachine.Config.Settings',
+      'VirtualMachine.Interact.DeviceConnection',
+      'VirtualMachine.Interact.PowerOff',
+      'VirtualMachine.Interact.PowerOn',
+      // The rollback is rehearsed on staging.
+      'VirtualMachine.State.CreateSnapshot',
+      'VirtualMachine.State.RemoveSnapshot',
+      'VirtualMachine.State.RevertToSnapshot',
+      'Global.SetCustomField',
+      'InventoryService.Tagging.AttachTag',
+    ],
+  },
+  { on: 'pool', privileges: ['Resource.AssignVMToPool'] },
+  {
+    on: 'pool',
+    privileges: ['Resource.ApplyRecommendation'],
+    when: ({ datastoreCluster }) => datastoreCluster,
+  },
+  { on: 'datastore', privileges: ['Datastore.AllocateSpace'] },
+  { on: 'network', privileges: ['Network.Assign'], when: ({ ownNetwork }) => !ownNetwork },
+  { on: 'host', privileges: ['Host.Config.Network'], when: ({ ownNetwork }) => ownNetwork },
+];
+
+/** For the credentials of promote and rollback: what touches LIVE. */
+export const promotionPrivileges: readonly PrivilegeRow[] = [
+  { on: 'vcenter', privileges: ['System.View', 'System.Read'] },
+  {
+    on: 'production',
+    privileges: [
+      'System.Read',
+      'VirtualMachine.Interact.PowerOff',
+      'VirtualMachine.Interact.PowerOn',
+      'VirtualMachine.State.CreateSnapshot',
+      'VirtualMachine.State.RemoveSnapshot',
+      'VirtualMachine.State.RevertToSnapshot',
+    ],
+  },
+  { on: 'production datastore', privileges: ['Datastore.AllocateSpace'] },
+];
+
+/** Who clones should hold none of these on production: a mistake of a run could then change it. */
+export const dangerousPrivileges: readonly string[] = [
+  'VirtualMachine.Inventory.Delete',
+  'VirtualMachine.Interact.PowerOff',
+  'VirtualMachine.Config.EditDevice',
+  'VirtualMachine.Config.RemoveDisk',
+  'VirtualMachine.State.RevertToSnapshot',
+];
+
+/** The objects of one site, each with what to call it. */
+export type PrivilegeObjects = Partial<
+  Record<PrivilegedObject, readonly { reference: MoRef; name: string }[]>
+>;
+
+export interface MissingPrivilege {
+  privilege: string;
+  on: PrivilegedObject;
+  name: string;
+}
+
+export interface HeldPrivileges {
+  /** Who asked, as vCenter calls the user of the session. */
+  user: string;
+  on: (reference: MoRef) => ReadonlySet<string>;
+}
+
+/** What the session's own user may do on each object, groups included (FetchUserPrivilegeOnEntities). */
+export async function readPrivileges(
+  vim: Vim,
+  objects: PrivilegeObjects,
+  signal: AbortSignal,
+): Promise<HeldPrivileges> {
+  const session = (await vim.read(vim.content.sessionManager, ['currentSession'], signal)).get(
+    'currentSession',
+  );
+  const user = text(child(session, 'userName'));
+  const references = new Map(
+    Object.values(objects).flatMap((list) => list.map(({ reference }) => [reference.moref, reference])),
+  );
+  const answer = await vim.call(
+    'FetchUserPrivilegeOnEntities',
+    vim.content.authorizationManager,
+    { entities: Array.from(references.values()), userName: user },
+    signal,
+  );
+  const held = new Map(answer.map((result) => [moRef(child(result, 'entity'))?.moref, privilegesOf(result)]));
+  return { user, on: ({ moref }) => held.get(moref) ?? new Set() };
+}
+
+function privilegesOf(result: XmlNode): Set<string> {
+  return new Set(children(result, 'privileges').map((privilege) => text(privilege)));
+}
+
+/** Needed and not held, one entry each, in the order of the table. */
+export function missingPrivileges(
+  rows: readonly PrivilegeRow[],
+  ways: CloneWays,
+  objects: PrivilegeObjects,
+  held: Pick<HeldPrivileges, 'on'>,
+): MissingPrivilege[] {
+  return rows
+    .filter(({ when }) => when?.(ways) ?? true)
+    .flatMap(({ on, privileges }) =>
+      (objects[on] ?? []).flatMap(({ reference, name }) => {
+        const granted = held.on(reference);
+        return privileges
+          .filter((privilege) => !granted.has(privilege))
+          .map((privilege) => ({ privilege, on, name }));
+      }),
+    );
 }

@@ -1,0 +1,79 @@
+import type { Vim } from './client.ts';
+import { findHost, findInPath, findPlaces, trimPath } from './inventory.ts';
+import { readAttributeKeys } from './marks.ts';
+import { sourcePath, type CloneRequest } from './prepare-clone.ts';
+import type { CloneWays, PrivilegeObjects } from './privileges.ts';
+import { findVirtualMachine, readVirtualMachine } from './virtual-machine.ts';
+import { text, type MoRef } from './soap.ts';
+
+export interface PrivilegeQuestion extends Pick<CloneRequest, 'places' | 'source' | 'network' | 'wish'> {
+  customization: boolean;
+}
+
+/** Where a site needs privileges, and for what ways of cloning. Names that vSphere lacks are all said at once. */
+export async function findPrivilegeObjects(
+  vim: Vim,
+  { places, source, network, wish, customization }: PrivilegeQuestion,
+  signal: AbortSignal,
+): Promise<{ objects: PrivilegeObjects; ways: CloneWays }> {
+  const path = sourcePath({ source, places });
+  const [found, production, keys] = await Promise.all([
+    findPlaces(vim, places, signal),
+    findVirtualMachine(vim, path, signal),
+    readAttributeKeys(vim, signal),
+  ]);
+  const { datastores } = await readVirtualMachine(vim, production, signal);
+  const { datacenter, folder, datastore, datastoreCluster } = places;
+  const store = found.datastore ?? found.datastoreCluster;
+  const named = (reference: MoRef | undefined, name: string) =>
+    reference === undefined ? [] : [{ reference, name }];
+  const objects: PrivilegeObjects = {
+    vcenter: named(vim.content.rootFolder, 'the vCenter'),
+    production: named(production, `production ${path}`),
+    'production datastore': await namedByThemselves(vim, datastores, signal),
+    folder: named(
+      found.folder,
+      `the folder /${trimPath(datacenter)}/vm${folder === undefined ? '' : `/${trimPath(folder)}`}`,
+    ),
+    pool: named(found.resourcePool, `the resource pool of ${places.resourcePool ?? places.cluster ?? ''}`),
+    // Without one of its own a clone lies where production does.
+    datastore:
+      store === undefined
+        ? await namedByThemselves(vim, datastores, signal)
+        : named(store, `the datastore ${datastore ?? datastoreCluster ?? ''}`),
+    ...(await findNetworkObjects(vim, datacenter, network, signal)),
+  };
+  const ways = {
+    linked: wish.linked,
+    ownNetwork: 'host' in network,
+    customization,
+    datastoreCluster: datastoreCluster !== undefined,
+    hasMarks: keys.source !== undefined,
+  };
+  return { objects, ways };
+}
+
+async function findNetworkObjects(
+  vim: Vim,
+  datacenter: string,
+  network: CloneRequest['network'],
+  signal: AbortSignal,
+): Promise<PrivilegeObjects> {
+  if ('host' in network) {
+    const reference = await findHost(vim, datacenter, network.host, signal);
+    return { host: [{ reference, name: `the host ${network.host}` }] };
+  }
+  const path = `/${trimPath(datacenter)}/network/${trimPath(network.portGroup)}`;
+  const types = ['Network', 'DistributedVirtualPortgroup', 'OpaqueNetwork'];
+  const reference = await findInPath(vim, path, types, signal);
+  return reference === undefined ? {} : { network: [{ reference, name: `the network ${path}` }] };
+}
+
+async function namedByThemselves(vim: Vim, references: readonly MoRef[], signal: AbortSignal) {
+  return Promise.all(
+    references.map(async (reference) => ({
+      reference,
+      name: `the datastore ${text((await vim.read(reference, ['name'], signal)).get('name'))}`,
+    })),
+  );
+}

@@ -1,0 +1,128 @@
+import { readFile, rm } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { checks } from '../../src/doctor/checks.ts';
+import { examine } from '../../src/doctor/examine.ts';
+import type { Site } from '../../src/site/site.ts';
+import { clonePrivileges, promotionPrivileges } from '../../src/machines/vsphere/privileges.ts';
+import { makeTestFolder } from '../support/machine.ts';
+import { findVcsim, startVcsim, type Vcsim } from '../support/vcsim.ts';
+import { completeLive, liveName, writeVsphereSite } from '../support/vsphere-site.ts';
+
+const missing = findVcsim() === undefined ? ' (vcsim is not here, set CLONA_TOOLCHAIN)' : '';
+/** A machine that no VM snapshot holds as a whole. */
+const loose = 'DC0_H0_VM1';
+const { vsphereClone, vsphereEscapes, vspherePrivileges } = checks;
+
+describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
+  let vcsim: Vcsim;
+  let folder: string;
+  beforeAll(async () => {
+    vcsim = await startVcsim();
+    completeLive(vcsim);
+    vcsim.govc(
+      'vm.disk.create',
+      '-vm',
+      loose,
+      '-name',
+      'loose',
+      '-size',
+      '1G',
+      '-mode',
+      'independent_persistent',
+    );
+    folder = await makeTestFolder();
+  });
+  afterAll(async () => {
+    await vcsim?.[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const production = async () => Promise.reject(new Error('no database is asked'));
+  async function look(site: Site, table: Parameters<typeof examine>[1]): Promise<string[]> {
+    const signal = AbortSignal.timeout(60_000);
+    const found = await examine({ site, signal, now: new Date(), production }, table);
+    return found.map(({ state, what }) => `${state} ${what}`);
+  }
+
+  /** The simulator gives everybody the rights of its role Admin. */
+  async function without<Result>(
+    privileges: readonly string[],
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    vcsim.govc('role.update', '-r', 'Admin', ...privileges);
+    try {
+      return await work();
+    } finally {
+      vcsim.govc('role.update', '-a', 'Admin', ...privileges);
+    }
+  }
+
+  test('finds everything in order for an administrator, and says that one user does both', async () => {
+    const site = await writeVsphereSite(folder, vcsim);
+    const before = vcsim.govc('find', '/');
+    expect(await look(site, { vsphereClone, vsphereEscapes, vspherePrivileges })).toEqual([
+      `ok ${liveName} can be cloned: 1 CPUs, 32 MiB, 1 disks of 10 GiB`,
+      `ok a VM snapshot of /DC0/vm/${liveName} holds all its disks`,
+      'ok user, who clones, has every vSphere privilege for it',
+      'ok user, who promotes, has every vSphere privilege for it',
+      'warning the user who clones may also change production',
+    ]);
+    expect(vcsim.govc('find', '/')).toBe(before);
+  });
+
+  test('names each missing privilege with its object in a row of its own', async () => {
+    const site = await writeVsphereSite(folder, vcsim);
+    const lost = ['VirtualMachine.Provisioning.Clone', 'Datastore.AllocateSpace', 'Network.Assign'];
+    const rows = await without(lost, async () => look(site, { vspherePrivileges }));
+    expect(rows.filter((row) => row.startsWith('failed'))).toEqual([
+      `failed user, who clones, lacks VirtualMachine.Provisioning.Clone on production /DC0/vm/${liveName}`,
+      'failed user, who clones, lacks Datastore.AllocateSpace on the datastore LocalDS_0',
+      'failed user, who clones, lacks Network.Assign on the network /DC0/network/VM Network',
+      'failed user, who promotes, lacks Datastore.AllocateSpace on the datastore LocalDS_0',
+    ]);
+  });
+
+  test('tells who clones from who promotes, and warns when the former could change production', async () => {
+    const site = await writeVsphereSite(folder, vcsim, [
+      'promotionUser: director',
+      'promotionPassword: file:vcenter-password',
+    ]);
+    const rows = await without(['VirtualMachine.State.RevertToSnapshot'], async () =>
+      look(site, { vspherePrivileges }),
+    );
+    expect(rows).toEqual([
+      'failed user, who clones, lacks VirtualMachine.State.RevertToSnapshot on the folder /DC0/vm',
+      `failed director, who promotes, lacks VirtualMachine.State.RevertToSnapshot on production /DC0/vm/${liveName}`,
+      expect.stringMatching(
+        /^warning user, who clones, could change production: VirtualMachine\.Inventory\.Delete, /,
+      ),
+    ]);
+  });
+
+  test('refuses production with a disk that escapes its snapshot, before anything is changed', async () => {
+    const site = await writeVsphereSite(folder, vcsim, [], {}, loose);
+    const rows = await look(site, { vsphereClone, vsphereEscapes });
+    expect(rows).toEqual([
+      expect.stringMatching(new RegExp(`^failed ${loose} cannot be cloned: .* is independent persistent`)),
+      expect.stringContaining('disk mode independent_persistent'),
+    ]);
+  });
+
+  test('names that the vCenter does not have are one row, and the other checks go on', async () => {
+    const site = await writeVsphereSite(folder, vcsim, ['datastore: nowhere']);
+    const rows = await look(site, { vsphereClone, vspherePrivileges, vsphereEscapes });
+    expect(rows).toEqual([
+      'failed vSphere has no datastore /DC0/datastore/nowhere',
+      'failed vSphere has no datastore /DC0/datastore/nowhere',
+      expect.stringMatching(/^ok a VM snapshot/),
+    ]);
+  });
+
+  test('every privilege of the lists is one that vSphere knows, and that the documentation names', async () => {
+    const known = new Set(vcsim.govc('role.ls', 'Admin').trim().split('\n'));
+    const named = [...clonePrivileges, ...promotionPrivileges].flatMap(({ privileges }) => privileges);
+    expect(named.filter((privilege) => !known.has(privilege))).toEqual([]);
+    const page = await readFile(new URL('../../docs/how-to/vsphere.md', import.meta.url), 'utf8');
+    expect(named.filter((privilege) => !page.includes(privilege.split('.').at(-1)!))).toEqual([]);
+  });
+});
