@@ -1,0 +1,69 @@
+import { ClonaError } from '../../errors.ts';
+import { joinGuest, quoteRman, requireDatabaseName } from './rman-text.ts';
+import type { RestoreFacts } from './restore-facts.ts';
+
+/** The machine a restore goes to: always a clone, never production. Paths are the guest's own. */
+export interface RestoreTarget {
+  platform: 'linux' | 'windows';
+  /** DB_NAME of the clone once it is its own: another one than production's. */
+  databaseName: string;
+  /** ORACLE_SID of the clone's instance. */
+  instanceName: string;
+  /** Datafiles, control file, online log. Empty, on the clone's own disks. */
+  dataDir: string;
+  /** An own recovery area, empty: what lies in a foreign one would be cataloged by the server itself. */
+  recoveryDir: string;
+  recoveryBytes: number;
+  /** Where the clone sees backups and archived logs, read-only. */
+  archiveDirs: readonly string[];
+  /** More than one is a feature of Enterprise Edition. */
+  channels: number;
+  /** For the instance; undefined: the server's default. */
+  memoryBytes?: number | undefined;
+}
+
+export function controlFilePath(target: RestoreTarget): string {
+  return joinGuest(target.platform, target.dataDir, 'control01.ctl');
+}
+
+/** Whose instance this is: before nid it must be called as production is, or its control file does not mount. */
+export type InstanceStage = 'as-production' | 'as-clone';
+
+/**
+ * The parameter file of the clone. Nothing of production's is taken over: no archive destination, no standby, no job runs,
+ * no mail leaves (R21).
+ */
+export function writeParameterFile(facts: RestoreFacts, target: RestoreTarget, stage: InstanceStage): string {
+  const { databaseName, recoveryBytes, memoryBytes } = target;
+  const own = requireDatabaseName(databaseName);
+  if (own === facts.name.toUpperCase()) {
+    throw new ClonaError('usage', `the clone is to be called ${own}, as production is`, {
+      hint: 'a clone has a name of its own, so that it is never taken for production',
+    });
+  }
+  const lines: [string, string][] = [
+    ['db_name', quoteRman(stage === 'as-clone' ? own : facts.name, 'the name of the database')],
+    ['db_unique_name', quoteRman(own, 'the name of the clone')],
+    ['compatible', quoteRman(facts.compatible === '' ? '12.1.0' : facts.compatible, 'compatible')],
+    ['control_files', quoteRman(controlFilePath(target), 'dataDir')],
+    ['db_create_file_dest', quoteRman(target.dataDir, 'dataDir')],
+    ['db_recovery_file_dest_size', String(requireBytes(recoveryBytes, 'recoveryBytes'))],
+    ['db_recovery_file_dest', quoteRman(target.recoveryDir, 'recoveryDir')],
+    ['log_archive_dest_1', "'LOCATION=USE_DB_RECOVERY_FILE_DEST'"],
+    ['log_archive_format', "'%t_%s_%r.arc'"],
+    ['log_archive_config', "'NODG_CONFIG'"],
+    ['job_queue_processes', '0'],
+    ['remote_login_passwordfile', "'EXCLUSIVE'"],
+    ['undo_management', "'AUTO'"],
+    ...(facts.cdb ? [['enable_pluggable_database', 'TRUE'] satisfies [string, string]] : []),
+    ...(memoryBytes === undefined
+      ? []
+      : [['sga_target', String(requireBytes(memoryBytes, 'memoryBytes'))] satisfies [string, string]]),
+  ];
+  return `${lines.map(([name, value]) => `*.${name}=${value}`).join('\n')}\n`;
+}
+
+function requireBytes(bytes: number, what: string): number {
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new ClonaError('usage', `${what} is no number of bytes`);
+}
