@@ -1,3 +1,5 @@
+import type { PlanAnswer } from '../../recovery/answer.ts';
+import type { Catalog, Incarnation } from '../../recovery/catalog.ts';
 import type { ControlFileCatalog } from './catalog.ts';
 import type { ControlFileRows } from './control-file.ts';
 
@@ -11,8 +13,8 @@ export interface RestoreFacts {
   cdb: boolean;
   compatible: string;
   datafiles: { file: number; name: string; tablespace: string | null; bytes: number }[];
-  /** Backups of the control file, newest last. */
-  controlFiles: { handle: string; finishedAt: string | null; checkpoint: string }[];
+  /** Backups of the control file, rising by checkpoint; `branch`: the RESETLOGS SCN of their incarnation. */
+  controlFiles: { handle: string; finishedAt: string | null; checkpoint: string; branch: string }[];
   /** Pieces and copies that each backup is read from, by label, what it stands on included. */
   pieces: Record<string, string[]>;
   /** Groups of the online log: how many bytes a clone's own groups need. */
@@ -25,13 +27,14 @@ export function readRestoreFacts(rows: ControlFileRows, { entries, sets }: Contr
   const tablespaces = new Map(rows.datafileHeaders.map(({ file, tablespace }) => [file, tablespace]));
   const controlFiles = rows.backupDatafiles
     .filter(({ file }) => file === '0')
-    .flatMap(({ setStamp, setCount, checkpoint }) => {
+    .flatMap(({ setStamp, setCount, checkpoint, resetlogs }) => {
       const set = sets.get(`${setStamp ?? ''}.${setCount ?? ''}`);
       const [handle] = set?.handles ?? [];
       if (set?.state !== 'available' || handle === undefined) return [];
-      return [{ handle, finishedAt: set.finishedAt, checkpoint: checkpoint ?? '0' }];
+      const { finishedAt } = set;
+      return [{ handle, finishedAt, checkpoint: checkpoint ?? '0', branch: resetlogs ?? '0' }];
     })
-    .sort((a, b) => Number(BigInt(a.checkpoint) - BigInt(b.checkpoint)));
+    .sort((a, b) => (BigInt(a.checkpoint) < BigInt(b.checkpoint) ? -1 : 1));
   return {
     dbid: database?.dbid ?? '',
     name: database?.name ?? '',
@@ -59,4 +62,23 @@ export function readRestoreFacts(rows: ControlFileRows, { entries, sets }: Contr
       bytes: Number(bytes ?? 0),
     })),
   };
+}
+
+/**
+ * The control file to restore with: of the way to the target, made after the backup was (so that it knows its pieces) and not
+ * after the target (so that it knows no file of the future); else the nearest to that. Null: there is none, an export of its
+ * definition (CREATE CONTROLFILE) is all that helps.
+ */
+export function chooseControlFile(
+  { controlFiles }: RestoreFacts,
+  { redoTo, backup }: Pick<PlanAnswer, 'redoTo' | 'backup'>,
+  catalog: Catalog,
+  path: readonly Incarnation[],
+): string | null {
+  const branches = new Set(path.map(({ branchPosition }) => branchPosition.toString()));
+  const usable = controlFiles.filter(({ branch }) => branches.has(branch));
+  const from = catalog.backups.find(({ label }) => label === backup)?.consistentFrom ?? 0n;
+  const below = usable.filter(({ checkpoint }) => redoTo === null || BigInt(checkpoint) <= redoTo);
+  const fitting = below.find(({ checkpoint }) => BigInt(checkpoint) >= from);
+  return (fitting ?? below.at(-1) ?? usable[0])?.handle ?? null;
 }

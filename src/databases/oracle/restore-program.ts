@@ -4,7 +4,14 @@ import type { Catalog } from '../../recovery/catalog.ts';
 import type { Position } from '../../recovery/position.ts';
 import type { RestoreFacts } from './restore-facts.ts';
 import type { RestoreTarget } from './restore-target.ts';
-import { joinGuest, quoteRman, quoteSqlText, requireDatabaseName, requireDbid } from './rman-text.ts';
+import {
+  joinGuest,
+  quoteName,
+  quoteRman,
+  quoteSqlText,
+  requireDatabaseName,
+  requireDbid,
+} from './rman-text.ts';
 
 /** What the mounted clone shows of the control file that was restored: its names and keys are of that file's own time. */
 export interface MountedFacts {
@@ -32,7 +39,7 @@ export function writeMountProgram(
   controlFilePiece: string,
 ): string {
   return lines([
-    '# The clone knows its own control file only: no recovery catalog, so that nothing of it gets into production\'s.',
+    '# The clone knows its own control file only. No recovery catalog: nothing of a clone gets into the one of production.',
     'CONNECT TARGET /',
     `SET DBID ${requireDbid(facts.dbid)};`,
     `STARTUP FORCE NOMOUNT DBA PFILE=${quoteRman(parameterFile, 'the parameter file')};`,
@@ -74,20 +81,24 @@ export function writeRestoreProgram(
 ): string {
   requireFollowable(plan, catalog);
   const key = findKey(plan, catalog, mounted);
-  const channels = Array.from({ length: Math.max(1, Math.trunc(target.channels)) }, (_, index) => `c${index + 1}`);
+  const channels = Array.from(
+    { length: Math.max(1, Math.trunc(target.channels)) },
+    (_, index) => `c${index + 1}`,
+  );
   return lines([
     'CONNECT TARGET /',
     ...(key.current ? [] : [`RESET DATABASE TO INCARNATION ${key.key};`]),
     ...(mounted.changeTracking ? ['ALTER DATABASE DISABLE BLOCK CHANGE TRACKING;'] : []),
-    ...mounted.restorePoints.map((name) => `DROP RESTORE POINT "${requirePlain(name)}";`),
+    ...mounted.restorePoints.map((name) => `DROP RESTORE POINT ${quoteName(name, 'a restore point')};`),
     ...(mounted.flashback ? ['ALTER DATABASE FLASHBACK OFF;'] : []),
-    '# Production\'s paths of the online log leave the control file before anything is opened.',
+    '# The paths of production leave the control file before anything is opened.',
     ...mounted.logMembers.map((member, index) => renameMember(member, index, target)),
     'RUN {',
     ...channels.map((name) => `  ALLOCATE CHANNEL ${name} DEVICE TYPE DISK;`),
     `  SET NEWNAME FOR DATABASE TO ${quoteRman(inData(target, 'file_%f.dbf'), 'dataDir')};`,
     ...mounted.tempFiles.map(
-      (file) => `  SET NEWNAME FOR TEMPFILE ${file} TO ${quoteRman(inData(target, `temp_${file}.dbf`), 'dataDir')};`,
+      (file) =>
+        `  SET NEWNAME FOR TEMPFILE ${file} TO ${quoteRman(inData(target, `temp_${file}.dbf`), 'dataDir')};`,
     ),
     `  ${writeUntil(until)}`,
     `  RESTORE DATABASE${fromTag(plan, catalog)};`,
@@ -121,9 +132,13 @@ function requireFollowable({ reachable, usesOnlineLog, backup }: PlanAnswer, { e
     });
   }
   if (!usesOnlineLog) return;
-  throw new ClonaError('questionInvalid', "the plan needs production's online log, which a clone does not have", {
-    hint: 'plan with --lost online-log: that is what lies in the archive',
-  });
+  throw new ClonaError(
+    'questionInvalid',
+    "the plan needs production's online log, which a clone does not have",
+    {
+      hint: 'plan with --lost online-log: that is what lies in the archive',
+    },
+  );
 }
 
 /** By resetlogs SCN, never by key: the control file that was restored has keys of its own. */
@@ -133,8 +148,11 @@ function findKey(
   mounted: MountedFacts,
 ): { key: number; current: boolean } {
   const wanted = incarnations.find(({ id }) => id === target.incarnation);
-  const candidates = mounted.incarnations.filter(({ resetlogs }) => resetlogs === wanted?.branchPosition.toString());
-  const found = candidates.length === 1 ? candidates[0] : candidates.find(({ status }) => status !== 'ORPHAN');
+  const candidates = mounted.incarnations.filter(
+    ({ resetlogs }) => resetlogs === wanted?.branchPosition.toString(),
+  );
+  const found =
+    candidates.length === 1 ? candidates[0] : candidates.find(({ status }) => status !== 'ORPHAN');
   if (found !== undefined) return { key: found.key, current: found.status === 'CURRENT' };
   throw new ClonaError(
     'recoveryFailed',
@@ -210,11 +228,6 @@ export function sqlPlus(statements: readonly string[]): string {
     ...statements,
     'EXIT 0',
   ]);
-}
-
-function requirePlain(name: string): string {
-  if (!/["\p{Cc}]/u.test(name)) return name;
-  throw new ClonaError('recoveryFailed', 'a restore point of production has a name that cannot be written');
 }
 
 function lines(list: readonly string[]): string {

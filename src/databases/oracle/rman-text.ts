@@ -42,9 +42,13 @@ export function requireDbid(dbid: string): string {
 
 function refuse(text: string, signs: RegExp, what: string, why: string): void {
   if (text !== '' && !signs.test(text)) return;
-  throw new ClonaError('usage', text === '' ? `${what} is empty` : `${what} holds a sign that cannot be passed on`, {
-    hint: why,
-  });
+  throw new ClonaError(
+    'usage',
+    text === '' ? `${what} is empty` : `${what} holds a sign that cannot be passed on`,
+    {
+      hint: why,
+    },
+  );
 }
 
 /** Path of a file in a folder of the guest. */
