@@ -1,5 +1,5 @@
 import type { Backup } from './catalog.ts';
-import { toInstant } from './instant.ts';
+import { instantOf } from './instant.ts';
 
 /**
  * R4 and A9 as a typed table: less redo, then better verified, then newer, then the lower label. A negative
@@ -18,16 +18,12 @@ const preferences = [
 export type Preference = (typeof preferences)[number]['rule'];
 
 export function isBetter(a: Backup, b: Backup): boolean {
-  for (const { compare } of preferences) {
-    const order = compare(a, b);
-    if (order !== 0) return order < 0;
-  }
-  return false;
+  return preferences.reduce((order, { compare }) => order || compare(a, b), 0) < 0;
 }
 
 /** The rule by which `chosen` came before `other`. */
 export function decidingRule(chosen: Backup, other: Backup): Preference {
-  return preferences.find(({ compare }) => compare(chosen, other) !== 0)?.rule ?? 'label';
+  return preferences.find(({ compare }) => compare(chosen, other) !== 0)!.rule; // labels always differ
 }
 
 /** Later finishedAt first, as instants; without one it comes last. */
@@ -35,12 +31,12 @@ export function compareNewestFirst(a: Backup, b: Backup): number {
   return finishedMs(b) - finishedMs(a);
 }
 
-/** By UTF-16 code unit, which is what < does. */
+/** By UTF-16 code unit, which is what < does; no two backups have one label. */
 export function compareLabels(a: Backup, b: Backup): number {
-  return a.label < b.label ? -1 : Number(a.label > b.label);
+  return a.label < b.label ? -1 : 1;
 }
 
 /** Milliseconds since 1970; a number that sorts before all for a running backup. */
 export function finishedMs({ finishedAt }: Backup): number {
-  return (finishedAt === null ? null : toInstant(finishedAt)) ?? Number.MIN_SAFE_INTEGER;
+  return instantOf(finishedAt) ?? Number.MIN_SAFE_INTEGER;
 }

@@ -1,6 +1,6 @@
 import type { ArchivedLog, Catalog, OnlineLog } from './catalog.ts';
-import { cutOf, type Path } from './lineage.ts';
-import { cutAt, type Position } from './position.ts';
+import type { Path } from './lineage.ts';
+import { cutAt, lower, upper, type Position } from './position.ts';
 import type { Lost } from './question.ts';
 import { sortByFirst } from './sort-by-first.ts';
 
@@ -110,22 +110,18 @@ function joinStretches(logs: readonly KnownLog[]): Stretches {
   const starts: Position[] = [];
   const ends: Position[] = [];
   for (const { first, cutEnd } of sortByFirst(logs)) {
-    const last = ends.length - 1;
-    if (last >= 0 && first <= ends[last]!) {
-      if (cutEnd > ends[last]!) ends[last] = cutEnd;
-    } else {
+    const end = ends.at(-1);
+    if (end === undefined || first > end) {
       starts.push(first);
       ends.push(cutEnd);
-    }
+    } else if (cutEnd > end) ends[ends.length - 1] = cutEnd;
   }
   return { starts, ends };
 }
 
 /** How far the log reaches from `from` without a gap; `from` itself when it is not held. */
 export function reachFrom(stretches: Stretches, from: Position): Position {
-  const at = lastAtOrBelow(stretches.starts, from);
-  const end = at < 0 ? from : stretches.ends[at]!; // one end for each start
-  return end > from ? end : from;
+  return upper(from, stretches.ends[lastAtOrBelow(stretches.starts, from)] ?? from);
 }
 
 /** Where the log begins again after a gap at `from`; null: nowhere. */
@@ -146,28 +142,16 @@ export function lastAtOrBelow(rising: readonly Position[], position: Position): 
 }
 
 /**
- * A4: the highest p up to which every thread with redo below p covers [low, p); null where no p above `low` is
+ * A4: the highest p up to which every thread with redo below p covers [low, p); `low` itself where no p above it is
  * covered. A thread that first appears above `low` is no gap below its first record, and always one above.
  */
 export function coveredUpTo(
   threads: readonly ThreadCoverage[],
   low: Position,
   source: 'archived' | 'usable',
-): Position | null {
-  let highest: Position | null = null;
-  let present = false;
-  for (const thread of threads) {
-    const begun = thread.firstKnown <= low;
-    const limit = begun ? reachFrom(thread[source], low) : thread.firstKnown;
-    if (begun) present = true;
-    if (highest === null || limit < highest) highest = limit;
-  }
-  return present && highest !== null && highest > low ? highest : null;
-}
-
-/** Whether a log of the path holds, after the cut, a position of [low, until). */
-export function holdsPartOf(path: Path, log: ArchivedLog, low: Position, until: Position): boolean {
-  const cut = cutOf(path, log.incarnation);
-  if (cut === undefined) return false;
-  return log.first < until && cutAt(log.next, cut) > low;
+): Position {
+  if (!threads.some(({ firstKnown }) => firstKnown <= low)) return low;
+  return threads
+    .map((thread) => (thread.firstKnown <= low ? reachFrom(thread[source], low) : thread.firstKnown))
+    .reduce(lower);
 }

@@ -24,6 +24,11 @@ export function toInstant(text: string): number | null {
   return daysSinceEpoch(year, month, day) * dayMs + (hour * 60 + minute - offsetMinutes) * 60_000 + rest.ms;
 }
 
+/** The same for what a catalog says, where a time may be unknown. */
+export function instantOf(time: string | null): number | null {
+  return time === null ? null : toInstant(time);
+}
+
 /** The same instant in UTC, as all output shows it. */
 export function showInstant(instantMs: number): string {
   return new Date(instantMs).toISOString().replace(/\.000Z$/, 'Z');

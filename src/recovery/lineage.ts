@@ -15,22 +15,13 @@ export interface Path {
 export interface Lineage {
   current: number;
   byId: ReadonlyMap<number, Incarnation>;
-  childrenOf: ReadonlyMap<number, readonly Incarnation[]>;
 }
 
 export type IncarnationStatus = 'CURRENT' | 'PARENT' | 'ORPHAN';
 
 export function readLineage(catalog: Pick<Catalog, 'incarnations' | 'currentIncarnation'>): Lineage {
-  const byId = new Map<number, Incarnation>();
-  const childrenOf = new Map<number, Incarnation[]>();
-  for (const incarnation of catalog.incarnations) {
-    byId.set(incarnation.id, incarnation);
-    if (incarnation.parent === null) continue;
-    const siblings = childrenOf.get(incarnation.parent);
-    if (siblings === undefined) childrenOf.set(incarnation.parent, [incarnation]);
-    else siblings.push(incarnation);
-  }
-  return { current: catalog.currentIncarnation, byId, childrenOf };
+  const { incarnations, currentIncarnation } = catalog;
+  return { current: currentIncarnation, byId: new Map(incarnations.map((one) => [one.id, one])) };
 }
 
 export function tracePath(lineage: Lineage, id: number): Path {

@@ -1,8 +1,8 @@
 import type { PlanAnswer } from './answer.ts';
 import type { Coverage, KnownLog } from './coverage.ts';
-import { showInstant } from './instant.ts';
+import { instantOf, showInstant } from './instant.ts';
 import type { Position } from './position.ts';
-import { instantOf, timeAt } from './resolve-time.ts';
+import { timeAt } from './resolve-time.ts';
 
 /** The record of the path that reaches furthest, whatever its state; null: no log is known. */
 export function findEnd(coverage: Coverage): KnownLog | null {

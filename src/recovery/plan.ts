@@ -1,10 +1,10 @@
-import type { LogName, PlanAnswer, Rejection } from './answer.ts';
+import type { LogName, PlanAnswer } from './answer.ts';
 import type { ArchivedLog, Backup, Catalog, ChangeWithoutRedo } from './catalog.ts';
-import { coveredUpTo, holdsPartOf, type Coverage } from './coverage.ts';
+import { coveredUpTo, type Coverage } from './coverage.ts';
 import { cutOf, ownerOf, showPath } from './lineage.ts';
 import { planLogOnly } from './log-only.ts';
 import { measureLoss } from './loss.ts';
-import { showPosition, type Position } from './position.ts';
+import { cutAt, showPosition, type Position } from './position.ts';
 import type { Question } from './question.ts';
 import { listUnusable, whyNotChosen, whyUnserved, type ReasonContext } from './reasons.ts';
 import {
@@ -17,7 +17,7 @@ import {
   type Candidate,
   type Search,
 } from './search.ts';
-import { isRunning, isWhole, lowOf, type WholeBackup } from './serve.ts';
+import { isRunning, lowOf, type WholeBackup } from './serve.ts';
 import { describeChoice, describeSteps, describeUnreachable, warnOf } from './steps.ts';
 
 /**
@@ -28,12 +28,15 @@ import { describeChoice, describeSteps, describeUnreachable, warnOf } from './st
 export function planRecovery(catalog: Catalog, question: Question): PlanAnswer {
   if (question.logOnly === 'cleanly' && question.until.kind === 'latest') return planLogOnly(catalog);
   const search = startSearch(catalog, question);
-  const asked = search.backups[0];
-  if (question.until.kind === 'backup' && asked?.kind === 'export') return planExport(search, asked);
+  if (question.until.kind === 'backup') {
+    const asked = search.backups[0]!; // startSearch found it
+    if (asked.kind === 'export') return planExport(search, asked);
+  }
   const candidates = findCandidates(search);
   const until = resolveUntil(search, candidates);
-  const chosen = until === null ? null : choose(candidates, until);
-  return until === null || chosen === null
+  if (until === null) return answerUnreachable(search, candidates, until);
+  const chosen = choose(candidates, until);
+  return chosen === null
     ? answerUnreachable(search, candidates, until)
     : answerReachable(search, candidates, until, chosen);
 }
@@ -48,21 +51,28 @@ function answerReachable(
   const incarnation = ownerOf(path, until);
   const low = lowOf(chosen);
   const logs = low < until ? nameLogs(coverage, low, until) : [];
-  const archivedTo = coveredUpTo(coverage.threads, low, 'archived');
-  const serving = new Set(candidates.filter((one) => serves(one, until)).map(({ backup }) => backup.label));
-  const answer: PlanAnswer = {
+  const serving = new Map(
+    candidates.filter((one) => serves(one, until)).map(({ backup }) => [backup.label, backup]),
+  );
+  const whyOf = startReasons(search, until);
+  const answer: Omit<PlanAnswer, 'steps'> = {
     reachable: true,
     target: { incarnation, until },
     backup: chosen.label,
     logs,
-    usesOnlineLog: low < until && (archivedTo === null || archivedTo < until),
+    usesOnlineLog: low < until && coveredUpTo(coverage.threads, low, 'archived') < until,
     resetDatabaseToIncarnation: incarnation === catalog.currentIncarnation ? null : incarnation,
     opensNewIncarnation: opensNewIncarnation(search, incarnation, until),
     redoFrom: chosen.start,
     redoTo: until,
     loss: measureLoss(coverage, until),
-    steps: [],
-    rejected: reject(search, until, chosen, serving),
+    rejected: search.backups
+      .filter((backup) => backup !== chosen)
+      .map((backup) => {
+        const other = serving.get(backup.label);
+        const reasons = other === undefined ? whyOf(backup) : [whyNotChosen(other, chosen, until)];
+        return { backup: backup.label, reasons };
+      }),
     nearest: { below: null, above: null },
     chosenBecause: describeChoice(chosen, until, serving.size),
     warnings: warnOf(search, chosen, until),
@@ -86,7 +96,9 @@ function opensNewIncarnation({ catalog, question }: Search, incarnation: number,
 function nameLogs({ path, archivedLogs }: Coverage, low: Position, until: Position): LogName[] {
   const byDepth: ArchivedLog[][] = path.incarnations.map(() => []);
   for (const log of archivedLogs) {
-    if (holdsPartOf(path, log, low, until)) byDepth[path.depthOf.get(log.incarnation)!]!.push(log); // on the path
+    const depth = path.depthOf.get(log.incarnation)!; // they lie on the path
+    const end = cutAt(log.next, path.cuts[depth] ?? null);
+    if (log.first < until && end > low) byDepth[depth]!.push(log); // as deep as the path
   }
   const byName = (a: LogName, b: LogName): number => a.thread - b.thread || a.sequence - b.sequence;
   return byDepth.flatMap((logs) =>
@@ -97,29 +109,18 @@ function nameLogs({ path, archivedLogs }: Coverage, low: Position, until: Positi
   );
 }
 
-function reject(
-  search: Search,
+/** Why a backup does not serve `until`: what all of them are judged by is gathered once. */
+function startReasons(
+  { broken, coverage, catalog }: Search,
   until: Position | null,
-  chosen: WholeBackup | null,
-  serving: ReadonlySet<string>,
-): Rejection[] {
-  const { backups, broken, coverage, catalog } = search;
+): (backup: Backup) => string[] {
   const context: ReasonContext = {
     coverage,
     broken,
     lost: listUnusable(coverage),
     show: (position) => showPosition(catalog.engine, position),
   };
-  const rejected: Rejection[] = [];
-  for (const backup of backups) {
-    if (backup.label === chosen?.label) continue;
-    const better =
-      chosen !== null && until !== null && isWhole(backup) && serving.has(backup.label)
-        ? [whyNotChosen(backup, chosen, until)]
-        : null;
-    rejected.push({ backup: backup.label, reasons: better ?? whyUnserved(backup, until, context) });
-  }
-  return rejected;
+  return (backup) => whyUnserved(backup, until, context);
 }
 
 /** The copied blocks may be as old as `start`, so what changed without redo since then is not in them for sure. */
@@ -141,7 +142,8 @@ function answerUnreachable(
   until: Position | null,
 ): PlanAnswer {
   const { path, catalog, question } = search;
-  const answer: PlanAnswer = {
+  const whyOf = startReasons(search, until);
+  const answer: Omit<PlanAnswer, 'steps'> = {
     reachable: false,
     target: {
       incarnation: until === null ? path.incarnations.at(-1)!.id : ownerOf(path, until), // never empty
@@ -155,9 +157,8 @@ function answerUnreachable(
     redoFrom: null,
     redoTo: null,
     loss: { positions: null, from: null, to: null },
-    steps: [],
-    rejected: reject(search, until, null, new Set()),
-    nearest: question.until.kind === 'backup' ? { below: null, above: null } : findNearest(candidates, until),
+    rejected: search.backups.map((backup) => ({ backup: backup.label, reasons: whyOf(backup) })),
+    nearest: findNearest(candidates, until),
     chosenBecause: [],
     warnings: [],
     changesWithoutRedo: [],
@@ -173,7 +174,7 @@ function planExport(search: Search, asked: Backup): PlanAnswer {
   if (until === null || asked.state !== 'available' || isRunning(asked) || search.broken.has(asked.label)) {
     return answerUnreachableExport(search, asked);
   }
-  const answer: PlanAnswer = {
+  const answer: Omit<PlanAnswer, 'steps'> = {
     reachable: true,
     target: { incarnation: asked.incarnation, until },
     backup: asked.label,
@@ -184,7 +185,6 @@ function planExport(search: Search, asked: Backup): PlanAnswer {
     redoFrom: null,
     redoTo: null,
     loss: measureLoss(coverage, until),
-    steps: [],
     rejected: [],
     nearest: { below: null, above: null },
     chosenBecause: ['it is the export that was asked for'],

@@ -3,7 +3,7 @@ import { decidingRule } from './choose.ts';
 import { nextStart, reachFrom, type Coverage, type KnownLog } from './coverage.ts';
 import { cutOf, showPath } from './lineage.ts';
 import type { Position } from './position.ts';
-import { isRunning, isWhole, lowOf, standsAlone, type WholeBackup } from './serve.ts';
+import { isRunning, isWhole, lowOf, type WholeBackup } from './serve.ts';
 
 /** What every reason looks at. */
 export interface ReasonContext {
@@ -54,7 +54,7 @@ function whyUncovered(backup: WholeBackup, until: Position | null, context: Reas
   const low = lowOf(backup);
   const { consistentFrom } = backup;
   const aim = until === null || until < consistentFrom ? consistentFrom : until;
-  if (aim === low && standsAlone(backup)) return [];
+  if (aim === low) return [];
   const { threads } = context.coverage;
   const needed = threads.filter(({ firstKnown }) => firstKnown < aim);
   if (needed.length === 0) return [`no log at all is known below ${context.show(aim)} on the path`];

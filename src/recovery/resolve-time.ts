@@ -1,5 +1,5 @@
 import type { Coverage, KnownLog } from './coverage.ts';
-import { toInstant } from './instant.ts';
+import { instantOf } from './instant.ts';
 import { asPosition, cutAt, type Position } from './position.ts';
 
 /**
@@ -48,8 +48,4 @@ export function timeAt(coverage: Coverage, position: Position): number | null {
     best = { depth: log.depth, instantMs: from + Number(passed) };
   }
   return best?.instantMs ?? null;
-}
-
-export function instantOf(time: string | null): number | null {
-  return time === null ? null : toInstant(time);
 }

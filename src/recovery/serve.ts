@@ -25,14 +25,9 @@ export function isWhole(backup: Backup): backup is WholeBackup {
   return backup.kind !== 'export' && backup.start !== null && !isRunning(backup);
 }
 
-/** First position that must come from the log: what a backup carries itself need not (A10). */
+/** First position that must come from the log: what a backup carries itself need not; the numbers decide, not the kind (A10). */
 export function lowOf({ ownLog, start, consistentFrom }: WholeBackup): Position {
   return ownLog ? consistentFrom : start;
-}
-
-/** Whether it needs no log at all at consistentFrom: the numbers decide, not the kind (A10). */
-export function standsAlone({ ownLog, start, consistentFrom }: WholeBackup): boolean {
-  return ownLog || start === consistentFrom;
 }
 
 /** R2, but for its state: what the log along the path lets this backup serve; null: nothing. */
@@ -40,8 +35,7 @@ export function reachOf(backup: Backup, coverage: Coverage, source: 'archived' |
   if (!isWhole(backup) || !liesOn(coverage.path, backup)) return null;
   const from = backup.consistentFrom;
   const to = coveredUpTo(coverage.threads, lowOf(backup), source);
-  if (to !== null && to >= from) return { from, to };
-  return standsAlone(backup) ? { from, to: from } : null;
+  return to >= from ? { from, to } : null;
 }
 
 /** On the path, and consistent before the path leaves its incarnation. */

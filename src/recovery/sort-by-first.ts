@@ -24,7 +24,7 @@ function sortByDigit(keys: Uint16Array, digit: number, order: Uint32Array): Uint
   const places = new Uint32Array(radix + 1);
   for (let at = digit; at < keys.length; at += digits) places[keys[at]! + 1]! += 1;
   if (places[keys[digit]! + 1] === order.length) return order;
-  for (let value = 1; value <= radix; value += 1) places[value]! += places[value - 1]!;
+  for (let value = 1; value < radix; value += 1) places[value]! += places[value - 1]!;
   const sorted = new Uint32Array(order.length);
   for (const index of order) {
     const value = keys[index * digits + digit]!;

@@ -8,6 +8,9 @@ import { showGrade } from './reasons.ts';
 import type { Search } from './search.ts';
 import type { WholeBackup } from './serve.ts';
 
+/** An answer whose steps are still to be written. */
+type Stepless = Omit<PlanAnswer, 'steps'>;
+
 /** Why this backup, in sentences. */
 export function describeChoice(chosen: WholeBackup, until: Position, serving: number): string[] {
   const redo = until - chosen.start;
@@ -34,7 +37,7 @@ export function warnOf({ question, catalog }: Search, chosen: Backup, until: Pos
 }
 
 /** The plan in words, numbered by whoever prints it. */
-export function describeSteps(search: Search, answer: PlanAnswer, chosen: Backup): string[] {
+export function describeSteps(search: Search, answer: Stepless, chosen: Backup): string[] {
   if (chosen.kind === 'export') return describeImport(chosen);
   return [
     ...keepWhatIsLeft(search.question),
@@ -67,7 +70,7 @@ function keepWhatIsLeft({ lost, logOnly }: Question): string[] {
   return [];
 }
 
-function describeReset({ catalog, lineage }: Search, answer: PlanAnswer): string[] {
+function describeReset({ catalog, lineage }: Search, answer: Stepless): string[] {
   const id = answer.resetDatabaseToIncarnation;
   if (id === null) return [];
   const status = statusOf(tracePath(lineage, catalog.currentIncarnation), id);
@@ -86,7 +89,7 @@ function describeRestore({ label, kind, incarnation, device, requires = [], ownL
   return `restore ${kind} backup ${label} of incarnation ${incarnation} from ${device ?? 'its device'}${chain}${own}`;
 }
 
-function describeLogs({ logs, usesOnlineLog }: PlanAnswer, chosen: Backup): string[] {
+function describeLogs({ logs, usesOnlineLog }: Stepless, chosen: Backup): string[] {
   const online = usesOnlineLog ? ['put the online log of the CURRENT incarnation beside them'] : [];
   if (logs.length === 0) {
     if (usesOnlineLog) return ['no archived log is needed, only the online log of the CURRENT incarnation'];
@@ -105,7 +108,7 @@ function describeLogs({ logs, usesOnlineLog }: PlanAnswer, chosen: Backup): stri
   ];
 }
 
-function describeRecovery({ catalog, question }: Search, answer: PlanAnswer, chosen: Backup): string {
+function describeRecovery({ catalog, question }: Search, answer: Stepless, chosen: Backup): string {
   const { redoFrom, redoTo, opensNewIncarnation } = answer;
   const show = (position: Position | null): string =>
     position === null ? 'nowhere' : showPosition(catalog.engine, position);
@@ -127,14 +130,14 @@ function describeRecovery({ catalog, question }: Search, answer: PlanAnswer, cho
   return `${range}: recovery_target_lsn = '${show(redoTo)}', recovery_target_inclusive = off`;
 }
 
-function describeRollback({ engine }: Catalog, { redoFrom, redoTo }: PlanAnswer): string[] {
+function describeRollback({ engine }: Catalog, { redoFrom, redoTo }: Stepless): string[] {
   if (redoFrom === redoTo || redoTo === null) return [];
   return [
     `roll back what has no end of transaction below ${showPosition(engine, redoTo)}; the server does it by itself`,
   ];
 }
 
-function describeOpening({ engine }: Catalog, { opensNewIncarnation, target }: PlanAnswer): string[] {
+function describeOpening({ engine }: Catalog, { opensNewIncarnation, target }: Stepless): string[] {
   if (!opensNewIncarnation) {
     return [
       'ALTER DATABASE OPEN: the whole log was applied, the incarnation stays (with a backup control file Oracle opens RESETLOGS even so)',
@@ -153,7 +156,7 @@ function describeOpening({ engine }: Catalog, { opensNewIncarnation, target }: P
 }
 
 /** R9 and R7: what can still be done when the target cannot be reached. */
-export function describeUnreachable(catalog: Catalog, question: Question, answer: PlanAnswer): string[] {
+export function describeUnreachable(catalog: Catalog, question: Question, answer: Stepless): string[] {
   const { below, above } = answer.nearest;
   const steps: string[] = [];
   if (below !== null) steps.push(`reachable instead, the nearest before it: --until position:${below}`);

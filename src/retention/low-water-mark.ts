@@ -1,9 +1,9 @@
 import type { LogName } from '../recovery/answer.ts';
 import type { Backup, Catalog, Incarnation } from '../recovery/catalog.ts';
+import { instantOf } from '../recovery/instant.ts';
 import type { Lineage } from '../recovery/lineage.ts';
 import { tracePath } from '../recovery/lineage.ts';
 import type { Position } from '../recovery/position.ts';
-import { instantOf } from '../recovery/resolve-time.ts';
 import type { LowWaterMark } from './retention.ts';
 
 /** What the kept backups and the logs of one incarnation say. */

@@ -84,14 +84,13 @@ function findTarget(plan: PlanAnswer | undefined): History['target'] {
 }
 
 /** Depth first, so that a branch lies below what it left; the path of CURRENT and the target's before all others. */
-function pickIncarnations(
-  { byId, childrenOf }: Lineage,
-  currentPath: Path,
-  plan: PlanAnswer | undefined,
-): number[] {
+function pickIncarnations({ byId }: Lineage, currentPath: Path, plan: PlanAnswer | undefined): number[] {
   const order: number[] = [];
-  const roots = [...byId.values()].filter(({ parent }) => parent === null);
-  const stack = roots.toReversed().map(({ id }) => id);
+  const childrenOf = Map.groupBy(byId.values(), ({ parent }) => parent);
+  const stack = childrenOf
+    .get(null)!
+    .toReversed()
+    .map(({ id }) => id); // a catalog has a root
   for (let id = stack.pop(); id !== undefined; id = stack.pop()) {
     order.push(id);
     const children = [...(childrenOf.get(id) ?? [])].sort((a, b) =>
