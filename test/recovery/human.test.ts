@@ -141,14 +141,14 @@ test('refused questions', async () => {
     `incarnation:${long}`,
     'incarnation:1@',
     'incarnation:1@-1',
-    'incarnation:3',
-    'incarnation:12@5',
+    'incarnation:33',
+    'incarnation:40@5',
     'backup:NOPE',
   ];
-  const two = catalogOf({ incarnations: [inc(1), inc(2, 1, 5)] });
+  const many = catalogOf({ incarnations: Array.from({ length: 21 }, (_, index) => inc(index + 1)) });
   const refusals = texts.map((text) => {
     try {
-      planRecovery(two, { until: parseUntil(text), lost: 'database' });
+      planRecovery(many, { until: parseUntil(text), lost: 'database' });
     } catch (error) {
       if (!(error instanceof ClonaError)) throw error;
       return `${error.code} ${error.message}\n  ${error.hint ?? '-'}`;

@@ -31,6 +31,8 @@ function brief(answer: PlanAnswer): string {
 const reasonsOf = (answer: PlanAnswer, label: string): string[] =>
   answer.rejected.find(({ backup }) => backup === label)?.reasons ?? [];
 
+const hour = (h: number): string => `2024-05-01T${String(h).padStart(2, '0')}:00:00Z`;
+
 describe('the worked example', () => {
   const statuses = (current: 1 | 2 | 3 | 4): string[] =>
     listIncarnations(workedExample(current)).map(({ status }) => status);
@@ -148,6 +150,22 @@ describe('A3: latest and the end of the log', () => {
     expect(brief(plan(gap))).toBe('1@80 B 10-80 [1/1/1] online, opens');
   });
 
+  test('a log of CURRENT that ends where the online log ends is applied with it', () => {
+    const both = { ...one, logs: [...one.logs, log(2, 50, 80)] };
+    expect(brief(plan(both))).toBe('1@80 B 10-80 [1/1/1 1/1/2]');
+  });
+
+  test('an online log that another incarnation left behind keeps nothing open', () => {
+    const left = catalogOf({
+      currentIncarnation: 2,
+      incarnations: [inc(1), inc(2, 1, 60)],
+      backups: [bk('B', 10)],
+      logs: [log(1, 1, 60), log(1, 60, 90, { incarnation: 2 })],
+      onlineLogs: [online(60, 80)],
+    });
+    expect(brief(plan(left))).toBe('2@90 B 10-90 [1/1/1 2/1/1] opens');
+  });
+
   test('of several threads the lowest end is the latest', () => {
     const two = { ...one, logs: [log(1, 1, 90), log(1, 1, 70, { thread: 2 })], onlineLogs: [] };
     expect(brief(plan(two))).toBe('1@70 B 10-70 [1/1/1 1/2/1] opens');
@@ -197,6 +215,14 @@ describe('A4: every thread', () => {
       logs: [log(1, 1, 40), log(1, 40, 90, { thread: 2 }), log(1, 40, 90, { incarnation: 2 })],
     });
     expect(brief(plan(branched, 'position:60'))).toBe('2@60 B 10-60 [1/1/1 2/1/1] opens');
+  });
+
+  test('gaps are told by thread', () => {
+    const logs = [log(1, 1, 15, { thread: 2 }), log(1, 1, 12)];
+    expect(reasonsOf(plan({ ...base, logs }, 'position:20'), 'B')).toEqual([
+      expect.stringContaining('thread 1 has no usable log for [12, 20)'),
+      expect.stringContaining('thread 2 has no usable log for [15, 20)'),
+    ]);
   });
 
   test('without any thread nothing is covered', () => {
@@ -266,6 +292,97 @@ describe('A6: what is lost', () => {
     expect(plan(timed, 'position:60').loss.from).toBe('2024-05-01T10:20:00Z');
   });
 
+  test.for<[string, Partial<Catalog>, string, PlanAnswer['loss']]>([
+    [
+      'nothing is lost at the very end, timed or not',
+      { logs: [log(1, 1, 50, { firstTime: hour(0), nextTime: hour(5) })] },
+      'latest',
+      { positions: 0n, from: null, to: null },
+    ],
+    [
+      'nothing is lost by a backup that is newer than all that is known of the log',
+      { backups: [bk('Q', 90)], logs: [log(1, 1, 50, { firstTime: hour(0), nextTime: hour(5) })] },
+      'latest',
+      { positions: 0n, from: null, to: null },
+    ],
+    [
+      'the log that reaches furthest counts, wherever it is listed',
+      { logs: [log(2, 30, 50, { firstTime: hour(3), nextTime: hour(5) }), log(1, 1, 30)] },
+      'position:40',
+      { positions: 10n, from: hour(4), to: hour(5) },
+    ],
+    [
+      'without times there are positions only',
+      { logs: [log(1, 1, 50)] },
+      'position:40',
+      { positions: 10n, from: null, to: null },
+    ],
+    [
+      'a time needs both ends of its log: no beginning',
+      { logs: [log(1, 1, 50, { nextTime: hour(5) })] },
+      'position:40',
+      { positions: 10n, from: null, to: hour(5) },
+    ],
+    [
+      'a time needs both ends of its log: no end',
+      { logs: [log(1, 1, 50, { firstTime: hour(0) })] },
+      'position:40',
+      { positions: 10n, from: null, to: null },
+    ],
+    [
+      'it begins where a log ends, though none begins there',
+      {
+        logs: [
+          log(1, 1, 50, { firstTime: hour(0), nextTime: hour(5) }),
+          log(3, 60, 70, { firstTime: hour(7), nextTime: hour(8) }),
+        ],
+      },
+      'latest',
+      { positions: 20n, from: hour(5), to: hour(8) },
+    ],
+    [
+      'a log that is cut ends at the time of the cut',
+      {
+        currentIncarnation: 2,
+        incarnations: [inc(1), inc(2, 1, 41)],
+        logs: [log(1, 1, 51, { firstTime: hour(0), nextTime: hour(5) })],
+      },
+      'position:31',
+      { positions: 10n, from: hour(3), to: hour(4) },
+    ],
+  ])('the loss: %s', ([, parts, until, loss]) => {
+    expect(plan(catalogOf({ backups: [bk('B', 10, 20)], ...parts }), until).loss).toEqual(loss);
+  });
+
+  test.for([1, -1])('a time where two incarnations overlap is told by the deeper one', (order) => {
+    const logs = [
+      log(1, 1, 101, { firstTime: hour(0), nextTime: hour(10) }),
+      log(1, 81, 121, { incarnation: 2, firstTime: hour(16), nextTime: hour(20) }),
+      log(2, 1, 101, { firstTime: hour(0), nextTime: hour(10), thread: 2 }),
+    ];
+    const overlap = catalogOf({
+      currentIncarnation: 2,
+      incarnations: [inc(1), inc(2, 1, 101)],
+      backups: [bk('B', 10)],
+      logs: order === 1 ? logs : logs.toReversed(),
+    });
+    expect(plan(overlap, 'position:91').loss).toEqual({ positions: 30n, from: hour(17), to: hour(20) });
+  });
+
+  test('only the log lost, of which nothing is known: no position, and still steps', () => {
+    const answer = plan(catalogOf({}), 'latest', { lost: 'online-log', logOnly: 'cleanly' });
+    expect(answer).toMatchObject({
+      reachable: true,
+      target: { incarnation: 1, until: null },
+      nearest: { below: null, above: null },
+    });
+  });
+
+  test('only the log lost, but an earlier position wanted: a restore', () => {
+    const answer = plan(one, 'position:40', { lost: 'online-log', logOnly: 'cleanly' });
+    expect(brief(answer)).toBe('1@40 Q 30-40 [1/1/1] opens');
+  });
+
   test('only the log lost, closed cleanly: steps, nothing restored, nothing lost', () => {
     const answer = plan(one, 'latest', { lost: 'online-log', logOnly: 'cleanly' });
     expect(brief(answer)).toBe('1@80 null null-null [] opens');
@@ -311,6 +428,21 @@ describe('A7 and A8: the logs of a plan', () => {
     const own = { ...base, backups: [bk('OWN', 5, 45, { ownLog: true })] };
     expect(brief(plan(own, 'position:60'))).toBe('1@60 OWN 5-60 [1/1/3] opens');
     expect(brief(plan(own, 'position:45'))).toBe('1@45 OWN 5-45 [] opens');
+  });
+
+  test('come by thread and sequence, whatever their order in the catalog', () => {
+    const odd = {
+      ...base,
+      logs: [
+        log(12, 50, 60),
+        log(9, 10, 50),
+        log(3, 10, 70, { thread: 2 }),
+        log(12, 50, 60),
+        log(9, 10, 50),
+        log(11, 10, 20, { thread: 2 }),
+      ],
+    };
+    expect(brief(plan(odd, 'position:60'))).toBe('1@60 B 10-60 [1/1/9 1/1/12 1/2/3 1/2/11] opens');
   });
 
   test('come in the order of the path, whatever the numbers of the incarnations', () => {
@@ -368,6 +500,11 @@ describe('A10: own log and quiesced', () => {
     expect(plan(cold, 'latest').reachable).toBe(false);
   });
 
+  test('a backup whose start is unknown never serves, even with its own log', () => {
+    const unknown = catalogOf({ backups: [bk('OWN', 40, 50, { ownLog: true, start: null })] });
+    expect(plan(unknown, 'position:50').reachable).toBe(false);
+  });
+
   test('with its own log redo begins at start even if no log is needed', () => {
     const own = catalogOf({ backups: [bk('OWN', 40, 50, { ownLog: true })] });
     expect(brief(plan(own, 'latest'))).toBe('1@50 OWN 40-50 [] opens');
@@ -400,17 +537,18 @@ describe('A11 and A12: exports and a backup by name', () => {
     expect(plan(at100, 'backup:EXP').target).toEqual({ incarnation: 2, until: 100n });
   });
 
-  test.for([{ state: 'missing' as const }, { finishedAt: null }, { consistentFrom: null }])(
-    'an export that is %o is unreachable',
-    (change) => {
-      const answer = plan(
-        { ...both, backups: [bk('EXP', 50, 50, { kind: 'export', ...change })] },
-        'backup:EXP',
-      );
-      expect(answer).toMatchObject({ reachable: false, nearest: { below: null, above: null } });
-      expect(reasonsOf(answer, 'EXP')).toHaveLength(1);
-    },
-  );
+  test.for<[Partial<Catalog['backups'][number]>, string]>([
+    [{ state: 'missing' }, 'it is missing'],
+    [{ finishedAt: null }, 'it is still running, or was never finished'],
+    [{ consistentFrom: null }, 'it is still running, or was never finished'],
+  ])('an export that is %o is unreachable', ([change, reason]) => {
+    const answer = plan(
+      { ...both, backups: [bk('EXP', 50, 50, { kind: 'export', ...change })] },
+      'backup:EXP',
+    );
+    expect(answer).toMatchObject({ reachable: false, nearest: { below: null, above: null } });
+    expect(reasonsOf(answer, 'EXP')).toEqual([reason]);
+  });
 
   test('a backup by name is restored to its own consistentFrom on its own incarnation', () => {
     expect(brief(plan(both, 'backup:B'))).toBe('1@60 B 50-60 [1/1/1] reset 1, opens');
@@ -420,7 +558,6 @@ describe('A11 and A12: exports and a backup by name', () => {
 });
 
 describe('A13: a time', () => {
-  const hour = (h: number): string => `2024-05-01T${String(h).padStart(2, '0')}:00:00Z`;
   const timed = catalogOf({
     currentIncarnation: 2,
     incarnations: [inc(1), inc(2, 1, 150)],
@@ -451,6 +588,22 @@ describe('A13: a time', () => {
   test('never lies behind the cut of its incarnation', () => {
     const only1 = { ...timed, logs: timed.logs.slice(0, 2) };
     expect(untilOf(hour(19), only1)).toBe(150n);
+  });
+
+  test('a log without both times tells nothing', () => {
+    const half = [
+      log(1, 1, 101, { firstTime: hour(0), nextTime: hour(10) }),
+      log(2, 1, 51, { nextTime: hour(10), thread: 2 }),
+      log(3, 1, 51, { firstTime: hour(0), thread: 3 }),
+    ];
+    expect(untilOf(hour(5), catalogOf({ logs: half }))).toBe(51n);
+  });
+
+  test('the deepest incarnation counts, wherever its log is listed', () => {
+    expect(untilOf(hour(13), { ...timed, logs: timed.logs.toReversed() })).toBe(150n);
+    const later = timed.logs.map((one) => (one.incarnation === 2 ? { ...one, next: asPosition(440n) } : one));
+    expect(untilOf(hour(14), { ...timed, logs: later })).toBe(200n);
+    expect(untilOf(hour(14), { ...timed, logs: later.toReversed() })).toBe(200n);
   });
 
   test('between logs is the highest end before it', () => {
@@ -673,13 +826,22 @@ describe('what changed without redo', () => {
         at(20, 'ELSEWHERE', 2),
         at(null, 'ALWAYS'),
         at(70, 'CUT'),
+        at(60, 'AT-THE-CUT'),
+        at(null, 'ALWAYS-ELSEWHERE', 2),
       ],
     });
     const named = (until: string): string[] =>
       plan(direct, until).changesWithoutRedo.map(({ object }) => object);
     expect(named('position:50')).toEqual(['FIRST', 'LAST', 'ALWAYS']);
-    expect(named('incarnation:2@95')).toEqual(['FIRST', 'LAST', 'AFTER', 'ELSEWHERE', 'ALWAYS']);
-    expect(named('position:80')).toEqual(['FIRST', 'LAST', 'AFTER', 'ALWAYS', 'CUT']);
+    expect(named('incarnation:2@95')).toEqual([
+      'FIRST',
+      'LAST',
+      'AFTER',
+      'ELSEWHERE',
+      'ALWAYS',
+      'ALWAYS-ELSEWHERE',
+    ]);
+    expect(named('position:80')).toEqual(['FIRST', 'LAST', 'AFTER', 'ALWAYS', 'CUT', 'AT-THE-CUT']);
   });
 });
 
