@@ -13,47 +13,44 @@ export interface CatalogStream {
   end: () => Catalog;
 }
 
-export function startCatalogStream(): CatalogStream {
+/** A record that goes on for longer than `longestCarried` characters is left to the reader of the whole. */
+export function startCatalogStream(longestCarried = 8 * 2 ** 20): CatalogStream {
   const logs: ArchivedLog[] = [];
-  const place = { list: 'logs', index: 0 };
-  const splitter = startSplitter((values) => {
-    for (const value of values) {
-      logs.push(readArchivedLog(readRecord(value, place, ''), place));
-      place.index += 1;
-    }
+  const splitter = startSplitter(longestCarried, (values) => {
+    for (const value of values) logs.push(readArchivedLog(readRecord(value, top, ''), top));
   });
   return {
     push: splitter.push,
     end: () => {
-      const root = readRecord(parseJson(splitter.end(), 'the catalog'), top, 'the catalog');
-      // The splitter left an empty list behind; anything else is a second one under the same name.
-      if (readList(root, 'logs').length > 0) throw new Error('two lists of logs');
+      const root = readRecord(parseJson(splitter.end(), ''), top, '');
+      readList(root, 'logs'); // the splitter left an empty one behind
       return readCatalog(root, logs);
     },
   };
 }
 
+/** parseCatalog of the whole text says what is wrong, or takes it. */
+function giveUp(): never {
+  throw new Error('not to be read in pieces');
+}
+
 const quote = 34;
 const comma = 44;
-const colon = 58;
 const openBracket = 91;
 const backslash = 92;
 const closeBracket = 93;
 const openBrace = 123;
 const closeBrace = 125;
 
-/** A record that goes on for longer is left to the reader of the whole. */
-const longestCarried = 8 * 2 ** 20;
-
 /**
  * Cuts the elements of the list `logs` of the root out of a JSON text and hands them on, some at a time. `end`
  * answers the rest of the text. Outside that list only nesting and strings are followed: what is malformed
  * stays so in the rest, and is refused when that is parsed.
  */
-function startSplitter(onElements: (values: readonly unknown[]) => void): {
-  push: (chunk: string) => void;
-  end: () => string;
-} {
+function startSplitter(
+  longestCarried: number,
+  onElements: (values: readonly unknown[]) => void,
+): { push: (chunk: string) => void; end: () => string } {
   const root = startRoot();
   let rest = '';
   let inLogs = false;
@@ -63,13 +60,11 @@ function startSplitter(onElements: (values: readonly unknown[]) => void): {
 
   /** Hands on what lies before the last comma between elements; answers how much of the text is done. */
   const passLogs = (text: string): number => {
-    const quick = parseUpToComma(text);
-    const { end, closed } = quick ?? scanList(text);
+    const { values, end, closed } = parseUpToComma(text) ?? parseList(text);
     if (end < 0) return 0;
-    const elements = text.slice(0, end);
-    if (quick !== null || cut || !closed || elements.trim() !== '') {
-      onElements(quick?.values ?? parseElements(elements));
-    }
+    // JSON.parse takes a list without elements, where there may be one comma too many.
+    if (values.length === 0 && (cut || !closed)) giveUp();
+    onElements(values);
     inLogs = !closed;
     cut = !closed;
     return closed ? end : end + 1;
@@ -77,7 +72,6 @@ function startSplitter(onElements: (values: readonly unknown[]) => void): {
 
   const push = (chunk: string): void => {
     let text = carried + chunk;
-    carried = '';
     while (text !== '') {
       const wasInLogs = inLogs;
       const done = inLogs ? passLogs(text) : root.pass(text);
@@ -86,26 +80,30 @@ function startSplitter(onElements: (values: readonly unknown[]) => void): {
         inLogs = root.opened();
       }
       text = text.slice(done);
-      if (wasInLogs && inLogs) break;
+      if (inLogs && done === 0) break; // what is left belongs to an element that goes on
     }
-    if (text.length > longestCarried) throw new Error('a record too long to be carried');
+    if (text.length > longestCarried) giveUp();
     carried = text;
   };
   return { push, end: () => rest + carried };
 }
 
+/** Elements of a list up to an offset: a comma behind one, the bracket that closes the list, or -1 for neither. */
+interface Elements {
+  values: unknown[];
+  end: number;
+  closed: boolean;
+}
+
 function parseElements(text: string): unknown[] {
-  // JSON.parse would take a list without elements, where there was one comma too many.
-  if (text.trim() === '') throw new Error('nothing between two commas');
   return JSON.parse(`[${text}]`) as unknown[]; // brackets make a list
 }
 
 /**
- * The usual case without looking at every character: records hold no brackets, so the list does not end here, and
- * what parses as elements up to a comma are just these elements. null: look at every character.
+ * The usual case without looking at every character: what parses as elements up to a comma are just these elements.
+ * null: look at every character.
  */
-function parseUpToComma(text: string): { values: unknown[]; end: number; closed: false } | null {
-  if (text.includes(']') || text.includes('[')) return null;
+function parseUpToComma(text: string): Elements | null {
   const end = text.lastIndexOf('},') + 1;
   if (end === 0) return null;
   try {
@@ -113,6 +111,11 @@ function parseUpToComma(text: string): { values: unknown[]; end: number; closed:
   } catch {
     return null;
   }
+}
+
+function parseList(text: string): Elements {
+  const { end, closed } = scanList(text);
+  return { values: end < 0 ? [] : parseElements(text.slice(0, end)), end, closed };
 }
 
 /** From the beginning of an element: the last comma between elements (or -1), or the end of the list. */
@@ -144,9 +147,8 @@ function startRoot(): { pass: (text: string) => number; opened: () => boolean } 
   let depth = 0;
   let inText = false;
   let escaped = false;
-  /** The last string at the root, while nothing but a colon followed it. */
+  /** The last string. Before a bracket directly inside the root that is the name of what begins there. */
   let key = '';
-  let keyed: 'no' | 'name' | 'colon' = 'no';
   let opens = false;
   let seen = false;
   const pass = (text: string): number => {
@@ -159,22 +161,18 @@ function startRoot(): { pass: (text: string) => number; opened: () => boolean } 
         if (escaped) escaped = false;
         else if (code === backslash) escaped = true;
         else if (code === quote) inText = false;
-        if (depth === 1 && inText) key += text[at];
+        if (inText) key += text[at];
       } else if (code === quote) {
         inText = true;
-        if (depth === 1) {
-          key = '';
-          keyed = 'name';
-        }
+        key = '';
       } else if (code === openBrace || code === openBracket) {
-        opens = depth === 1 && code === openBracket && keyed === 'colon' && key === 'logs';
-        keyed = 'no';
+        // A name may be spelt with escapes: that is left to the reader of the whole.
+        if (depth === 1 && key.includes('\\')) giveUp();
+        opens = depth === 1 && code === openBracket && key === 'logs';
         depth += 1;
       } else if (code === closeBrace || code === closeBracket) depth -= 1;
-      else if (code === comma) keyed = 'no';
-      else if (code === colon && keyed === 'name') keyed = 'colon';
     }
-    if (opens && seen) throw new Error('two lists of logs');
+    if (opens && seen) giveUp();
     seen ||= opens;
     return at;
   };

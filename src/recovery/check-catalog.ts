@@ -79,7 +79,7 @@ function checkBackups(backups: readonly Backup[]): void {
     const unknown = requires.find((label) => !byLabel.has(label));
     if (unknown !== undefined) refuse(at('backups', index), 'requires', `there is no backup "${unknown}"`);
   }
-  refuseCircle('backups', 'requires', [...byLabel.keys()], (label) => byLabel.get(label)?.requires ?? []);
+  refuseCircle('backups', 'requires', [...byLabel.keys()], (label) => byLabel.get(label)!.requires ?? []); // found above
 }
 
 /** Walks depth first without recursion: a chain may be as long as the list. */
@@ -97,14 +97,14 @@ function refuseCircle<Key>(
       const key = stack.at(-1)!; // not empty
       if (done.has(key)) stack.pop();
       else if (open.has(key)) {
-        stack.pop();
+        // All that it leads to is done; the next turn takes it off.
         open.delete(key);
         done.add(key);
       } else {
         open.add(key);
         for (const next of nextOf(key)) {
           if (open.has(next)) refuse(at(list, index), field, `goes in a circle through ${String(next)}`);
-          if (!done.has(next)) stack.push(next);
+          stack.push(next);
         }
       }
     }

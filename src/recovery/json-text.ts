@@ -109,7 +109,8 @@ function passAny(cursor: Cursor, characters: string): boolean {
 }
 
 function skip(cursor: Cursor, belongs: (code: number) => boolean): void {
-  while (cursor.at < cursor.text.length && belongs(cursor.text.charCodeAt(cursor.at))) cursor.at += 1;
+  // Behind the end charCodeAt answers NaN, which belongs nowhere.
+  while (belongs(cursor.text.charCodeAt(cursor.at))) cursor.at += 1;
 }
 
 const isSpace = (code: number): boolean => code === 32 || code === 9 || code === 10 || code === 13;

@@ -344,6 +344,12 @@ test('a longer circle of incarnations and of requires is named', () => {
   ).toContain('requires: goes in a circle');
 });
 
+test('an export is no stretch of log: its start may lie anywhere', () => {
+  const raw = example();
+  Object.assign(raw.backups[0]!, { kind: 'export', start: '500', consistentFrom: '100' });
+  expect(parseCatalog(JSON.stringify(raw)).backups[0]).toMatchObject({ start: 500n, consistentFrom: 100n });
+});
+
 test('a diamond of requires is no circle', () => {
   const raw = example();
   raw.backups[0]!['requires'] = ['B2', 'B3'];
@@ -390,8 +396,19 @@ describe('what is no JSON is named by line and column', () => {
     ['{"a":1]', 'line 1, column 7'],
     ['[] []', 'line 1, column 4'],
     ['{"a":1}\n\n}', 'line 3, column 1'],
+    ['[ ] x', 'line 1, column 5'],
+    ['{ } x', 'line 1, column 5'],
+    ['{\t"a":\r1 x', 'line 1, column 10'],
+    ['{"a":1, "b":2 x}', 'line 1, column 15'],
+    ['{:1}', 'line 1, column 2'],
+    ['["\\u00e9", x]', 'line 1, column 12'],
+    ['["\\u12,1]', 'line 1, column 7'],
+    ['["\\,1]', 'line 1, column 4'],
   ] as const)('%o: %s', ([text, place]) => {
-    expect(refusal(text).message).toBe(`the catalog is not JSON at ${place}`);
+    const { message, details, hint } = refusal(text);
+    expect(message).toBe(`the catalog is not JSON at ${place}`);
+    expect(`line ${String(details?.['line'])}, column ${String(details?.['column'])}`).toBe(place);
+    expect(hint).toContain('cut off');
   });
   test.for(['null', '[]', '"x"', '7'])('%s is no catalog', (text) => {
     expect(refusal(text).message).toContain('the catalog: an object is needed here');
