@@ -1,4 +1,5 @@
-import type { AcknowledgedGap } from '../proof/due.ts';
+import type { AcknowledgedGap, LogGap } from '../proof/due.ts';
+import type { Catalog } from '../recovery/catalog.ts';
 import type { OracleSite } from './read-catalog.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
 
@@ -34,10 +35,10 @@ export const verb: Verb = {
     const { catalog, header, folders, ...found } = await readArchiveCatalog(context, options);
     const { said, missing } = describePlaces(folders);
     const warnings = [...found.warnings, ...missing];
-    const acknowledged = context.json ? [] : await readAcknowledgedGaps(context, options);
+    const acknowledged = await readAcknowledgedGaps(context, options);
     if (context.json) for (const line of warnings) context.note(`warning: ${line}`);
     return {
-      json: catalogToJson(catalog),
+      json: { ...catalogToJson(catalog), ...(await judge(catalog, acknowledged)), warnings },
       human: [describeCatalog(catalog, header.segmentSizeBytes, warnings, acknowledged), ...said].join('\n'),
     };
   },
@@ -67,7 +68,30 @@ async function showOracle(
     });
   }
   if (context.json) for (const line of warnings) context.note(`warning: ${line}`);
-  return { json: catalogToJson(found.catalog), human: describeOracleCatalog(found.catalog, warnings) };
+  const json = { ...catalogToJson(found.catalog), ...(await judge(found.catalog, [])), warnings };
+  return { json, human: describeOracleCatalog(found.catalog, warnings) };
+}
+
+/** What a catalog file has beside its records, and its readers pass over: reach and gaps. */
+async function judge(
+  catalog: Catalog,
+  acknowledged: readonly AcknowledgedGap[],
+): Promise<Record<string, unknown>> {
+  const { findGaps } = await import('../recovery/gaps.ts');
+  const { readReach, reachToJson } = await import('../recovery/reach.ts');
+  const { withAcknowledgements } = await import('../proof/due.ts');
+  const gaps = withAcknowledgements(findGaps(catalog), acknowledged);
+  return { reach: reachToJson(readReach(catalog)), gaps: gaps.map(gapToJson) };
+}
+
+function gapToJson({ from, to, acknowledged, ...gap }: LogGap): Record<string, unknown> {
+  const { by, at, why } = acknowledged ?? {};
+  return {
+    ...gap,
+    from: String(from),
+    to: String(to),
+    acknowledged: acknowledged === null ? null : { by, at, why },
+  };
 }
 
 /** From the site's evidence, where there is any; a catalog is read on bad days, too, when the evidence cannot be. */

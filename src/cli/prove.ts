@@ -10,7 +10,10 @@ export const verb: Verb = {
       .option('--grade <number>', 'with --archive: 1 checksums, 2 the log as well; default 2')
       .option('--workers <count>', 'with --archive: threads that check')
       .option('--acknowledge <from..to>', 'put on record that a gap of the log was looked at and may stay')
-      .option('--incarnation <number>', 'with --acknowledge: the incarnation of the gap; default 1')
+      .option(
+        '--incarnation <number>',
+        'with --acknowledge: the incarnation of the gap, where several have one there',
+      )
       .option('--why <text>', 'with --acknowledge: the reason')
       .option(
         '--as <name>',
@@ -107,15 +110,21 @@ async function proveSite(context: VerbContext, options: OptionValues): Promise<V
 
 async function acknowledge(context: VerbContext, options: OptionValues): Promise<VerbResult> {
   const { accountName, openSite } = await import('../pipeline/open-site.ts');
-  const { acknowledgeGap } = await import('../pipeline/prove-due.ts');
+  const { acknowledgeGap, findGapBetween } = await import('../pipeline/prove-due.ts');
   const { from, to } =
     /^(?<from>\d{1,20})\.\.(?<to>\d{1,20})$/.exec(readText(options['acknowledge']) ?? '')?.groups ?? {};
   if (from === undefined || to === undefined || BigInt(from) >= BigInt(to)) {
     throw usage('--acknowledge takes the two positions of a gap, as prove shows them: FROM..TO');
   }
   await using opened = await openSite(context.sitePath, context.signal);
+  const wanted = {
+    from: BigInt(from),
+    to: BigInt(to),
+    incarnation: readNumber(options['incarnation'], '--incarnation', 1, 2 ** 32 - 1),
+  };
+  const { incarnation } = await findGapBetween(opened, wanted, context.signal);
   const gap = {
-    incarnation: readNumber(options['incarnation'], '--incarnation', 1, 2 ** 32 - 1) ?? 1,
+    incarnation,
     from,
     to,
     by: readText(options['as']) ?? accountName(),

@@ -8,9 +8,11 @@ import {
   rememberArchiveProof,
   type ArchiveProof,
 } from '../databases/postgres/prove/prove-archive.ts';
+import { ClonaError } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
 import { decideProof, type AcknowledgedGap, type ProofDecision } from '../proof/due.ts';
 import type { Grade, ProofRecord } from '../proof/grades.ts';
+import { findGaps } from '../recovery/gaps.ts';
 import { parsePosition } from '../recovery/position.ts';
 import type { OpenedSite } from './open-site.ts';
 import type { Proof } from './operations.ts';
@@ -95,6 +97,32 @@ export interface GapToAcknowledge {
   to: string;
   by: string;
   why: string;
+}
+
+/** The gap of the site's log that lies between two positions. Throws `usage` where there is none, or more than one. */
+export async function findGapBetween(
+  { site }: OpenedSite,
+  wanted: { from: bigint; to: bigint; incarnation: number | undefined },
+  signal: AbortSignal,
+): Promise<{ incarnation: number }> {
+  const { location, mirror } = site.archive;
+  const { catalog } = await readArchive({ archiveDir: location, mirrorDir: mirror }, signal);
+  const all = findGaps(catalog);
+  const found = all.filter(
+    ({ incarnation, from, to }) =>
+      wanted.from <= from && to <= wanted.to && (wanted.incarnation ?? incarnation) === incarnation,
+  );
+  const [first, another] = found;
+  const shown = all.map(({ incarnation, from, to }) => `${from}..${to} of incarnation ${incarnation}`);
+  if (first === undefined) {
+    throw new ClonaError('usage', `the log has no gap within ${wanted.from}..${wanted.to}`, {
+      hint: all.length === 0 ? 'it has none at all' : `it has: ${shown.slice(0, 20).join(', ')}`,
+    });
+  }
+  if (another === undefined || another.incarnation === first.incarnation) return first;
+  throw new ClonaError('usage', `several incarnations have a gap within ${wanted.from}..${wanted.to}`, {
+    hint: `say which with --incarnation: ${shown.slice(0, 20).join(', ')}`,
+  });
 }
 
 /** Puts on record that somebody has looked at a gap of the log, and why it may stay. */

@@ -1,6 +1,5 @@
 import type { Backup, Catalog } from '../recovery/catalog.ts';
-import { readCoverage } from '../recovery/coverage.ts';
-import { readLineage, tracePath } from '../recovery/lineage.ts';
+import { findCurrentGaps, type LogGap as RecoveryGap } from '../recovery/gaps.ts';
 import { planRecovery } from '../recovery/plan.ts';
 import type { Position } from '../recovery/position.ts';
 import { currentGrade, provenAt, type Grade, type ProofRecord } from './grades.ts';
@@ -26,11 +25,7 @@ export interface AcknowledgedGap {
   at: string;
 }
 
-export interface LogGap {
-  incarnation: number;
-  thread: number;
-  from: Position;
-  to: Position;
+export interface LogGap extends RecoveryGap {
   acknowledged: AcknowledgedGap | null;
 }
 
@@ -152,27 +147,23 @@ function findProvable(
   return answer.reachable ? answer.target.until : null;
 }
 
-/** Holes between the stretches of archived log on CURRENT's path, by thread. */
+/** Holes in the log on CURRENT's path, and who has looked at them. */
 export function findGaps(catalog: Catalog, acknowledged: readonly AcknowledgedGap[]): LogGap[] {
-  const path = tracePath(readLineage(catalog), catalog.currentIncarnation);
-  const { threads } = readCoverage(catalog, path, 'online-log');
-  return threads.flatMap(({ thread, archived: { starts, ends } }) =>
-    starts.slice(1).map((to, index) => {
-      const from = ends[index] ?? to;
-      const incarnation = ownerAt(path, from);
-      const known = acknowledged.find((one) => one.from <= from && one.to >= to);
-      return { incarnation, thread, from, to, acknowledged: known ?? null };
-    }),
-  );
+  return withAcknowledgements(findCurrentGaps(catalog), acknowledged);
 }
 
-function ownerAt(path: ReturnType<typeof tracePath>, position: Position): number {
-  let owner = path.incarnations[0]?.id ?? 0;
-  for (const [depth, { id }] of path.incarnations.entries()) {
-    const branch = depth === 0 ? null : path.cuts[depth - 1];
-    if (branch === null || branch === undefined || branch <= position) owner = id;
-  }
-  return owner;
+/** The same numbers on another branch are another gap. */
+export function withAcknowledgements(
+  gaps: readonly Omit<LogGap, 'acknowledged'>[],
+  acknowledged: readonly AcknowledgedGap[],
+): LogGap[] {
+  return gaps.map((gap) => {
+    const { incarnation, from, to } = gap;
+    const known = acknowledged.find(
+      (one) => one.incarnation === incarnation && one.from <= from && one.to >= to,
+    );
+    return { ...gap, acknowledged: known ?? null };
+  });
 }
 
 function warnOfAge(proven: ProofDecision['newestProven'], policy: ProofPolicy, nowMs: number): string[] {

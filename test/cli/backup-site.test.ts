@@ -62,6 +62,17 @@ describe('clona backup of a site', () => {
       logs: unknown[];
     };
     expect(catalog.backups).toEqual([expect.objectContaining({ label: 'first', grade: 1 })]);
+    const position = expect.stringMatching(/^\d+$/) as string;
+    expect(catalog).toMatchObject({
+      reach: {
+        newest: { position, backup: 'first' },
+        oldest: { position, backup: 'first' },
+        newestProven: null,
+        newestProvable: null,
+      },
+      gaps: [],
+      warnings: [],
+    });
     expect(catalog.logs.length).toBeGreaterThan(0);
     expect(clona('evidence', 'list', '--json').stdout).toContain('"backup.taken"');
   });

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readArchive } from '../../src/databases/postgres/catalog.ts';
 import { addLiveFacts } from '../../src/databases/postgres/catalog-live.ts';
-import { findGaps } from '../../src/databases/postgres/catalog-summary.ts';
+import { findGaps } from '../../src/recovery/gaps.ts';
 import { archiveSettings } from '../../src/databases/postgres/log-slot.ts';
 import { backUpSite } from '../../src/pipeline/back-up.ts';
 import { withArchiver } from '../../src/pipeline/machine/live-archive.ts';
@@ -94,7 +94,7 @@ archive:
     for (const archiveDir of [location, mirror!]) {
       const found = await readArchive({ archiveDir, mirrorDir: location }, never);
       const catalog = await addLiveFacts(found.catalog, cluster.address, never);
-      expect(findGaps(catalog, found.header.segmentSizeBytes)).toEqual([]);
+      expect(findGaps(catalog)).toEqual([]);
       const plan = planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' });
       expect(plan.reachable).toBe(true);
       const starts = catalog.backups.map(({ start }) => start ?? 0n);

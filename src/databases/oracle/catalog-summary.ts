@@ -1,6 +1,7 @@
 import type { Catalog } from '../../recovery/catalog.ts';
 import { listIncarnations } from '../../recovery/incarnations.ts';
-import { planRecovery } from '../../recovery/plan.ts';
+import { findGaps } from '../../recovery/gaps.ts';
+import { readReach } from '../../recovery/reach.ts';
 import { layTable } from '../../recovery/table.ts';
 
 /** The catalog as people read it: branches, backups, what can be reached, warnings. Positions are SCNs. */
@@ -49,7 +50,7 @@ export function describeOracleCatalog(catalog: Catalog, warnings: readonly strin
     ...(catalog.backups.length === 0 ? ['no backup'] : backups),
     '',
     describeLogs(catalog),
-    describeReach(catalog),
+    ...describeReach(catalog),
     ...warnings.map((line) => `warning: ${line}`),
   ].join('\n');
 }
@@ -62,8 +63,18 @@ function describeLogs({ logs }: Catalog): string {
   return `log: ${names.size} archived logs of ${threads.size} thread${threads.size === 1 ? '' : 's'}, ${logs.length} copies`;
 }
 
-function describeReach(catalog: Catalog): string {
-  const latest = planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' });
-  if (!latest.reachable || latest.redoTo === null) return 'nothing can be reached: no backup serves';
-  return `newest position that can be reached without the online log: ${latest.redoTo} from backup ${latest.backup ?? ''}`;
+function describeReach(catalog: Catalog): string[] {
+  const { newest, oldest, newestProven } = readReach(catalog);
+  if (newest === null) return ['nothing can be reached: no backup serves'];
+  return [
+    `newest position that can be reached without the online log: ${newest.position} from backup ${newest.backup}`,
+    ...(oldest === null ? [] : [`oldest position that can be reached: ${oldest.position}`]),
+    newestProven === null
+      ? 'newest proven position: none, no backup was ever restored and opened (grade 3)'
+      : `newest proven position: ${newestProven.position} (grade 3 or better)`,
+    ...findGaps(catalog).map(
+      ({ incarnation, thread, from, to }) =>
+        `gap in incarnation ${incarnation}, thread ${thread}: no log holds ${from} to ${to}`,
+    ),
+  ];
 }

@@ -1,46 +1,11 @@
-import type { AcknowledgedGap } from '../../proof/due.ts';
+import { withAcknowledgements, type AcknowledgedGap, type LogGap } from '../../proof/due.ts';
+import { findGaps } from '../../recovery/gaps.ts';
 import { showInstant, toInstant } from '../../recovery/instant.ts';
-import { planRecovery } from '../../recovery/plan.ts';
-import { asPosition } from '../../recovery/position.ts';
+import { readReach } from '../../recovery/reach.ts';
 import type { Catalog } from '../../recovery/catalog.ts';
 import { listIncarnations } from '../../recovery/incarnations.ts';
 import { layTable } from '../../recovery/table.ts';
 import { formatLsn, formatSegmentName } from './lsn.ts';
-
-/** A stretch of log that no copy has, between segments that are there. */
-export interface LogGap {
-  incarnation: number;
-  from: string;
-  to: string;
-  /** First and last segment, by name. */
-  segments: [string, string];
-}
-
-/** Holes in the log of each incarnation, by position. */
-export function findGaps(catalog: Catalog, segmentSizeBytes: number): LogGap[] {
-  const gaps: LogGap[] = [];
-  for (const { id } of catalog.incarnations) {
-    const logs = catalog.logs.filter((log) => log.incarnation === id && log.state === 'available');
-    let end: bigint | null = null;
-    for (const log of logs.sort((a, b) => a.sequence - b.sequence)) {
-      if (end !== null && log.first > end) {
-        const name = (position: bigint): string =>
-          formatSegmentName(
-            { timeline: id, number: Number(position / BigInt(segmentSizeBytes)) },
-            segmentSizeBytes,
-          );
-        gaps.push({
-          incarnation: id,
-          from: end.toString(),
-          to: log.first.toString(),
-          segments: [name(end), name(log.first - 1n)],
-        });
-      }
-      if (end === null || log.next > end) end = log.next;
-    }
-  }
-  return gaps;
-}
 
 /** The newest backup of the grade that the site wants must not be older than the site allows. */
 export function warnAboutAge(
@@ -91,7 +56,9 @@ export function describeCatalog(
       backup.bytes === null ? '' : (backup.bytes / 2 ** 20).toFixed(1),
     ]),
   ]);
-  const gaps = findGaps(catalog, segmentSizeBytes).map((gap) => describeGap(gap, acknowledged));
+  const gaps = withAcknowledgements(findGaps(catalog), acknowledged).map((gap) =>
+    describeGap(gap, segmentSizeBytes),
+  );
   return [
     `database ${catalog.database}, current incarnation ${catalog.currentIncarnation}`,
     '',
@@ -107,46 +74,28 @@ export function describeCatalog(
 }
 
 /** One that somebody has looked at says who, when and why (clona prove --acknowledge). */
-function describeGap(gap: LogGap, acknowledged: readonly AcknowledgedGap[]): string {
-  const { incarnation, from, to } = gap;
-  const [first, last] = gap.segments;
+function describeGap({ incarnation, from, to, acknowledged }: LogGap, segmentSizeBytes: number): string {
+  const size = BigInt(segmentSizeBytes);
+  const name = (position: bigint): string =>
+    formatSegmentName({ timeline: incarnation, number: Number(position / size) }, segmentSizeBytes);
+  const [first, last] = [name(from), name(to - 1n)];
   const said =
     first === last
       ? `gap in incarnation ${incarnation}: segment ${first} is missing or damaged`
       : `gap in incarnation ${incarnation}: segments ${first} to ${last} are missing or damaged`;
-  const known = acknowledged.find(
-    (one) => one.incarnation === incarnation && one.from <= BigInt(from) && one.to >= BigInt(to),
-  );
-  return known === undefined ? said : `${said}; acknowledged by ${known.by} at ${known.at}: ${known.why}`;
+  const { by, at, why } = acknowledged ?? {};
+  return acknowledged === null ? said : `${said}; acknowledged by ${by} at ${at}: ${why}`;
 }
 
 function describeReach(catalog: Catalog): string[] {
-  const latest = planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' });
-  if (!latest.reachable || latest.redoTo === null) return ['nothing can be reached: no backup serves'];
-  const onPath = new Set(latest.path.match(/\d+/g)?.map(Number));
-  const usable = catalog.backups.filter(
-    ({ incarnation, state, consistentFrom }) =>
-      onPath.has(incarnation) && state === 'available' && consistentFrom !== null,
-  );
-  const oldest = usable
-    .map(({ consistentFrom }) => consistentFrom ?? 0n)
-    .filter((position) => isReachable(catalog, position))
-    .reduce<bigint | null>((a, b) => (a === null || b < a ? b : a), null);
-  const proven = usable.filter(({ grade }) => grade !== null && grade >= 3);
-  const newest = proven.reduce<bigint | null>(
-    (a, { consistentFrom }) => (a === null || consistentFrom! > a ? consistentFrom : a),
-    null,
-  );
+  const { newest, oldest, newestProven, newestProvable } = readReach(catalog);
+  if (newest === null) return ['nothing can be reached: no backup serves'];
   return [
-    `newest position that can be reached: ${formatLsn(latest.redoTo)} from backup ${latest.backup ?? ''}`,
-    ...(oldest === null ? [] : [`oldest position that can be reached: ${formatLsn(oldest)}`]),
-    newest === null
+    `newest position that can be reached: ${formatLsn(newest.position)} from backup ${newest.backup}`,
+    ...(oldest === null ? [] : [`oldest position that can be reached: ${formatLsn(oldest.position)}`]),
+    newestProven === null
       ? 'newest proven position: none, no backup was ever restored and opened (grade 3)'
-      : `newest proven position: ${formatLsn(newest)} (grade 3 or better)`,
+      : `newest proven position: ${formatLsn(newestProven.position)} (grade 3 or better)`,
+    ...(newestProvable === null ? [] : [`proven backups and the log reach: ${formatLsn(newestProvable)}`]),
   ];
-}
-
-function isReachable(catalog: Catalog, position: bigint): boolean {
-  const until = { kind: 'position', position: asPosition(position) } as const;
-  return planRecovery(catalog, { until, lost: 'online-log' }).reachable;
 }

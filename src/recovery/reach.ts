@@ -1,0 +1,87 @@
+import type { Backup, Catalog } from './catalog.ts';
+import { readLineage, tracePath } from './lineage.ts';
+import { planRecovery } from './plan.ts';
+import type { Position } from './position.ts';
+import { liesOn } from './serve.ts';
+
+/** What an archive can bring back on CURRENT's path by its own logs alone: the online log counts as lost. */
+export interface Reach {
+  /** "latest" (R3), and the backup from which; null: nothing can be reached. */
+  newest: { position: Position; backup: string } | null;
+  /** The lowest position that some backup serves. */
+  oldest: { position: Position; backup: string } | null;
+  /** The newest end of a backup that was restored and opened (grade 3 or better, R15). */
+  newestProven: { position: Position; backup: string; grade: number } | null;
+  /** How far the proven backups reach with the log. */
+  newestProvable: Position | null;
+}
+
+const openedGrade = 3;
+
+export function readReach(catalog: Catalog): Reach {
+  const latest = reachLatest(catalog);
+  const path = tracePath(readLineage(catalog), catalog.currentIncarnation);
+  const ends = catalog.backups
+    .filter((backup) => backup.kind !== 'export' && backup.state === 'available' && liesOn(path, backup))
+    // Rising: the first that serves is the oldest.
+    .sort((a, b) => (endOf(a) < endOf(b) ? -1 : 1));
+  const oldest = ends.find((backup) => serves(catalog, backup));
+  const proven = ends.filter(({ grade }) => grade !== null && grade >= openedGrade);
+  const newestProven = proven.findLast((backup) => serves(catalog, backup));
+  return {
+    newest: latest,
+    oldest: oldest === undefined ? null : { position: endOf(oldest), backup: oldest.label },
+    newestProven:
+      newestProven === undefined
+        ? null
+        : { position: endOf(newestProven), backup: newestProven.label, grade: newestProven.grade! }, // filtered above
+    newestProvable: reachLatest({ ...catalog, backups: withBases(catalog, proven) })?.position ?? null,
+  };
+}
+
+function endOf({ consistentFrom }: Backup): Position {
+  return consistentFrom!; // those without were filtered out
+}
+
+function reachLatest(catalog: Catalog): Reach['newest'] {
+  const { reachable, backup, target } = planRecovery(catalog, {
+    until: { kind: 'latest' },
+    lost: 'online-log',
+  });
+  return reachable && backup !== null && target.until !== null ? { position: target.until, backup } : null;
+}
+
+/** By itself, as far as its own end: nothing else may stand in for it. */
+function serves(catalog: Catalog, { label }: Backup): boolean {
+  return planRecovery(catalog, { until: { kind: 'backup', label }, lost: 'online-log' }).reachable;
+}
+
+/** What they stand on comes along; it is older, so it serves nothing better. */
+function withBases(catalog: Catalog, backups: readonly Backup[]): Backup[] {
+  const wanted = new Set<string>();
+  const byLabel = new Map(catalog.backups.map((backup) => [backup.label, backup]));
+  const add = (backup: Backup | undefined): void => {
+    if (backup === undefined || wanted.has(backup.label)) return;
+    wanted.add(backup.label);
+    for (const base of backup.requires ?? []) add(byLabel.get(base));
+  };
+  for (const backup of backups) add(backup);
+  return catalog.backups.filter(({ label }) => wanted.has(label));
+}
+
+/** As JSON: positions are decimal strings. */
+export function reachToJson({
+  newest,
+  oldest,
+  newestProven,
+  newestProvable,
+}: Reach): Record<string, unknown> {
+  const show = (one: { position: Position } | null): unknown =>
+    one === null ? null : { ...one, position: String(one.position) };
+  return {
+    newest: show(newest),
+    oldest: show(oldest),
+    newestProven: show(newestProven),
+    newestProvable: newestProvable === null ? null : String(newestProvable),
+  };
+}

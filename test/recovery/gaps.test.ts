@@ -1,0 +1,199 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Catalog } from '../../src/recovery/catalog.ts';
+import { findCurrentGaps, findGaps } from '../../src/recovery/gaps.ts';
+import { readLineage, tracePath } from '../../src/recovery/lineage.ts';
+import { planRecovery } from '../../src/recovery/plan.ts';
+import { asPosition } from '../../src/recovery/position.ts';
+import { readReach, reachToJson } from '../../src/recovery/reach.ts';
+import { liesOn } from '../../src/recovery/serve.ts';
+import { anyCatalog } from './arbitrary.ts';
+import { bk, catalogOf, inc, log, online } from './build.ts';
+
+const runs = Number(process.env['CLONA_RUNS'] ?? 1500);
+
+function gapsOf(parts: Partial<Catalog>): string[] {
+  return findGaps(catalogOf(parts)).map(
+    ({ incarnation, thread, from, to }) => `${incarnation}/${thread}: ${from} to ${to}`,
+  );
+}
+
+describe('gaps of the log', () => {
+  const damaged = { state: 'damaged' } as const;
+  const two = [inc(1), inc(2, 1, 200)];
+  const branch = { currentIncarnation: 2, incarnations: two };
+  test.each<[string, Partial<Catalog>, string[]]>([
+    ['none in an empty catalog', {}, []],
+    ['none before the first log where no backup is', { logs: [log(5, 500, 600)] }, []],
+    ['between two logs', { logs: [log(1, 1, 100), log(3, 200, 300)] }, ['1/1: 100 to 200']],
+    [
+      'a damaged log in the middle',
+      { logs: [log(1, 1, 100), log(2, 100, 200, damaged), log(3, 200, 300)] },
+      ['1/1: 100 to 200'],
+    ],
+    ['a damaged last log', { logs: [log(1, 1, 100), log(2, 100, 200, damaged)] }, ['1/1: 100 to 200']],
+    ['a copy that is whole closes it', { logs: [log(1, 1, 100), log(1, 1, 100, damaged)] }, []],
+    [
+      'what a backup needs below the first log',
+      { backups: [bk('B', 50)], logs: [log(2, 100, 200)] },
+      ['1/1: 50 to 100'],
+    ],
+    [
+      'not what the backup carries itself',
+      { backups: [bk('B', 50, 100, { ownLog: true })], logs: [log(2, 100, 200)] },
+      [],
+    ],
+    [
+      'not for a backup that is gone',
+      { backups: [bk('B', 50, 60, { state: 'missing' })], logs: [log(2, 100, 200)] },
+      [],
+    ],
+    ['not for an export', { backups: [bk('B', 50, 60, { kind: 'export' })], logs: [log(2, 100, 200)] }, []],
+    ['not above all that is known', { backups: [bk('B', 250)], logs: [log(1, 100, 200)] }, []],
+    [
+      'between the last archived and the online log',
+      { logs: [log(1, 1, 100)], onlineLogs: [online(150, 180)] },
+      ['1/1: 100 to 150'],
+    ],
+    [
+      'of a thread alone',
+      { logs: [log(1, 1, 300), log(1, 1, 100, { thread: 2 }), log(3, 200, 300, { thread: 2 })] },
+      ['1/2: 100 to 200'],
+    ],
+    [
+      "the parent's tail before the branch",
+      { ...branch, backups: [bk('B', 50)], logs: [log(1, 50, 150), log(1, 200, 300, { incarnation: 2 })] },
+      ['1/1: 150 to 200'],
+    ],
+    [
+      "none where the child's first log brings it",
+      { ...branch, backups: [bk('B', 50)], logs: [log(1, 50, 150), log(2, 150, 300, { incarnation: 2 })] },
+      [],
+    ],
+    [
+      'one of the parent and one of the child over the branch',
+      { ...branch, backups: [bk('B', 50)], logs: [log(1, 50, 150), log(3, 250, 300, { incarnation: 2 })] },
+      ['1/1: 150 to 200', '2/1: 200 to 250'],
+    ],
+    [
+      'nothing of what was removed below every backup',
+      {
+        ...branch,
+        backups: [bk('B', 400, 410, { incarnation: 2 })],
+        logs: [log(4, 380, 500, { incarnation: 2 })],
+      },
+      [],
+    ],
+    [
+      "in an orphan's own tail",
+      { ...branch, logs: [log(1, 1, 250), log(3, 300, 350), log(1, 200, 300, { incarnation: 2 })] },
+      ['1/1: 250 to 300'],
+    ],
+  ])('%s', (_, parts, expected) => expect(gapsOf(parts)).toEqual(expected));
+
+  test('are what keeps CURRENT from being reached, and nothing else does', () => {
+    fc.assert(
+      fc.property(anyCatalog, fc.integer({ min: 0, max: 62 }), (catalog, at) => {
+        const path = tracePath(readLineage(catalog), catalog.currentIncarnation);
+        const gaps = findCurrentGaps(catalog);
+        const known = new Map<number, { first: bigint; end: bigint }>();
+        const online = catalog.onlineLogs.filter((one) => one.incarnation === catalog.currentIncarnation);
+        for (const one of [...catalog.logs, ...online]) {
+          const depth = path.depthOf.get(one.incarnation);
+          const cut = depth === undefined ? null : path.cuts[depth]!;
+          const uncut = 'next' in one ? one.next : one.end;
+          const end = cut !== null && cut < uncut ? cut : uncut;
+          if (depth === undefined || one.first >= end) continue;
+          const { first, end: before } = known.get(one.thread) ?? { first: one.first, end };
+          known.set(one.thread, {
+            first: one.first < first ? one.first : first,
+            end: end > before ? end : before,
+          });
+        }
+        for (const backup of catalog.backups) {
+          const { kind, state, finishedAt, consistentFrom, start, ownLog, requires } = backup;
+          if (kind === 'export' || state !== 'available' || finishedAt === null || requires !== undefined)
+            continue;
+          if (!liesOn(path, backup)) continue;
+          const p = BigInt(at);
+          const low = ownLog ? consistentFrom! : start!;
+          const threads = [...known].filter(([, { first }]) => first < p).map(([thread]) => thread);
+          if (p <= consistentFrom! || p <= low || threads.length === 0) continue;
+          // Above all that is known there is no gap, and nothing to be reached.
+          if (threads.some((thread) => known.get(thread)!.end < p)) continue;
+          const until = { kind: 'position', position: asPosition(p) } as const;
+          const plan = planRecovery({ ...catalog, backups: [backup] }, { until, lost: 'database' });
+          const hinders = gaps.some(
+            ({ thread, from, to }) => from < p && to > low && threads.includes(thread),
+          );
+          expect(plan.reachable).toBe(!hinders);
+        }
+      }),
+      { numRuns: runs },
+    );
+  });
+
+  test('are found in a large catalog', () => {
+    const logs = Array.from({ length: 200_000 }, (_, index) => log(index, index, index + 1));
+    logs.splice(100_000, 1);
+    expect(gapsOf({ logs })).toEqual(['1/1: 100000 to 100001']);
+  });
+});
+
+describe('what an archive can bring back', () => {
+  const logs = [log(1, 50, 300)];
+  test.each<[string, Partial<Catalog>, unknown]>([
+    ['nothing', {}, { newest: null, oldest: null, newestProven: null, newestProvable: null }],
+    [
+      'a backup that was never opened',
+      { backups: [bk('B', 50, 60)], logs },
+      {
+        newest: { position: '300', backup: 'B' },
+        oldest: { position: '60', backup: 'B' },
+        newestProven: null,
+        newestProvable: null,
+      },
+    ],
+    [
+      'an older one that was',
+      { backups: [bk('A', 50, 60, { grade: 4 }), bk('B', 100, 110)], logs },
+      {
+        newest: { position: '300', backup: 'B' },
+        oldest: { position: '60', backup: 'A' },
+        newestProven: { position: '60', backup: 'A', grade: 4 },
+        newestProvable: '300',
+      },
+    ],
+    [
+      'a gap behind the proven one',
+      {
+        backups: [bk('A', 50, 60, { grade: 4 }), bk('B', 200, 210)],
+        logs: [log(1, 50, 100), log(3, 200, 300)],
+      },
+      {
+        newest: { position: '300', backup: 'B' },
+        oldest: { position: '60', backup: 'A' },
+        newestProven: { position: '60', backup: 'A', grade: 4 },
+        newestProvable: '100',
+      },
+    ],
+    [
+      'a base that is gone',
+      {
+        backups: [bk('A', 50, 60, { state: 'missing' }), bk('B', 100, 110, { requires: ['A'], grade: 5 })],
+        logs,
+      },
+      { newest: null, oldest: null, newestProven: null, newestProvable: null },
+    ],
+    [
+      'a hot backup whose own log is not there',
+      { backups: [bk('A', 20, 40, { grade: 3 }), bk('B', 100, 110)], logs },
+      {
+        newest: { position: '300', backup: 'B' },
+        oldest: { position: '110', backup: 'B' },
+        newestProven: null,
+        newestProvable: null,
+      },
+    ],
+  ])('%s', (_, parts, expected) => expect(reachToJson(readReach(catalogOf(parts)))).toEqual(expected));
+});
