@@ -41,6 +41,14 @@ export const verb: Verb = {
     const now = options['now'];
     const nowMs = now === undefined ? Date.now() : parseInstant(now as string, '--now');
     if (typeof options['catalog'] === 'string') return decideFromFile(context, options, nowMs);
+    const { readOracleSite } = await import('./read-catalog.ts');
+    const oracle = await readOracleSite(context, options);
+    if (oracle !== undefined) {
+      const { decideForOracle } = await import('./retention-oracle.ts');
+      const policy = async (): Promise<Policy> =>
+        readPolicy(options, context, oracle.site?.archive.retention);
+      return decideForOracle(context, options, oracle, policy, nowMs);
+    }
     const { openKeeping } = await import('./retention-archive.ts');
     await using keeping = await openKeeping(context, options);
     if (typeof options['pin'] === 'string' || typeof options['unpin'] === 'string') {

@@ -177,3 +177,22 @@ export function addLog(
     ...values,
   });
 }
+
+/** The same rows for the simulated server, by column; dates as wall clock text. DUAL shows the simulator's own clock. */
+export function asViews(rows: ControlFileRows): Record<string, Record<string, string | null>[]> {
+  const views: Record<string, Record<string, string | null>[]> = {};
+  for (const name of Object.keys(controlFileViews) as ViewName[]) {
+    const { from, columns } = controlFileViews[name];
+    if (from === 'DUAL') continue;
+    views[from] = rows[name].map((row) =>
+      Object.fromEntries(
+        Object.entries(columns).map(([key, column]) => {
+          const date = /^TO_CHAR\(([^,]+),/.exec(column)?.[1];
+          const value = (row as Record<string, string | null>)[key] ?? null;
+          return [date ?? column, date === undefined ? value : (value?.replace('T', ' ') ?? null)];
+        }),
+      ),
+    );
+  }
+  return views;
+}

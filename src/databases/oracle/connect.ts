@@ -52,12 +52,12 @@ export async function connectOracle(
   });
   connection.module = options.module ?? 'clona';
   if (options.callTimeoutMs !== undefined) connection.callTimeout = options.callTimeoutMs;
-  const onAbort = (): void => void connection.break().catch(() => {});
+  const onAbort = (): void => breakOff(connection);
   signal.addEventListener('abort', onAbort, { once: true });
   const call = async <Result>(what: string, work: () => Promise<Result>): Promise<Result> => {
     signal.throwIfAborted();
     try {
-      return await work();
+      return await raceAbort(work(), signal);
     } catch (error) {
       throw serverError(error, what, signal);
     }
@@ -78,9 +78,25 @@ export async function connectOracle(
       }),
     [Symbol.asyncDispose]: async () => {
       signal.removeEventListener('abort', onAbort);
-      await connection.close().catch(() => {});
+      const closed = connection.close().catch(() => {});
+      if (!signal.aborted) await closed;
     },
   };
+}
+
+const patienceMs = 1000;
+
+/**
+ * The server is asked to end what it does; one that does not hear it loses the connection. The driver has no public way to
+ * drop a connection that is busy, so its own is used where it is there.
+ */
+function breakOff(connection: oracledb.Connection): void {
+  void connection.break().catch(() => {});
+  const { _impl: own } = connection as unknown as {
+    _impl?: { nscon?: { disconnect?: (how: number) => void } };
+  };
+  const immediately = 0x40;
+  setTimeout(() => own?.nscon?.disconnect?.(immediately), patienceMs).unref();
 }
 
 /** The driver has no signal for a connection that is being opened; whoever waits for it must not wait on. */
@@ -92,6 +108,8 @@ async function raceAbort<Result>(opening: Promise<Result>, signal: AbortSignal):
     };
     signal.addEventListener('abort', onAbort, { once: true });
   });
+  opening.catch(() => {});
+  if (signal.aborted) onAbort();
   try {
     return await Promise.race([opening, aborted]);
   } finally {

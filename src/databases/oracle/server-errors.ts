@@ -282,8 +282,8 @@ export function findServerCode(text: string): string | null {
 }
 
 /** Any error of driver or server as a ClonaError; `doing` begins the sentence, an aborted signal's reason wins. */
-export function serverError(thrown: unknown, doing: string, signal?: AbortSignal): ClonaError {
-  if (signal?.aborted === true && signal.reason instanceof ClonaError) return signal.reason;
+export function serverError(thrown: unknown, doing: string, signal?: AbortSignal): Error {
+  if (signal?.aborted === true && signal.reason instanceof Error) return signal.reason;
   if (thrown instanceof ClonaError) return thrown;
   const said = thrown instanceof Error ? thrown.message : String(thrown);
   const code = findServerCode(said);
