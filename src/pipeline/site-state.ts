@@ -20,6 +20,8 @@ export interface ReleaseState {
   /** Where the kit came from, as it was named. */
   source: string;
   kit: string;
+  /** The kit was fetched and is in order: from here on the release may have changed its staging machine. */
+  hasKit: boolean;
   refresh: string;
   machine: string;
   state: ReleaseFacts['state'];
@@ -104,6 +106,7 @@ function applyToReleases(releases: Map<string, ReleaseState>, run: string, recor
       startedAt: record.time,
       source: String(payload['source']),
       kit: String(payload['source']),
+      hasKit: false,
       refresh: String(payload['refresh']),
       machine: String(payload['machine']),
       state: 'open',
@@ -112,7 +115,10 @@ function applyToReleases(releases: Map<string, ReleaseState>, run: string, recor
   }
   const release = releases.get(run) ?? releases.get(String(payload['release']));
   if (release === undefined) return;
-  if (record.kind === 'release.kit') release.kit = `${String(payload['name'])} ${String(payload['version'])}`;
+  if (record.kind === 'release.kit') {
+    release.kit = `${String(payload['name'])} ${String(payload['version'])}`;
+    release.hasKit = true;
+  }
   if (record.kind === 'promotion.started') {
     release.state = 'promoting';
     release.promotion = run;
@@ -125,7 +131,8 @@ function applyToReleases(releases: Map<string, ReleaseState>, run: string, recor
 
 /** The newest staging that was refreshed, is not used up by a kit, and that nobody holds. */
 export function findFreeStaging(state: SiteState): RefreshState | null {
-  const used = new Set(state.releases.map(({ refresh }) => refresh));
+  const touching = state.releases.filter(({ state, hasKit }) => hasKit || state !== 'failed');
+  const used = new Set(touching.map(({ refresh }) => refresh));
   const newestOnMachine = new Map<string, RefreshState>();
   for (const refresh of state.refreshes) {
     if (refresh.machine !== null) newestOnMachine.set(refresh.machine, refresh);

@@ -122,6 +122,22 @@ describe('a release', () => {
     expect(world.read().effects.filter((effect) => /live|close/.test(effect))).toEqual([]);
   });
 
+  test('of a kit that is refused as it comes leaves staging fresh for the mended one', async () => {
+    const { context, world } = await freshSite();
+    await using _ = context;
+    await runRefresh(context, { ...dora, machine: 'staging' });
+    const { readKit } = world;
+    world.readKit = async () => {
+      throw new ClonaError('kitInvalid', 'kit.yaml has no version');
+    };
+    expect((await startRelease(context, { ...dora, kit: 'good@2.1' })).ended).toMatchObject({
+      state: 'failed',
+      error: { kind: 'kitInvalid' },
+    });
+    world.readKit = readKit;
+    expect((await startRelease(context, { ...dora, kit: 'good@2.1' })).ended).toBeNull();
+  });
+
   test('waits for nothing that the gate does not ask, and is refused while a condition is closed', async () => {
     const { context, world } = await freshSite();
     await using _ = context;
