@@ -8,6 +8,7 @@ import {
   databaseSettings,
   databaseVersion,
   logArchiving,
+  preparedTransactions,
   unloggedTables,
 } from './database-checks.ts';
 import { secretsResolve } from './secret-checks.ts';
@@ -49,6 +50,7 @@ export const checks = {
   spool: { topic: 'database', rules: ['R12', 'R14'], look: logSpool },
   streams: { topic: 'database', rules: ['R7', 'R14'], look: logStreams },
   unlogged: { topic: 'database', rules: ['R9'], look: unloggedTables },
+  prepared: { topic: 'database', rules: ['R20'], look: preparedTransactions },
   clocks: { topic: 'database', look: clocks },
   stagingName: { topic: 'staging', rules: ['R21'], look: stagingName },
   isolation: { topic: 'staging', rules: ['R21'], look: isolation },

@@ -165,6 +165,22 @@ export async function unloggedTables(patient: Patient): Promise<Finding[]> {
   ];
 }
 
+/** One that nobody ended holds its locks over restarts: counts get no lock, and a promotion does not come to rest (R20). */
+export async function preparedTransactions(patient: Patient): Promise<Finding[]> {
+  const connection = await session(patient);
+  if (connection === undefined) return [];
+  const rows = await connection.query<{ gid: string; database: string; age: string }>(
+    `select quote_literal(gid) as gid, database, (extract(epoch from now() - prepared))::bigint::text as age
+       from pg_prepared_xacts where prepared < now() - interval '1 minute' order by prepared`,
+  );
+  return rows.map(({ gid, database, age }) =>
+    warning(
+      `a prepared transaction of database ${database} waits since ${formatDuration(Number(age) * 1000)}`,
+      `end it there: commit prepared ${gid}, or rollback prepared ${gid}`,
+    ),
+  );
+}
+
 /** Times in evidence, windows and time targets are compared between hosts. */
 export async function clocks(patient: Patient): Promise<Finding[]> {
   const connection = await session(patient);

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { connect } from '../../databases/postgres/connect.ts';
+import { connect, type Connection } from '../../databases/postgres/connect.ts';
 import { ClonaError } from '../../errors.ts';
 import type { Site } from '../../site/site.ts';
 import type { Bearing, Losses, Observation, Step } from '../operations.ts';
@@ -51,26 +51,24 @@ async function runCommand(
   );
 }
 
+interface Left extends Record<string, unknown> {
+  who: string;
+  state: string;
+}
+
 /**
- * Waits until every transaction that was under way when it began has ended and none that writes is left. New ones
- * that LIVE turns away at its door may come and go.
+ * Waits until every transaction that was under way when it began has ended and none that writes is left, in any
+ * database of the server: a rollback takes all of them back. New ones that LIVE turns away at its door may come and go.
  */
 export async function drainSessions(machine: MachineAccess, patienceMs: number, step: Step): Promise<void> {
   await using session = await connect(machine.address, step.signal, { applicationName: 'clona drain' });
   const [begun] = await session.query<{ at: string }>('select clock_timestamp()::text as at');
   const deadline = performance.now() + patienceMs;
   for (;;) {
-    const left = await session.query<{ pid: number; who: string; state: string }>(
-      `select pid, coalesce(usename, '') || coalesce(' (' || nullif(application_name, '') || ')', '') as who,
-              coalesce(state, '') as state
-         from pg_stat_activity
-        where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
-          and xact_start is not null and (xact_start < $1::timestamptz or backend_xid is not null)`,
-      [begun?.at ?? ''],
-    );
+    const left = await listRunning(session, begun?.at ?? '');
     if (left.length === 0) return;
     if (performance.now() > deadline) {
-      const named = left.slice(0, 3).map(({ pid, who, state }) => `${who}, process ${pid}, ${state}`);
+      const named = left.slice(0, 3).map(({ who, state }) => `${who}, ${state}`);
       throw new ClonaError(
         'databaseFailed',
         `LIVE does not come to rest: ${left.length} transactions still run`,
@@ -82,6 +80,21 @@ export async function drainSessions(machine: MachineAccess, patienceMs: number, 
     }
     await wait(50, undefined, { signal: step.signal });
   }
+}
+
+/** A prepared transaction has no session and keeps its locks for ever: a step of the kit would wait for it. */
+async function listRunning(session: Connection, begunAt: string): Promise<Left[]> {
+  return session.query<Left>(
+    `select coalesce(usename, '') || coalesce(' (' || nullif(application_name, '') || ')', '') || ' in ' || datname
+              || ', process ' || pid as who, coalesce(state, '') as state
+       from pg_stat_activity
+      where backend_type = 'client backend' and pid <> pg_backend_pid()
+        and xact_start is not null and (xact_start < $1::timestamptz or backend_xid is not null)
+     union all
+     select owner || ' in ' || database || ', prepared transaction ' || quote_literal(gid), 'prepared ' || prepared
+       from pg_prepared_xacts`,
+    [begunAt],
+  );
 }
 
 /** What came after P: at most so many transactions, so much log, and how the business counts moved. */

@@ -46,7 +46,8 @@ export async function createLiveSite(siteFile = ''): Promise<LiveSite> {
     const { uid, gid } = await stat(facts.dataDisk);
     const runAs = process.getuid?.() === 0 ? { uid, gid } : undefined;
     const { binaries } = door.server;
-    await initCluster({ binaries, dataDir, runAs, sync: false, settings: archiveSettings(spool, 1024) });
+    const settings = { ...archiveSettings(spool, 1024), max_prepared_transactions: 2 };
+    await initCluster({ binaries, dataDir, runAs, sync: false, settings });
     return facts.database;
   });
   await startMachine(access, 'live', signal);

@@ -1,9 +1,12 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connect } from '../../../src/databases/postgres/connect.ts';
+import { withMachine } from '../../../src/pipeline/machine/access.ts';
 import { createLiveOperations } from '../../../src/pipeline/machine/live-operations.ts';
 import { createMachineOperations } from '../../../src/pipeline/machine/machine-operations.ts';
 import { compareObservations, type Bearing, type Operations } from '../../../src/pipeline/operations.ts';
+import { drainSessions } from '../../../src/pipeline/machine/users.ts';
 import { createLiveSite, type LiveSite } from './live-machine.ts';
 
 let live: LiveSite;
@@ -85,6 +88,38 @@ describe('LIVE on a local machine', () => {
     await drained;
     await operations.openForUsers(live.step('p/open'));
     expect(await sql('select value from setting')).toEqual([{ value: 'open' }]);
+  });
+});
+
+describe('LIVE does not come to rest', () => {
+  const drain = async (): Promise<unknown> =>
+    withMachine(live.access, 'live', live.step('d').signal, async (machine) =>
+      drainSessions(machine, 0, live.step('p/drain')),
+    ).catch((error: unknown) => error);
+
+  test('while a transaction is prepared: it holds its locks, and no session', async () => {
+    await sql("begin; insert into orders (total) values (1); prepare transaction 'left''over'");
+    try {
+      expect(await drain()).toMatchObject({
+        kind: 'databaseFailed',
+        hint: expect.stringContaining("in erp, prepared transaction 'left''over'"),
+      });
+    } finally {
+      await sql("rollback prepared 'left''over'");
+    }
+    expect(await drain()).toBeUndefined();
+  });
+
+  test('while another database of the server is written to: a rollback would take that back', async () => {
+    await using address = await live.session();
+    await address.query('drop database if exists crm');
+    await address.query('create database crm');
+    const { host = '', port = 0 } = address.client;
+    await using other = await connect({ engine: 'postgres', host, port, database: 'crm', user: 'postgres' });
+    await other.query('begin; create table call (id int)');
+    expect(await drain()).toMatchObject({ hint: expect.stringContaining('in crm, process') });
+    await other.query('rollback');
+    expect(await drain()).toBeUndefined();
   });
 });
 
