@@ -123,10 +123,10 @@ describe('a release', () => {
   });
 
   test('of a kit that is refused as it comes leaves staging fresh for the mended one', async () => {
-    const { context, world } = await freshSite();
+    const { context, world, folder } = await freshSite();
     await using _ = context;
     await runRefresh(context, { ...dora, machine: 'staging' });
-    const { readKit } = world;
+    const inOrder = createFileOperations(folder);
     world.readKit = async () => {
       throw new ClonaError('kitInvalid', 'kit.yaml has no version');
     };
@@ -134,7 +134,7 @@ describe('a release', () => {
       state: 'failed',
       error: { kind: 'kitInvalid' },
     });
-    world.readKit = readKit;
+    world.readKit = async (step, source) => inOrder.readKit(step, source);
     expect((await startRelease(context, { ...dora, kit: 'good@2.1' })).ended).toBeNull();
   });
 

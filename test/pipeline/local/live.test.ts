@@ -114,7 +114,7 @@ describe('LIVE does not come to rest', () => {
     await using address = await live.session();
     await address.query('drop database if exists crm');
     await address.query('create database crm');
-    const { host = '', port = 0 } = address.client;
+    const { host, port } = address.client;
     await using other = await connect({ engine: 'postgres', host, port, database: 'crm', user: 'postgres' });
     await other.query('begin; create table call (id int)');
     expect(await drain()).toMatchObject({ hint: expect.stringContaining('in crm, process') });
