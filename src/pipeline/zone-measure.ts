@@ -75,13 +75,15 @@ async function measureFolder(
   folder: string,
   totalBytes: number,
 ): Promise<{ totalBytes: number; usedBytes: number }> {
+  // A quota is no promise of the disk: others may have filled it.
+  const { bavail, bsize } = await statfs(folder);
   let usedBytes = 0;
   for (const name of await readdir(folder, { recursive: true })) {
     // What is renamed or removed meanwhile takes nothing.
     const found = await stat(join(folder, name)).catch(() => undefined);
     usedBytes += found?.isFile() === true ? found.blocks * 512 : 0;
   }
-  return { totalBytes, usedBytes };
+  return { totalBytes: Math.min(totalBytes, usedBytes + bavail * bsize), usedBytes };
 }
 
 function samplesFile({ control }: Site): string {

@@ -164,7 +164,10 @@ function worst(zones: readonly Zone[]): Zone {
 
 function forecast(area: Area, settings: ZoneSettings, nowMs: number): AreaForecast {
   const share = area.totalBytes === 0 ? 1 : area.usedBytes / area.totalBytes;
-  const growth = growthPerSecond([...area.history, { atMs: nowMs, usedBytes: area.usedBytes }]);
+  const growth = growthPerSecond(
+    [...area.history, { atMs: nowMs, usedBytes: area.usedBytes }],
+    area.totalBytes,
+  );
   const inMs = (limit: number): number | null => {
     const missing = limit * area.totalBytes - area.usedBytes;
     if (missing <= 0) return 0;
@@ -181,8 +184,31 @@ function forecast(area: Area, settings: ZoneSettings, nowMs: number): AreaForeca
   };
 }
 
-/** Least squares through all measurements: one big file that came or went does not turn the trend. */
-function growthPerSecond(points: readonly { atMs: number; usedBytes: number }[]): number | null {
+/** So much less than at the look before, as a share of the area, and something was removed. */
+const removalShare = 0.01;
+
+/**
+ * Least squares through the measurements since something was removed, or, where these are too few, before that: an area
+ * that is tidied up again and again fills just as fast as one that is not. Bytes a second; null: too few.
+ */
+function growthPerSecond(points: readonly Measurement[], totalBytes: number): number | null {
+  const stretches: Measurement[][] = [];
+  for (const point of points.toSorted((a, b) => a.atMs - b.atMs)) {
+    const last = stretches.at(-1);
+    const before = last?.at(-1);
+    const isRemoval = before !== undefined && point.usedBytes < before.usedBytes - removalShare * totalBytes;
+    if (last === undefined || isRemoval) stretches.push([point]);
+    else last.push(point);
+  }
+  return slopeOf(stretches.findLast(({ length }) => length >= 3) ?? points);
+}
+
+interface Measurement {
+  atMs: number;
+  usedBytes: number;
+}
+
+function slopeOf(points: readonly Measurement[]): number | null {
   if (points.length < 3) return null;
   const meanAt = mean(points.map((point) => point.atMs));
   const meanUsed = mean(points.map((point) => point.usedBytes));

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { chmod, chown, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readArchive } from '../../src/databases/postgres/catalog.ts';
@@ -20,6 +19,7 @@ import { silent } from '../../src/progress.ts';
 import { planRecovery } from '../../src/recovery/plan.ts';
 import { createTestCluster, type TestCluster } from '../support/cluster.ts';
 import { canMount, mountSmallDisk } from '../support/small-disk.ts';
+import { expectInOrder, startZoneWriter } from '../support/zone-writer.ts';
 
 const childFile = fileURLToPath(new URL('../support/zone-child.ts', import.meta.url));
 const never = new AbortController().signal;
@@ -106,7 +106,7 @@ archive:
 
   test('under load it goes from yellow back to green by itself, in red it pauses writers for a moment only, and nothing above the mark goes', async () => {
     timeline.length = 0;
-    const writer = await startWriter(cluster, spoolDir);
+    const writer = await startZoneWriter(cluster, spoolDir);
     const stop = new AbortController();
     const archiving = withArchiver(
       opened.site,
@@ -168,7 +168,7 @@ archive:
   }, 60_000);
 
   test('a backup that is pinned keeps everything: a human is paged, once, and nothing goes', async () => {
-    const writer = await startWriter(cluster, spoolDir);
+    const writer = await startZoneWriter(cluster, spoolDir);
     const { writePin, removePin } = await import('../../src/archive/pins.ts');
     const { openArchive, listBackups } = await import('../../src/archive/repository.ts');
     const archive = await openArchive(opened.site.archive.location);
@@ -194,7 +194,7 @@ archive:
   }, 60_000);
 
   test('killed in a backup, and killed while it removes, it is simply run again', async () => {
-    const writer = await startWriter(cluster, spoolDir);
+    const writer = await startZoneWriter(cluster, spoolDir);
     const { location, mirror } = opened.site.archive;
     const step = { signal: never, onProgress: silent };
     await withArchiver(opened.site, cluster.address, step, async (archiver) => {
@@ -236,54 +236,3 @@ archive:
     await expect(guard()).rejects.toMatchObject({ kind: 'locked' });
   });
 });
-
-function expectInOrder(found: readonly (string | null)[], wanted: readonly string[]): void {
-  let at = -1;
-  for (const kind of wanted) {
-    at = found.indexOf(kind, at + 1);
-    expect(at, `${kind} in ${found.join(', ')}`).toBeGreaterThan(-1);
-  }
-}
-
-interface Writer {
-  rows: number;
-  problems: unknown[];
-  /** Writes as fast as it can until the condition holds; before and after it goes on at an easy pace. */
-  fill: (isEnough: () => Promise<boolean>) => Promise<void>;
-  stop: () => Promise<void>;
-}
-
-const easyPauseMs = 150;
-
-/** Commits small transactions without a rest until it is stopped; its rows do not compress well. */
-async function startWriter(cluster: TestCluster, spool: string): Promise<Writer> {
-  const session = await cluster.connect();
-  await session.query('create table if not exists journal (id bigserial, filler text)');
-  const writer = { rows: 0, problems: [] as unknown[], stopped: false, pauseMs: easyPauseMs };
-  const writing = (async () => {
-    while (!writer.stopped) {
-      try {
-        await session.query(
-          `insert into journal (filler) select string_agg(md5(random()::text), '') from generate_series(1, 200) as n, generate_series(1, 40) as row group by row`,
-        );
-        writer.rows += 40;
-      } catch (error) {
-        writer.problems.push(error);
-      }
-      await wait(writer.pauseMs);
-      if (writer.rows % 4000 === 0) await session.query('truncate journal');
-    }
-  })();
-  return Object.assign(writer, {
-    fill: async (isEnough: () => Promise<boolean>) => {
-      // The archiver sets the pace: a backlog would arrive in the archive while the guard is at work.
-      while (!(await isEnough())) writer.pauseMs = (await readdir(spool)).length > 4 ? easyPauseMs : 0;
-      writer.pauseMs = easyPauseMs;
-    },
-    stop: async () => {
-      writer.stopped = true;
-      await writing;
-      await session[Symbol.asyncDispose]();
-    },
-  });
-}

@@ -281,6 +281,30 @@ describe('what people read', () => {
     expect(decideZone(facts(0, { areas }), settings, 0).areas[0]).toMatchObject({ share: 1, zone: 'red' });
   });
 
+  test('what was removed is no shrinking: it fills as fast as before', () => {
+    // Sixty bytes an hour, and all but a rest removed every third hour.
+    const used = [100, 160, 220, 100, 160, 220, 100, 160, 220];
+    const history = used.map((usedBytes, at) => ({ atMs: at * hour, usedBytes }));
+    const areas = [{ name: 'log', totalBytes: 1000, usedBytes: 280, history }];
+    const [area] = decideZone(facts(0, { areas }), settings, 9 * hour).areas;
+    expect(area?.growth).toBeCloseTo(60 / 3600, 9);
+    // Just after a removal the time before it tells.
+    const fresh = [{ name: 'log', totalBytes: 1000, usedBytes: 50, history }];
+    expect(decideZone(facts(0, { areas: fresh }), settings, 9 * hour).areas[0]?.growth).toBeCloseTo(
+      60 / 3600,
+      9,
+    );
+  });
+
+  test('a look that finds a little less is no removal', () => {
+    const used = [500, 520, 511, 531, 551];
+    const history = used.map((usedBytes, at) => ({ atMs: at * hour, usedBytes }));
+    const areas = [{ name: 'log', totalBytes: 1000, usedBytes: 561, history: history.toReversed() }];
+    const [area] = decideZone(facts(0, { areas }), settings, 5 * hour).areas;
+    expect(area?.growth).toBeGreaterThan(9 / 3600);
+    expect(area?.growth).toBeLessThan(15 / 3600);
+  });
+
   test('measurements of one moment are no growth', () => {
     const history = [0, 0].map(() => ({ atMs: 0, usedBytes: 500 }));
     const areas = [{ name: 'log', totalBytes: 1000, usedBytes: 600, history }];
