@@ -72,8 +72,8 @@ function explainTarget(
 }
 
 function explainLoss({ positions, from, to }: PlanAnswer['loss']): string {
-  if (positions === null) return 'unknown';
-  if (positions === 0n) return 'nothing that the known log holds';
+  // A reachable target always says how many.
+  if (positions === null || positions === 0n) return 'nothing that the known log holds';
   const times =
     from !== null && to !== null ? `, ${from} to ${to} (${showSpan(Date.parse(to) - Date.parse(from))})` : '';
   return `${positions} positions${times}`;

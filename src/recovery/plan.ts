@@ -6,7 +6,7 @@ import { planLogOnly } from './log-only.ts';
 import { measureLoss } from './loss.ts';
 import { cutAt, showPosition, type Position } from './position.ts';
 import type { Question } from './question.ts';
-import { listUnusable, whyNotChosen, whyUnserved, type ReasonContext } from './reasons.ts';
+import { findLost, whyNotChosen, whyUnserved, type ReasonContext } from './reasons.ts';
 import {
   choose,
   findCandidates,
@@ -18,7 +18,7 @@ import {
   type Search,
 } from './search.ts';
 import { isRunning, lowOf, type WholeBackup } from './serve.ts';
-import { describeChoice, describeSteps, describeUnreachable, warnOf } from './steps.ts';
+import { describeChoice, describeImport, describeSteps, describeUnreachable, warnOf } from './steps.ts';
 
 /**
  * R1 to R9 and A1 to A14: which backup and which logs bring the database to the target, or why none does.
@@ -79,7 +79,7 @@ function answerReachable(
     changesWithoutRedo: findChangesWithoutRedo(search, chosen.start, until),
     path: showPath(path),
   };
-  return { ...answer, steps: describeSteps(search, answer, chosen) };
+  return { ...answer, steps: describeSteps(search, answer, chosen, until) };
 }
 
 /** A3: only recovery through the whole log of CURRENT opens it again without a new incarnation. */
@@ -117,7 +117,7 @@ function startReasons(
   const context: ReasonContext = {
     coverage,
     broken,
-    lost: listUnusable(coverage),
+    lost: findLost(coverage),
     show: (position) => showPosition(catalog.engine, position),
   };
   return (backup) => whyUnserved(backup, until, context);
@@ -174,7 +174,7 @@ function planExport(search: Search, asked: Backup): PlanAnswer {
   if (until === null || asked.state !== 'available' || isRunning(asked) || search.broken.has(asked.label)) {
     return answerUnreachableExport(search, asked);
   }
-  const answer: Omit<PlanAnswer, 'steps'> = {
+  return {
     reachable: true,
     target: { incarnation: asked.incarnation, until },
     backup: asked.label,
@@ -185,6 +185,7 @@ function planExport(search: Search, asked: Backup): PlanAnswer {
     redoFrom: null,
     redoTo: null,
     loss: measureLoss(coverage, until),
+    steps: describeImport(asked),
     rejected: [],
     nearest: { below: null, above: null },
     chosenBecause: ['it is the export that was asked for'],
@@ -192,7 +193,6 @@ function planExport(search: Search, asked: Backup): PlanAnswer {
     changesWithoutRedo: [],
     path: showPath(path),
   };
-  return { ...answer, steps: describeSteps(search, answer, asked) };
 }
 
 function answerUnreachableExport(search: Search, asked: Backup): PlanAnswer {

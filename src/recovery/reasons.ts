@@ -1,23 +1,33 @@
 import type { Backup } from './catalog.ts';
 import { decidingRule } from './choose.ts';
-import { nextStart, reachFrom, type Coverage, type KnownLog } from './coverage.ts';
+import { lastAtOrBelow, nextStart, reachFrom, type Coverage, type KnownLog } from './coverage.ts';
 import { cutOf, showPath } from './lineage.ts';
 import type { Position } from './position.ts';
 import { isRunning, isWhole, lowOf, type WholeBackup } from './serve.ts';
+import { sortByFirst } from './sort-by-first.ts';
 
 /** What every reason looks at. */
 export interface ReasonContext {
   coverage: Coverage;
   broken: ReadonlyMap<string, string>;
-  lost: readonly KnownLog[];
+  lost: LostLogs;
   show: (position: Position) => string;
 }
 
-/** Logs that cannot be read, rising by thread: what a gap is explained by. */
-export function listUnusable(coverage: Coverage): KnownLog[] {
-  return coverage.known
-    .filter(({ usable }) => !usable)
-    .sort((a, b) => a.thread - b.thread || (a.first < b.first ? -1 : Number(a.first > b.first)));
+/** By thread the logs that cannot be read, rising: what a gap is explained by. */
+export type LostLogs = ReadonlyMap<number, { firsts: readonly Position[]; logs: readonly KnownLog[] }>;
+
+export function findLost({ known }: Coverage): LostLogs {
+  const byThread = Map.groupBy(
+    known.filter(({ usable }) => !usable),
+    ({ thread }) => thread,
+  );
+  return new Map(
+    [...byThread].map(([thread, lost]) => {
+      const logs = sortByFirst(lost);
+      return [thread, { firsts: logs.map(({ first }) => first), logs }];
+    }),
+  );
 }
 
 /** Every reason why this backup does not serve `until` (null: nothing at all); empty when it does (R9). */
@@ -73,16 +83,9 @@ function whyUncovered(backup: WholeBackup, until: Position | null, context: Reas
 
 /** What the catalog knows of the log that should hold `position`. */
 function explainGap(thread: number, position: Position, { lost }: ReasonContext): string {
-  let low = 0;
-  let high = lost.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const log = lost[middle]!; // below the length
-    if (log.thread < thread || (log.thread === thread && log.first <= position)) low = middle + 1;
-    else high = middle;
-  }
-  const log = lost[low - 1];
-  if (log === undefined || log.thread !== thread || log.cutEnd <= position) return '';
+  const known = lost.get(thread);
+  const log = known?.logs[lastAtOrBelow(known.firsts, position)];
+  if (log === undefined || log.cutEnd <= position) return '';
   if (log.archived === null) return ' (the online log is lost)';
   const { incarnation, sequence, state } = log.archived;
   const name = `log ${sequence} of incarnation ${incarnation}`;

@@ -6,7 +6,7 @@ import { showPosition, type Position } from './position.ts';
 import type { Question } from './question.ts';
 import { showGrade } from './reasons.ts';
 import type { Search } from './search.ts';
-import type { WholeBackup } from './serve.ts';
+import { isRunning, type WholeBackup } from './serve.ts';
 
 /** An answer whose steps are still to be written. */
 type Stepless = Omit<PlanAnswer, 'steps'>;
@@ -37,20 +37,25 @@ export function warnOf({ question, catalog }: Search, chosen: Backup, until: Pos
 }
 
 /** The plan in words, numbered by whoever prints it. */
-export function describeSteps(search: Search, answer: Stepless, chosen: Backup): string[] {
-  if (chosen.kind === 'export') return describeImport(chosen);
+export function describeSteps(
+  search: Search,
+  answer: Stepless,
+  chosen: WholeBackup,
+  until: Position,
+): string[] {
   return [
     ...keepWhatIsLeft(search.question),
     ...describeReset(search, answer),
     describeRestore(chosen),
     ...describeLogs(answer, chosen),
-    describeRecovery(search, answer, chosen),
-    ...describeRollback(search.catalog, answer),
+    describeRecovery(search, answer, chosen, until),
+    ...describeRollback(search.catalog, chosen, until),
     ...describeOpening(search.catalog, answer),
   ];
 }
 
-function describeImport({ label, device, requires = [] }: Backup): string[] {
+/** What to do with an export. */
+export function describeImport({ label, device, requires = [] }: Backup): string[] {
   const chain = requires.length === 0 ? '' : ` (with ${requires.join(', ')})`;
   return [
     'create an empty database, or the schemas that are to be filled',
@@ -108,32 +113,35 @@ function describeLogs({ logs, usesOnlineLog }: Stepless, chosen: Backup): string
   ];
 }
 
-function describeRecovery({ catalog, question }: Search, answer: Stepless, chosen: Backup): string {
-  const { redoFrom, redoTo, opensNewIncarnation } = answer;
-  const show = (position: Position | null): string =>
-    position === null ? 'nowhere' : showPosition(catalog.engine, position);
-  if (redoFrom === redoTo) return `apply nothing: the state at ${show(redoTo)} is what the files hold`;
-  const range = `apply redo from ${show(redoFrom)} up to, not including, ${show(redoTo)}`;
+function describeRecovery(
+  { catalog, question }: Search,
+  answer: Stepless,
+  { start, consistentFrom }: WholeBackup,
+  until: Position,
+): string {
+  const show = (position: Position): string => showPosition(catalog.engine, position);
+  if (start === until) return `apply nothing: the state at ${show(until)} is what the files hold`;
+  const range = `apply redo from ${show(start)} up to, not including, ${show(until)}`;
   if (catalog.engine === 'oracle') {
-    const how = opensNewIncarnation
-      ? `RECOVER DATABASE UNTIL SCN ${redoTo}`
+    const how = answer.opensNewIncarnation
+      ? `RECOVER DATABASE UNTIL SCN ${until}`
       : 'RECOVER DATABASE, to the end of the log';
     return `${range}: ${how}`;
   }
   if (question.until.kind === 'time') {
     return `${range}: recovery_target_time = '${showInstant(question.until.instantMs)}', recovery_target_inclusive = off`;
   }
-  if (redoTo === chosen.consistentFrom)
+  if (until === consistentFrom)
     return `${range}: recovery_target = 'immediate', the end of the backup itself`;
   if (answer.loss.positions === 0n)
     return `${range}: no recovery target at all, since it is the end of the log`;
-  return `${range}: recovery_target_lsn = '${show(redoTo)}', recovery_target_inclusive = off`;
+  return `${range}: recovery_target_lsn = '${show(until)}', recovery_target_inclusive = off`;
 }
 
-function describeRollback({ engine }: Catalog, { redoFrom, redoTo }: Stepless): string[] {
-  if (redoFrom === redoTo || redoTo === null) return [];
+function describeRollback({ engine }: Catalog, { start }: WholeBackup, until: Position): string[] {
+  if (start === until) return [];
   return [
-    `roll back what has no end of transaction below ${showPosition(engine, redoTo)}; the server does it by itself`,
+    `roll back what has no end of transaction below ${showPosition(engine, until)}; the server does it by itself`,
   ];
 }
 
@@ -161,16 +169,12 @@ export function describeUnreachable(catalog: Catalog, question: Question, answer
   const steps: string[] = [];
   if (below !== null) steps.push(`reachable instead, the nearest before it: --until position:${below}`);
   if (above !== null) steps.push(`reachable instead, the nearest after it: --until position:${above}`);
-  if (question.until.kind === 'incarnation' && steps.length > 0) {
-    return steps.map((step) =>
-      step.replace(
-        'position:',
-        `incarnation:${question.until.kind === 'incarnation' ? question.until.incarnation : ''}@`,
-      ),
-    );
+  const { until } = question;
+  if (until.kind === 'incarnation' && steps.length > 0) {
+    return steps.map((step) => step.replace('position:', `incarnation:${until.incarnation}@`));
   }
   const exports = catalog.backups.filter(
-    ({ kind, state, finishedAt }) => kind === 'export' && state === 'available' && finishedAt !== null,
+    (backup) => backup.kind === 'export' && backup.state === 'available' && !isRunning(backup),
   );
   for (const { label, finishedAt, consistent } of exports.slice(0, 3)) {
     const doubt = consistent === false ? ', made without a consistent position' : '';

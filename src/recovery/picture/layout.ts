@@ -94,11 +94,10 @@ function pickIncarnations({ byId }: Lineage, currentPath: Path, plan: PlanAnswer
   for (let id = stack.pop(); id !== undefined; id = stack.pop()) {
     order.push(id);
     const children = [...(childrenOf.get(id) ?? [])].sort((a, b) =>
-      a.branchPosition < b.branchPosition ? -1 : Number(a.branchPosition > b.branchPosition),
+      a.branchPosition < b.branchPosition ? -1 : 1,
     );
     stack.push(...children.map((child) => child.id));
   }
-  if (order.length <= mostLanes) return order;
   const wanted = currentPath.incarnations.map(({ id }) => id).slice(-Math.floor(mostLanes / 2));
   if (plan !== undefined) wanted.push(plan.target.incarnation);
   const picked = new Set([...new Set([...wanted, ...order.toReversed()])].slice(0, mostLanes));
@@ -114,9 +113,9 @@ function layLane(
 ): Lane {
   const { parent, branchPosition } = lineage.byId.get(id)!; // picked from there
   const logs = catalog.logs.filter(({ incarnation }) => incarnation === id);
-  const isCurrent = id === catalog.currentIncarnation;
-  const online = catalog.onlineLogs
-    .filter(({ incarnation, first, end }) => isCurrent && incarnation === id && first < end)
+  // What was the online log of another incarnation is gone since.
+  const online = (id === catalog.currentIncarnation ? catalog.onlineLogs : [])
+    .filter(({ incarnation, first, end }) => incarnation === id && first < end)
     .map(({ first, end, thread }) => ({ from: first, to: end, thread }));
   const backups = catalog.backups.filter(({ incarnation }) => incarnation === id);
   const lane: Lane = {
@@ -192,8 +191,8 @@ function layWay(
   if (plan === undefined || plan.redoFrom === null || plan.redoTo === null) return null;
   const path = tracePath(lineage, plan.target.incarnation);
   const depth = path.depthOf.get(id);
-  const backup = catalog.backups.find(({ label }) => label === plan.backup);
-  if (depth === undefined || backup === undefined) return null;
+  if (depth === undefined) return null;
+  const backup = catalog.backups.find(({ label }) => label === plan.backup)!; // the plan is of this catalog
   const begun = path.depthOf.get(backup.incarnation) ?? depth;
   if (depth < begun) return null;
   const from = depth === begun ? plan.redoFrom : path.incarnations[depth]!.branchPosition; // on the path

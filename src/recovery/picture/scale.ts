@@ -14,7 +14,7 @@ const mostMarks = 80;
 
 /** Real positions cluster: a branch may lie a few records after the last backup, years after the one before. */
 export function makeScale(positions: readonly Position[]): Scale {
-  const marks = [...new Set(positions)].sort((a, b) => (a < b ? -1 : Number(a > b)));
+  const marks = [...new Set(positions)].sort((a, b) => (a < b ? -1 : 1));
   const first = marks[0] ?? (0n as Position);
   const last = marks.at(-1) ?? first;
   const span = last > first ? last - first : 1n;

@@ -1,5 +1,5 @@
 import type { Backup } from '../catalog.ts';
-import { upper, type Position } from '../position.ts';
+import { upper } from '../position.ts';
 import type { HistoryExtras, Lane, Stretch } from './layout.ts';
 import { atLeast, escape, letterWidth, line, px, type Draw } from './svg-parts.ts';
 
@@ -23,7 +23,7 @@ export function drawLane(lane: Lane, draw: Draw): string[] {
 }
 
 function drawBranch({ parent, branchPosition, status }: Lane, y: number, { x, row }: Draw): string {
-  const parentRow = parent === null ? undefined : row.get(parent);
+  const parentRow = row.get(parent);
   const at = x(branchPosition);
   if (parentRow === undefined) {
     return `<circle class="${status}" fill="#fff" stroke-width="2" cx="${px(at)}" cy="${y}" r="4"/>`;
@@ -86,11 +86,13 @@ function thin(stretches: readonly Stretch[], { x }: Draw): Stretch[] {
 function drawBackups(lane: Lane, y: number, draw: Draw): string[] {
   const { x, extras, show } = draw;
   const parts: string[] = [];
-  const free = Array.from({ length: labelLines }, () => -1);
+  const free = Array.from({ length: labelLines }, () => 0);
   const byPlace = lane.backups
-    .map((backup) => ({ backup, at: backup.consistentFrom ?? backup.start }))
-    .filter((one): one is { backup: Backup; at: Position } => one.at !== null)
-    .sort((a, b) => (a.at < b.at ? -1 : Number(a.at > b.at)));
+    .flatMap((backup) => {
+      const at = backup.consistentFrom ?? backup.start;
+      return at === null ? [] : [{ backup, at }];
+    })
+    .sort((a, b) => (a.at < b.at ? -1 : 1));
   for (const { backup, at } of byPlace) {
     const { label, start, state, kind } = backup;
     const cx = x(at);

@@ -4,7 +4,8 @@ import type { HistoryExtras } from './layout.ts';
 /** Where things lie, in pixels. */
 export interface Draw {
   x: (position: Position) => number;
-  row: ReadonlyMap<number, number>;
+  /** null, as the parent of a root: none. */
+  row: ReadonlyMap<number | null, number>;
   show: (position: Position) => string;
   extras: HistoryExtras;
   bottom: number;

@@ -1,5 +1,5 @@
 import type { Catalog } from '../catalog.ts';
-import { showPosition, upper, type Position } from '../position.ts';
+import { showPosition, type Position } from '../position.ts';
 import { layHistory, type History, type HistoryExtras, type Lane } from './layout.ts';
 import { drawLane } from './svg-lane.ts';
 import { escape, letterWidth, px, type Draw } from './svg-parts.ts';
@@ -74,18 +74,16 @@ function drawAxis(history: History, { x, show, bottom }: Draw): string[] {
 function drawWay(lane: Lane, history: History, { x, row }: Draw): string[] {
   if (lane.way === null) return [];
   const y = row.get(lane.id)!; // every lane has a row
-  const parentRow = lane.parent === null ? undefined : row.get(lane.parent);
   const from = px(x(lane.way.from));
-  const comesDown =
-    parentRow !== undefined && history.lanes.some(({ id, way }) => id === lane.parent && way !== null);
-  const turn = comesDown ? `M${from} ${parentRow} L${from} ${y} ` : `M${from} ${y} `;
-  return [`<path class="way" d="${turn}L${px(x(upper(lane.way.from, lane.way.to)))} ${y}"/>`];
+  const above = history.lanes.find(({ id, way }) => id === lane.parent && way !== null);
+  // Where the parent is on the way, too, it comes down from there.
+  const down = above === undefined ? '' : `${row.get(above.id)!} L${from} `; // as above
+  return [`<path class="way" d="M${from} ${down}${y} L${px(x(lane.way.to))} ${y}"/>`];
 }
 
 function drawTarget({ target }: History, { x, row, show }: Draw): string[] {
   if (target === null) return [];
-  const y = row.get(target.incarnation);
-  if (y === undefined) return [];
+  const y = row.get(target.incarnation)!; // it is always among those that are drawn
   const at = x(target.position);
   const text = `${target.reachable ? 'until' : 'unreachable:'} ${show(target.position)}`;
   const anchor = at > width - 160 ? 'end' : 'start';

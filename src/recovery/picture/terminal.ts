@@ -18,9 +18,7 @@ export function sketchHistory(catalog: Catalog, extras: HistoryExtras = {}, colu
   const show = (position: Position): string => showPosition(catalog.engine, position);
   const rows: string[] = [pad(indent) + axis(history, column, show, width)];
   for (const [index, lane] of history.lanes.entries()) {
-    const passing = history.lanes
-      .slice(index)
-      .filter(({ parent, id }) => parent !== null && startsAbove(history, id, index));
+    const passing = history.lanes.filter((child, at) => at >= index && startsAbove(history, child, index));
     rows.push(pad(indent) + backupsRow(lane, passing, column, width));
     rows.push(names[index]!.padEnd(indent) + laneRow(lane, history, column, width));
     if (lane.mark !== null) rows.push(pad(indent) + put('', column(lane.mark), `▲ALWM ${show(lane.mark)}`));
@@ -30,11 +28,10 @@ export function sketchHistory(catalog: Catalog, extras: HistoryExtras = {}, colu
   return rows.map((row) => row.trimEnd()).join('\n');
 }
 
-/** Whether the branch to `id` comes down through the rows of lane `index`. */
-function startsAbove({ lanes }: History, id: number, index: number): boolean {
-  const at = lanes.findIndex((lane) => lane.id === id);
-  const parentAt = lanes.findIndex((lane) => lane.id === lanes[at]!.parent); // found above
-  return parentAt >= 0 && parentAt < index && index <= at;
+/** Whether the parent of that lane is drawn, and above lane `index`. */
+function startsAbove({ lanes }: History, { parent }: Lane, index: number): boolean {
+  const parentAt = lanes.findIndex(({ id }) => id === parent);
+  return parentAt >= 0 && parentAt < index;
 }
 
 function axis(
@@ -92,12 +89,12 @@ function laneRow(
   fill(lane.from, lane.to, ink.life);
   for (const { held } of lane.threads) for (const { from, to } of held) fill(from, to, ink.held);
   for (const { from, to } of lane.online) fill(from, to, ink.online);
-  if (lane.way !== null && lane.way.to > lane.way.from) fill(lane.way.from, lane.way.to, ink.way);
+  if (lane.way !== null) fill(lane.way.from, lane.way.to, ink.way);
   // A gap in any thread is a gap.
   for (const { gaps } of lane.threads) for (const { from, to } of gaps) fill(from, to, ink.gap);
   cells[column(lane.branchPosition)] = lane.parent === null ? '├' : '└';
   for (const child of history.lanes) {
-    if (child.parent === lane.id && child.id !== lane.id) cells[column(child.branchPosition)] = '┬';
+    if (child.parent === lane.id) cells[column(child.branchPosition)] = '┬';
   }
   const { target } = history;
   if (target?.incarnation === lane.id) cells[column(target.position)] = target.reachable ? '◎' : '⊗';
