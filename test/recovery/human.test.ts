@@ -102,6 +102,56 @@ test.for(['oracle', 'postgres'] as const)('plans of %s', async (engine) => {
   await expect(explainAll({ ...everything, engine })).toMatchFileSnapshot(golden(`plans-${engine}.txt`));
 });
 
+test('plans of small catalogs', async () => {
+  const timed = { firstTime: hour(3), nextTime: hour(5) };
+  const whole = catalogOf({
+    backups: [bk('B', 10, 20), bk('N', 50, 60), bk('I', 50, 60, { grade: 2, requires: ['B', 'N'] })],
+    logs: [log(1, 1, 50)],
+    onlineLogs: [online(50, 80, { firstTime: hour(3), endTime: hour(5) })],
+  });
+  const halfTimed = {
+    ...whole,
+    logs: [log(1, 1, 30, timed), log(2, 30, 50)],
+    onlineLogs: [online(50, 80)],
+  };
+  const exports = catalogOf({
+    backups: [
+      bk('E1', 5, 5, { kind: 'export', requires: ['E2', 'E3'], device: null }),
+      bk('E2', 5, 5, { kind: 'export' }),
+      bk('E3', 5, 5, { kind: 'export' }),
+      bk('E4', 5, 5, { kind: 'export' }),
+    ],
+  });
+  const running = catalogOf({
+    backups: [
+      bk('R1', 5, 5, { kind: 'export', finishedAt: null }),
+      bk('R2', 5, null, { kind: 'export' }),
+      bk('R3', 5, 5, { kind: 'export', state: 'expired' }),
+    ],
+  });
+  const twenty = catalogOf({
+    backups: Array.from({ length: 21 }, (_, index) => bk(`B${index}`, 10 + index, 20 + index)),
+    logs: [log(1, 1, 50)],
+  });
+  const asked: [Catalog, string, Partial<Question>?][] = [
+    [whole, 'latest'],
+    [whole, 'position:40'],
+    [whole, 'latest', { lost: 'online-log' }],
+    [halfTimed, 'position:20'],
+    [{ ...whole, logs: [log(1, 1, 50)], backups: [bk('B', 10, 20)] }, 'latest'],
+    [exports, 'latest'],
+    [exports, 'backup:E1'],
+    [running, 'latest'],
+    [catalogOf({}), 'latest'],
+    [twenty, 'latest'],
+  ];
+  const texts = asked.map(([catalog, until, more]) => {
+    const question: Question = { until: parseUntil(until), lost: 'database', ...more };
+    return `### ${until} ${JSON.stringify(more ?? {})}\n\n${explainPlan(catalog, planRecovery(catalog, question))}\n`;
+  });
+  await expect(texts.join('\n')).toMatchFileSnapshot(golden('plans-small.txt'));
+});
+
 test('a long plan names the first logs and the first backups only', async () => {
   const long = catalogOf({
     backups: Array.from({ length: 30 }, (_, index) => bk(`B${index}`, 10 + index, 20 + index)),
@@ -204,6 +254,7 @@ test('the pictures', async () => {
   };
   await expect(drawHistory(everything, extras)).toMatchFileSnapshot(golden('history.svg'));
   await expect(drawHistory(two, unreachable)).toMatchFileSnapshot(golden('history-unreachable.svg'));
+  await expect(drawHistory(catalogOf({}))).toMatchFileSnapshot(golden('history-empty.svg'));
   const sketches = [
     sketchHistory(everything, extras),
     sketchHistory(two, unreachable, 70),

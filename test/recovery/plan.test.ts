@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ClonaError } from '../../src/errors.ts';
-import type { PlanAnswer } from '../../src/recovery/answer.ts';
+import { planToJson, type PlanAnswer } from '../../src/recovery/answer.ts';
 import type { Catalog } from '../../src/recovery/catalog.ts';
 import { listIncarnations } from '../../src/recovery/incarnations.ts';
 import { planRecovery } from '../../src/recovery/plan.ts';
@@ -683,6 +683,91 @@ describe('A14 and R9: an unreachable target', () => {
     ]);
   });
 
+  test('a gap is explained by the log that should fill it, wherever that is listed', () => {
+    const logs = [
+      log(1, 1, 30),
+      log(2, 30, 40, { state: 'damaged' }),
+      log(3, 40, 50),
+      log(4, 50, 60, { state: 'missing' }),
+      log(1, 1, 20, { thread: 2 }),
+      log(2, 20, 35, { thread: 2, state: 'expired' }),
+      log(3, 35, 65, { thread: 2, state: 'missing' }),
+    ];
+    const backups = [bk('A', 10, 20), bk('B', 45), bk('C', 60, 61), bk('D', 25, 26), bk('E', 68, 69)];
+    for (const listed of [logs, logs.toReversed()]) {
+      const answer = plan(catalogOf({ backups, logs: listed }), 'position:70');
+      expect(answer.rejected).toEqual([
+        {
+          backup: 'A',
+          reasons: [
+            'thread 1 has no usable log for [30, 40) (log 2 of incarnation 1 is damaged)',
+            'thread 2 has no usable log for [20, 70) (log 2 of incarnation 1 is expired)',
+          ],
+        },
+        {
+          backup: 'B',
+          reasons: [
+            'thread 1 has no usable log for [50, 70) (log 4 of incarnation 1 is missing)',
+            'thread 2 has no usable log for [45, 70) (log 3 of incarnation 1 is missing)',
+          ],
+        },
+        {
+          backup: 'C',
+          reasons: [
+            'thread 1 has no usable log for [60, 70); without it the restored files never agree with each other',
+            'thread 2 has no usable log for [60, 70) (log 3 of incarnation 1 is missing); without it the restored files never agree with each other',
+          ],
+        },
+        {
+          backup: 'D',
+          reasons: [
+            'thread 1 has no usable log for [30, 40) (log 2 of incarnation 1 is damaged)',
+            'thread 2 has no usable log for [25, 70) (log 2 of incarnation 1 is expired); without it the restored files never agree with each other',
+          ],
+        },
+        {
+          backup: 'E',
+          reasons: [
+            'thread 1 has no usable log for [68, 70); without it the restored files never agree with each other',
+            'thread 2 has no usable log for [68, 70); without it the restored files never agree with each other',
+          ],
+        },
+      ]);
+    }
+  });
+
+  test('a gap where the lost online log was says so', () => {
+    const lost = catalogOf({ backups: [bk('A', 10)], logs: [log(1, 1, 30)], onlineLogs: [online(30, 50)] });
+    const answer = plan(lost, 'position:40', { lost: 'online-log' });
+    expect(reasonsOf(answer, 'A')).toEqual([
+      'thread 1 has no usable log for [30, 40) (the online log is lost)',
+    ]);
+  });
+
+  test('a backup that needs no log lacks none, and a thread that begins later is not missed', () => {
+    const alone = catalogOf({ backups: [bk('Q', 40, 40, { state: 'missing' })] });
+    expect(reasonsOf(plan(alone, 'position:40'), 'Q')).toEqual(['it is missing']);
+    const later = catalogOf({
+      backups: [bk('A', 10)],
+      logs: [log(1, 1, 30), log(1, 40, 60, { thread: 2 }), log(1, 45, 60, { thread: 3 })],
+    });
+    expect(reasonsOf(plan(later, 'position:40'), 'A')).toEqual(['thread 1 has no usable log for [30, 40)']);
+  });
+
+  test('a backup that is consistent exactly at the branch was in time', () => {
+    const branched = catalogOf({
+      currentIncarnation: 2,
+      incarnations: [inc(1), inc(2, 1, 100)],
+      backups: [bk('EDGE', 90, 100, { state: 'damaged' }), bk('LATE', 90, 101)],
+      logs: [log(1, 1, 100), log(1, 100, 200, { incarnation: 2 })],
+    });
+    const answer = plan(branched, 'position:150');
+    expect(reasonsOf(answer, 'EDGE')).toEqual(['it is damaged']);
+    expect(reasonsOf(answer, 'LATE')).toEqual([
+      'it is consistent only from 101, after the path left incarnation 1 at 100',
+    ]);
+  });
+
   test('says that a backup without the log up to consistentFrom is useless', () => {
     const useless = catalogOf({ backups: [bk('HOT', 20, 40, { kind: 'hot' })], logs: [log(1, 1, 30)] });
     expect(reasonsOf(plan(useless, 'position:50'), 'HOT')[0]).toContain('never agree with each other');
@@ -843,6 +928,31 @@ describe('what changed without redo', () => {
     ]);
     expect(named('position:80')).toEqual(['FIRST', 'LAST', 'AFTER', 'ALWAYS', 'CUT', 'AT-THE-CUT']);
   });
+});
+
+test('the document of a plan spells positions as decimal text', () => {
+  const catalog = catalogOf({
+    backups: [bk('B', 10, 20)],
+    logs: [log(1, 1, 50, { firstTime: hour(0), nextTime: hour(5) })],
+    changesWithoutRedo: [
+      { incarnation: 1, position: asPosition(15n), object: 'ERP.STAGE', how: 'NOLOGGING' },
+      { incarnation: 1, position: null, object: 'erp.cache', how: 'UNLOGGED' },
+    ],
+  });
+  const answer = plan(catalog, 'position:40');
+  expect(planToJson(answer)).toEqual({
+    ...answer,
+    target: { incarnation: 1, until: '40' },
+    redoFrom: '10',
+    redoTo: '40',
+    loss: { positions: '10', from: '2024-05-01T03:58:46.530Z', to: hour(5) },
+    nearest: { below: null, above: null },
+    changesWithoutRedo: [
+      { incarnation: 1, position: '15', object: 'ERP.STAGE', how: 'NOLOGGING' },
+      { incarnation: 1, position: null, object: 'erp.cache', how: 'UNLOGGED' },
+    ],
+  });
+  expect(planToJson(plan(catalog, 'position:5'))).toMatchObject({ nearest: { below: null, above: '20' } });
 });
 
 describe('PostgreSQL', () => {

@@ -84,6 +84,134 @@ test('labels and names cannot break out of the SVG', () => {
   const svg = drawHistory(hostile);
   expect(XMLValidator.validate(svg)).toBe(true);
   expect(svg).not.toContain('<script');
+  expect(svg).toContain('>History of &#60;/text&#62;&#60;script&#62;&#38;&#34;\uFFFD<');
+  expect(svg).toContain('>&#60;&#38;&#34;&#62;\uFFFD<');
+});
+
+test('what is known of no position is not drawn, and what has no start says so', () => {
+  const few = catalogOf({
+    incarnations: [inc(1, null, 10)],
+    backups: [
+      bk('NOWHERE', 0, null, { kind: 'export', start: null }),
+      bk('SOMEWHERE', 0, 50, { kind: 'export', start: null }),
+    ],
+  });
+  const svg = drawHistory(few);
+  expect(svg).toContain('SOMEWHERE: export, start none, consistent from 50, available');
+  expect(svg).not.toContain('NOWHERE:');
+  expect(svg).not.toContain('class="fuzzy"');
+  expect(sketchHistory(few).split('\n')[1]!.trim()).toBe('▾');
+  expect(layHistory(few, {}).lanes).toMatchObject([{ from: 10n, to: 10n }]);
+});
+
+test('a lane reaches over all that is known of it, also where that begins before its branch', () => {
+  const lanesOf = (parts: Partial<Catalog>) =>
+    layHistory(catalogOf({ incarnations: [inc(1, null, 10), inc(2, 1, 50)], ...parts }), {}).lanes.map(
+      ({ from, to }) => [from, to],
+    );
+  expect(lanesOf({})).toEqual([
+    [10n, 50n],
+    [50n, 50n],
+  ]);
+  expect(lanesOf({ backups: [bk('B', 5, 60), bk('RUN', 70, null)] })).toEqual([
+    [5n, 70n],
+    [50n, 50n],
+  ]);
+  expect(lanesOf({ backups: [bk('RUN', 70, null)] })[0]).toEqual([10n, 70n]);
+  expect(lanesOf({ logs: [log(1, 40, 80, { incarnation: 2 })] })[1]).toEqual([40n, 80n]);
+  expect(lanesOf({ onlineLogs: [online(60, 90), online(95, 99, { incarnation: 2 })] })).toEqual([
+    [10n, 90n],
+    [50n, 50n],
+  ]);
+});
+
+test('threads are drawn in order, gaps only where something is missing, an empty online log not at all', () => {
+  const { lanes } = layHistory(
+    catalogOf({
+      logs: [
+        log(1, 1, 20, { thread: 2 }),
+        log(3, 30, 40),
+        log(1, 1, 20),
+        log(2, 20, 30, { state: 'damaged' }),
+        log(4, 40, 50, { state: 'missing' }),
+      ],
+      onlineLogs: [online(50, 50), online(50, 60, { thread: 2 })],
+    }),
+    {},
+  );
+  expect(lanes[0]).toMatchObject({
+    online: [{ from: 50n, to: 60n, thread: 2 }],
+    threads: [
+      {
+        thread: 1,
+        held: [
+          { from: 1n, to: 20n },
+          { from: 30n, to: 40n },
+        ],
+        gaps: [
+          { from: 20n, to: 30n },
+          { from: 40n, to: 50n },
+        ],
+      },
+      { thread: 2, held: [{ from: 1n, to: 20n }], gaps: [] },
+    ],
+  });
+});
+
+test('a branch lies below what it left, the latest branch first', () => {
+  const catalog = catalogOf({
+    incarnations: [inc(1), inc(2, 1, 50), inc(3, 1, 20), inc(4, 1, 70), inc(5, 2, 60), inc(6, null, 5)],
+  });
+  expect(layHistory(catalog, {}).lanes.map(({ id }) => id)).toEqual([1, 4, 2, 5, 3, 6]);
+});
+
+test('the way comes down from the parent only where the parent is on it', () => {
+  const wayOf = (until: string): (string | undefined)[] =>
+    [...drawHistory(history, extrasOf(history, until)).matchAll(/<path class="way" d="([^"]*)"/g)].map(
+      ([, d]) => d?.replaceAll(/[\d.]+/g, '#'),
+    );
+  expect(wayOf('incarnation:3@550')).toEqual(['M# # L# #']);
+  expect(wayOf('latest')).toEqual(['M# # L# #', 'M# # L# # L# #']);
+});
+
+test.for([
+  ['at the right edge', catalogOf({ logs: [log(1, 1, 100)], backups: [bk('B', 10)] }), 'latest', 'end', -5],
+  ['elsewhere', history, 'incarnation:2@290', 'start', 5],
+] as const)('the target %s is written where there is room', ([, catalog, until, anchor, shift]) => {
+  const svg = drawHistory(catalog, extrasOf(catalog, until));
+  const [, at] = /<line class="target" x1="([\d.]+)"/.exec(svg) ?? [];
+  expect(svg).toContain(`<text class="target-text" x="${Number(at) + shift}" y=`);
+  expect(svg).toContain(`text-anchor="${anchor}">until`);
+});
+
+test('only what was given up is drawn as given up', () => {
+  const exact = { ...history, logs: [log(1, 1, 200)], backups: [], incarnations: history.incarnations };
+  expect(drawHistory({ ...exact, currentIncarnation: 2 })).not.toContain('given up');
+  const late = { ...exact, logs: [log(1, 1, 201)] };
+  expect(drawHistory({ ...late, currentIncarnation: 2 })).toContain(
+    'given up when the history branched at 200',
+  );
+});
+
+test('in the terminal a label is written where it fits, else only its mark', () => {
+  for (let length = 1; length <= 40; length += 1) {
+    const label = 'x'.repeat(length);
+    const catalog = catalogOf({ backups: [bk(label, 60)], logs: [log(1, 1, 100)] });
+    const row = sketchHistory(catalog, {}, 60).split('\n')[1]!;
+    const at = row.indexOf('▾');
+    expect(row.slice(at)).toBe(at + 1 + length <= 59 ? `▾${label}` : '▾');
+  }
+});
+
+test('in the terminal a backup stands before a branch that passes', () => {
+  const catalog = catalogOf({
+    incarnations: [inc(1), inc(2, 1, 50), inc(3, 1, 70)],
+    backups: [bk('X', 50, 50, { incarnation: 3 })],
+    logs: [log(1, 1, 100)],
+  });
+  const rows = sketchHistory(catalog, {}, 60).split('\n');
+  expect(rows.findIndex((row) => row.includes('▾X'))).toBe(3);
+  expect(rows[3]).toMatch(/▾X +│/);
 });
 
 test('the terminal shows the same', () => {
@@ -119,8 +247,24 @@ test('of very many incarnations the path of CURRENT is drawn, and how many are n
   expect(lanes).toHaveLength(40);
   expect(hidden).toBe(260);
   expect(lanes.map(({ id }) => id)).toContain(100);
-  expect(drawHistory(many)).toContain('260 more incarnations are not drawn');
+  const svg = drawHistory(many);
+  const [, height, y] = /height="(\d+)"[^]* y="(\d+)">260 more incarnations are not drawn/.exec(svg) ?? [];
+  expect(Number(y)).toBeLessThan(Number(height));
+  const plan = planRecovery(many, { until: parseUntil('incarnation:200@500'), lost: 'database' });
+  const { lanes: withTarget } = layHistory(many, { plan });
+  expect(withTarget).toHaveLength(40);
+  expect(withTarget.map(({ id }) => id)).toEqual(expect.arrayContaining([81, 100, 200]));
+  expect(drawHistory(many, { plan })).toContain('unreachable: 500');
   expect(sketchHistory(many)).toContain('260 more incarnations are not drawn');
+});
+
+test('many marks are drawn in proportion, few are kept apart', () => {
+  const marksOf = (count: number) => [
+    ...Array.from({ length: count - 1 }, (_, index) => asPosition(BigInt(index))),
+    asPosition(1_000_000n),
+  ];
+  expect(makeScale(marksOf(80)).place(asPosition(78n))).toBeGreaterThan(0.4);
+  expect(makeScale(marksOf(81)).place(asPosition(79n))).toBeCloseTo(0.000079, 9);
 });
 
 test('a scale never falls, and tells its marks apart', () => {
