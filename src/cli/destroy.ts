@@ -40,7 +40,7 @@ async function destroy(
   await using site = await openSite(context.sitePath, context.signal);
   const machines = expired ? undefined : args.length > 0 ? args : [staging.name];
   const now = new Date();
-  const plan = await planDestroy(site, { machines, now });
+  const plan = await planDestroy(site, { machines, now, signal: context.signal });
   if (plan.destroyed.length > 0) {
     await confirmChange(context, `${plan.destroyed.join(', ')} will be destroyed. Go on?`);
   }

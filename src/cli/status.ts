@@ -1,7 +1,9 @@
 import type { SiteStatus, ReleaseStatus } from '../pipeline/status.ts';
+import { toClonaError } from '../errors.ts';
+import type { SiteCost } from '../machines/vsphere/costs.ts';
 import { gateToJson, showGate } from './show-gate.ts';
 import { openVerbContext } from './site-context.ts';
-import type { Verb } from './verb.ts';
+import type { Verb, VerbContext } from './verb.ts';
 
 export const verb: Verb = {
   configure: () => {},
@@ -10,13 +12,43 @@ export const verb: Verb = {
   run: async (context) => {
     const { readStatus } = await import('../pipeline/status.ts');
     await using site = await openVerbContext(context);
-    const status = await readStatus(site);
+    const [status, costs] = await Promise.all([readStatus(site), lookAtCosts(context)]);
     const releases = status.releases.map((release) => ({ ...release, gate: gateToJson(release.gate) }));
-    return { json: { ...status, releases }, human: showStatus(status) };
+    return { json: { ...status, releases, ...costs }, human: showStatus(status, costs) };
   },
 };
 
-function showStatus(status: SiteStatus): string {
+interface Costs {
+  /** What the staging machines of each site take of vSphere; null: another platform, or it does not answer. */
+  costs: SiteCost[] | null;
+  costsUnknown: string | null;
+}
+
+/** Status is for the bad day, too: a vCenter that does not answer is said, and the rest is shown. */
+async function lookAtCosts({ sitePath, signal }: VerbContext): Promise<Costs> {
+  const { loadSite } = await import('../site/load.ts');
+  const site = await loadSite(sitePath);
+  if (site.machines.platform === 'local') return { costs: null, costsUnknown: null };
+  const { readCosts } = await import('../pipeline/staging-machines.ts');
+  try {
+    return { costs: await readCosts(site, signal), costsUnknown: null };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { costs: null, costsUnknown: toClonaError(error).message };
+  }
+}
+
+function showCosts({ costs, costsUnknown }: Costs): string[] {
+  if (costsUnknown !== null) return [`✖ what staging costs is not known: ${costsUnknown}`];
+  if (costs === null) return [];
+  if (costs.length === 0) return ['no staging machine on vSphere'];
+  return costs.map(({ site, machines, cpus, memoryMb, diskBytes }) => {
+    const name = site === '' ? 'of no site' : site;
+    return `staging machines of ${name}: ${machines}, ${cpus} CPUs, ${memoryMb} MiB, ${(diskBytes / 2 ** 30).toFixed(1)} GiB of disk`;
+  });
+}
+
+function showStatus(status: SiteStatus, costs: Costs): string {
   const { running, interrupted, staging, releases, archive, evidence } = status;
   const lines = [
     running === null
@@ -25,6 +57,7 @@ function showStatus(status: SiteStatus): string {
     ...interrupted.map(({ id, name }) => `${name} ${id} was interrupted: the next ${name} carries it on`),
     ...showStopped(status.stopped),
     ...staging.map(showStaging),
+    ...showCosts(costs),
     ...(releases.length === 0 ? ['no release is open'] : releases.map(showRelease)),
     archive.newestProven === null
       ? 'no backup was proven yet: clona refresh'

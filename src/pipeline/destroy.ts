@@ -1,14 +1,12 @@
 import { acquireSiteLock } from '../control/lock.ts';
 import { findExpired } from '../machines/expiry.ts';
-import { listLocalMachines } from '../machines/local/local-machines.ts';
-import { deleteForgottenMachine } from '../machines/local/resource.ts';
-import { destroyStaging } from '../machines/pulumi/staging.ts';
-import { projectName } from '../machines/pulumi/workspace.ts';
+import { isProtectedError } from '../machines/pulumi/staging.ts';
 import { ClonaError } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
-import { stagingOptions } from './local/staging-machine.ts';
+import type { Site } from '../site/site.ts';
 import type { OpenedSite } from './open-site.ts';
 import { readSiteState } from './site-state.ts';
+import { listStaging, removeStaging } from './staging-machines.ts';
 
 export interface DestroyOrder {
   /** Names of staging machines; undefined: those whose time has passed. */
@@ -29,17 +27,17 @@ export interface DestroyResult {
 /** Names that `clona destroy` would take away, and those that a release holds (R19). Nothing is changed. */
 export async function planDestroy(
   { site, ledger }: OpenedSite,
-  { machines, now }: Pick<DestroyOrder, 'machines' | 'now'>,
+  { machines, now, signal }: Pick<DestroyOrder, 'machines' | 'now' | 'signal'>,
 ): Promise<DestroyResult> {
   const { live } = site.machines;
-  const wanted =
-    machines ??
-    findExpired(await listLocalMachines({ root: site.machines.root }), now).map(({ name }) => name);
+  const wanted = machines ?? findExpired(await listStaging(site, signal), now).map(({ name }) => name);
   const { held } = await readSiteState(ledger);
   const plan: DestroyResult = { destroyed: [], kept: [] };
   for (const machine of new Set(wanted)) {
     const release = held.get(machine);
-    if (machine === live.name) plan.kept.push({ machine, reason: 'it is production' });
+    // On vSphere production may be given by its inventory path.
+    if (machine === live.name || machine === live.name.split('/').at(-1))
+      plan.kept.push({ machine, reason: 'it is production' });
     else if (release !== undefined)
       plan.kept.push({ machine, reason: `release ${release} holds it until it ends` });
     else plan.destroyed.push(machine);
@@ -47,26 +45,41 @@ export async function planDestroy(
   return plan;
 }
 
-/** Destroys staging machines one after the other, each a record of the ledger. Gone already counts as done. */
+/**
+ * Destroys staging machines one after the other, each a record of the ledger. Gone already counts as done. Found by
+ * their age, protected ones stay and are named, and one that fails does not keep the others: it is thrown at the end.
+ */
 export async function destroyMachines(opened: OpenedSite, order: DestroyOrder): Promise<DestroyResult> {
-  const { site, control, ledger } = opened;
+  const { control } = opened;
   await using _lock = await acquireSiteLock(control, { who: order.by, what: 'destroy' }, order.now);
   const plan = await planDestroy(opened, order);
+  const result: DestroyResult = { destroyed: [], kept: plan.kept };
+  const failures: unknown[] = [];
   for (const machine of plan.destroyed) {
-    const options = await stagingOptions(site, machine, order);
-    await destroyStaging({ ...options, breakLock: order.breakLock ? 'always' : 'never' });
-    const place = { root: site.machines.root, name: machine };
-    await deleteForgottenMachine(place, { project: projectName, name: machine }, order.signal);
-    await requireGone(place);
-    const payload = { machine, by: order.by, expired: order.machines === undefined };
-    const key = `destroy/${machine}/${order.now.toISOString()}`;
-    await ledger.append({ kind: 'staging.destroyed', run: null, key, payload }, order.now);
+    order.signal.throwIfAborted();
+    try {
+      await destroyOne(opened, order, machine);
+      result.destroyed.push(machine);
+    } catch (error) {
+      if (order.machines !== undefined || order.signal.aborted) throw error;
+      if (isProtectedError(error)) result.kept.push({ machine, reason: 'it is protected' });
+      else failures.push(error);
+    }
   }
-  return plan;
+  if (failures.length > 0) throw failures[0];
+  return result;
 }
 
-async function requireGone({ root, name }: { root: string; name: string }): Promise<void> {
-  const left = (await listLocalMachines({ root })).find((machine) => machine.name === name);
+async function destroyOne({ site, ledger }: OpenedSite, order: DestroyOrder, machine: string): Promise<void> {
+  await removeStaging(site, machine, order, order.breakLock ? 'always' : 'never');
+  await requireGone(site, machine, order.signal);
+  const payload = { machine, by: order.by, expired: order.machines === undefined };
+  const key = `destroy/${machine}/${order.now.toISOString()}`;
+  await ledger.append({ kind: 'staging.destroyed', run: null, key, payload }, order.now);
+}
+
+async function requireGone(site: Site, name: string, signal: AbortSignal): Promise<void> {
+  const left = (await listStaging(site, signal)).find((machine) => machine.name === name);
   if (left === undefined) return;
   throw new ClonaError(
     'machineFailed',

@@ -1,6 +1,6 @@
 import type { Site } from '../site/site.ts';
 
-export const jobNames = ['backup', 'refresh', 'prove', 'retention'] as const;
+export const jobNames = ['backup', 'refresh', 'prove', 'retention', 'destroy'] as const;
 export type JobName = (typeof jobNames)[number];
 
 /** One line of the site's schedule. */
@@ -19,9 +19,11 @@ const argumentsOf: Readonly<Record<JobName, readonly string[]>> = {
   refresh: ['refresh', '--yes'],
   prove: ['prove', '--yes'],
   retention: ['retention', '--apply', '--yes'],
+  // Protected machines and those that a release holds stay.
+  destroy: ['destroy', '--expired', '--yes'],
 };
 
-/** The jobs that the site file gives a time to, in the order of a night: backup, refresh, prove, retention. */
+/** The jobs that the site file gives a time to, in the order of a night: backup, refresh, prove, retention, destroy. */
 export function listJobs({ schedule }: Pick<Site, 'schedule'>): Job[] {
   return jobNames.flatMap((name) => {
     const cron = schedule[name];

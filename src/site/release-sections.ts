@@ -78,6 +78,7 @@ export const promotion = () =>
             .meta({ description: 'the days on which it begins' }),
           from: timeOfDay('it opens'),
           to: timeOfDay('it closes; earlier than from: on the next day'),
+          destroy: cron('when staging machines whose time has passed are destroyed').optional(),
           zone: timeZone('whose clock counts').default('UTC'),
         })
         .optional()
@@ -103,6 +104,7 @@ export const schedule = () =>
       refresh: cron('when staging is refreshed').optional(),
       prove: cron('when the newest archive is proven').optional(),
       retention: cron('when obsolete backups and logs are removed').optional(),
+      destroy: cron('when staging machines whose time has passed are destroyed').optional(),
       zone: timeZone('whose clock counts').default('UTC'),
     })
     .prefault({})

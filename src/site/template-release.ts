@@ -77,6 +77,7 @@ export const scheduleText = [
   "  refresh: '0 3 * * *'",
   "  # prove: '0 5 * * *'",
   "  # retention: '0 7 * * *'",
+  "  # destroy: '0 6 * * *'           # staging machines whose time has passed",
   '  # zone: UTC',
   '',
   '# Who is told: a webhook, or a command that gets JSON on standard input.',

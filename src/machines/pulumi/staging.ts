@@ -86,6 +86,11 @@ export async function destroyStaging(options: StagingOptions, args?: LiveStaging
   });
 }
 
+/** Whether `destroyStaging` was refused because the machine is protected: nothing of it was changed. */
+export function isProtectedError(error: unknown): boolean {
+  return error instanceof ClonaError && error.details?.['isProtected'] === true;
+}
+
 /** What the stack says of its machine, or undefined where there is no such stack or machine. */
 export async function readStaging(options: StagingOptions): Promise<MachineFacts | undefined> {
   const { stack } = await openStack(options.name, async () => {}, options);
@@ -172,12 +177,11 @@ function engineError(name: string, { errors, refused }: Told, cause: unknown): C
   const lines = text.split('\n').map((part) => part.trim().replace(/^\* /, ''));
   const line =
     lines.find((part) => part !== '' && !/^\d+ errors? occurred:$/.test(part)) ?? 'no reason given';
+  const isProtected = /is protected|delete protected/i.test(errors.join('\n') + all);
   return new ClonaError('pulumiFailed', `Pulumi failed on the staging machine "${name}": ${line}`, {
     cause,
-    hint: /is protected|delete protected/i.test(errors.join('\n') + all)
-      ? 'the machine is protected: take the protection away first'
-      : undefined,
-    details: { errors },
+    hint: isProtected ? 'the machine is protected: take the protection away first' : undefined,
+    details: { errors, isProtected },
   });
 }
 
