@@ -1,3 +1,5 @@
+import type { Site } from '../site/site.ts';
+import { confirmChange } from './confirm.ts';
 import { launcherFile } from './launcher.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
 
@@ -5,13 +7,23 @@ export const verb: Verb = {
   configure: (command) =>
     void command
       .option('--listen <address>', 'host:port, in place of serve.listen')
-      .option('--without-log', 'leave the log to another archiver', false),
+      .option('--without-log', 'leave the log to another archiver', false)
+      .option(
+        '--drop-slots',
+        'drop the slots by which production keeps log for clona, and end; with --yes',
+        false,
+      ),
   examples: [
     'clona serve',
     'clona serve --listen 127.0.0.1:8020',
+    'clona serve --drop-slots --yes',
     'clona serve --site erp/clona.yaml >> serve.log 2>&1',
   ],
-  exits: { 7: 'something listens on that address already', 143: 'ended by SIGTERM, as services are' },
+  exits: {
+    6: 'with --drop-slots: production does not answer',
+    7: 'something listens on that address already, or a slot is being read',
+    143: 'ended by SIGTERM, as services are',
+  },
   run: async (context, options) => runServe(context, options),
 };
 
@@ -21,6 +33,7 @@ async function runServe(context: VerbContext, options: OptionValues): Promise<Ve
   const { serve } = await import('../serve/serve.ts');
   const { systemClock } = await import('../serve/scheduler.ts');
   const site = await loadSite(context.sitePath);
+  if (options['dropSlots'] === true) return dropSlots(context, site);
   const listen = options['listen'];
   if (typeof listen === 'string') site.serve.listen = listen;
   const jobs = listJobs(site);
@@ -32,8 +45,9 @@ async function runServe(context: VerbContext, options: OptionValues): Promise<Ve
   const archives = site.database.engine === 'postgres' && options['withoutLog'] !== true;
   const { keepReceiving } = await import('../serve/keep-receiving.ts');
   const receives = site.archive.receiver ? [keepReceiving] : [];
+  const { dropSlotsOnce } = await import('../serve/drop-left-slots.ts');
   const { keepStarted } = await import('../serve/keep-started.ts');
-  const besides = archives ? [keepStarted, keepArchiving, keepZone, ...receives] : [];
+  const besides = archives ? [keepStarted, dropSlotsOnce, keepArchiving, keepZone, ...receives] : [];
   await serve({
     site,
     jobs,
@@ -50,4 +64,16 @@ async function runServe(context: VerbContext, options: OptionValues): Promise<Ve
   // It ends by a signal only: the answer is that signal's exit code.
   signal.throwIfAborted();
   return { json: {}, human: '' };
+}
+
+/** For the day when clona serve runs no more: without a reader a slot keeps log until max_slot_wal_keep_size is passed. */
+async function dropSlots(context: VerbContext, site: Site): Promise<VerbResult> {
+  const { describeLeftSlot, dropAllSlots } = await import('../pipeline/left-slots.ts');
+  await confirmChange(context, 'production keeps no log for clona any more: drop its slots now?');
+  const dropped = await dropAllSlots(site, context.signal);
+  const human = dropped.map((slot) => `dropped: ${describeLeftSlot(slot)}`);
+  return {
+    json: { dropped },
+    human: human.length === 0 ? 'production has no slot of clona' : human.join('\n'),
+  };
 }

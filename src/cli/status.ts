@@ -64,6 +64,10 @@ function showStatus(status: SiteStatus, costs: Costs): string {
       : `newest proven backup: ${archive.newestProven.backup}, grade ${archive.newestProven.grade}, ${archive.newestProven.provenAt}`,
     `RPO: ${seconds(archive.rpoSeconds)}; RTO: ${seconds(archive.rtoSeconds)} (the newest restore)`,
     ...showStreams(archive),
+    ...archive.leftSlots.map(({ name, keptBytes }) => {
+      const kept = keptBytes === null ? 'is lost' : `keeps ${(keptBytes / 2 ** 20).toFixed(0)} MiB of log`;
+      return `✖ the slot ${name} of a receiver that is switched off ${kept} on production: clona serve --drop-slots`;
+    }),
     ...showSpool(archive.spool),
     `evidence: ${evidence.records} records`,
     ...Object.entries(evidence.lateCopies).map(

@@ -15,6 +15,7 @@ import { secretsResolve } from './secret-checks.ts';
 import { departments, gradeWithinReach, kitSource, masking, smokeTests } from './site-checks.ts';
 import { controlFolder, listenPort, staleLocks } from './state-checks.ts';
 import { devicesApart } from './device-checks.ts';
+import { leftSlots } from './slot-check.ts';
 import { logSpool } from './spool-check.ts';
 import { backupPlaces } from './place-check.ts';
 import { logStreams } from './stream-check.ts';
@@ -49,6 +50,7 @@ export const checks = {
   logArchiving: { topic: 'database', rules: ['R14'], look: logArchiving },
   spool: { topic: 'database', rules: ['R12', 'R14'], look: logSpool },
   streams: { topic: 'database', rules: ['R7', 'R14'], look: logStreams },
+  slots: { topic: 'database', rules: ['R11', 'R12'], look: leftSlots },
   unlogged: { topic: 'database', rules: ['R9'], look: unloggedTables },
   prepared: { topic: 'database', rules: ['R20'], look: preparedTransactions },
   clocks: { topic: 'database', look: clocks },

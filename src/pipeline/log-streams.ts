@@ -40,9 +40,18 @@ export function listStreamPlaces(site: Site): StreamPlace[] {
   const place = (destination: Destination, folder: string): StreamPlace => ({
     destination,
     folder,
-    slot: `${slotName(site)}_stream_${destination}`,
+    slot: streamSlot(site, destination),
   });
   return [place('archive', location), ...(mirror === undefined ? [] : [place('mirror', mirror)])];
+}
+
+function streamSlot(site: Pick<Site, 'name'>, destination: Destination): string {
+  return `${slotName(site)}_stream_${destination}`;
+}
+
+/** Every slot that a receiver of this site ever had. */
+export function streamSlots(site: Pick<Site, 'name'>): string[] {
+  return (['archive', 'mirror'] as const).map((destination) => streamSlot(site, destination));
 }
 
 /** The archive at one destination, made on first use; the other one may be away. */
@@ -55,8 +64,12 @@ export async function openStreamPlace(
   return openOrCreateArchive(folder, identity, new Date());
 }
 
-/** Of every destination that a receiver ever wrote to; LIVE itself may be gone. */
+/**
+ * Of every destination that a receiver wrote to; LIVE itself may be gone. None where the receiver is switched off: what it had
+ * is no bound of what would be lost.
+ */
 export async function readLogStreams(site: Site, signal: AbortSignal, now: Date): Promise<LogStreamFacts[]> {
+  if (!site.archive.receiver) return [];
   const end = await readEnd(site, signal).catch(() => null);
   signal.throwIfAborted();
   const found: LogStreamFacts[] = [];

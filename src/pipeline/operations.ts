@@ -1,4 +1,5 @@
 import type { LogStreamFacts } from './log-streams.ts';
+import type { LeftSlot } from '../databases/postgres/left-slots.ts';
 import type { SpoolFacts } from '../databases/postgres/log-spool.ts';
 import type { TakenCounts } from '../databases/postgres/prove/counts.ts';
 import type { Json } from '../control/canonical-json.ts';
@@ -167,6 +168,8 @@ export interface Operations {
   logSpool(signal: AbortSignal): Promise<SpoolFacts | null>;
   /** How far each destination has LIVE's log by its stream; empty where nothing ever streamed. LIVE may be gone. */
   logStreams(signal: AbortSignal): Promise<LogStreamFacts[]>;
+  /** Slots on LIVE of receivers that the site wants no more. */
+  leftSlots(signal: AbortSignal): Promise<LeftSlot[]>;
   /** The cold backup for which LIVE's server was stopped, at work or killed; null: none. */
   stoppedLive(): Promise<StoppedLive | null>;
 

@@ -1,5 +1,6 @@
 import { DBOSClient } from '@dbos-inc/dbos-sdk';
 import { Pool } from 'pg';
+import type { LeftSlot } from '../databases/postgres/left-slots.ts';
 import { judgeSpool, type SpoolFacts, type SpoolVerdict } from '../databases/postgres/log-spool.ts';
 import { isSiteLocked, readLockHolder, type LockHolder } from '../control/lock.ts';
 import { workflowSchemaName } from '../control/schema.ts';
@@ -39,6 +40,8 @@ export interface SiteStatus {
     spool: (SpoolFacts & { verdict: SpoolVerdict }) | null;
     /** How far each destination has the log by its stream (archive.receiver). */
     streams: LogStreamFacts[];
+    /** Slots on LIVE of receivers that were switched off: each keeps log there, and nobody reads it. */
+    leftSlots: LeftSlot[];
     /** By the best of the streams: what would be lost with LIVE and its log; null: nothing streams. */
     loseAtMostSeconds: number | null;
     /** What would be lost if LIVE and its disks were gone now, in seconds. */
@@ -83,6 +86,7 @@ export async function readStatus(context: Context): Promise<SiteStatus> {
       archivedUntil,
       spool: spool === null ? null : { ...spool, verdict: judgeSpool(spool, now) },
       streams,
+      leftSlots: await context.operations.leftSlots(signal).catch(() => []),
       loseAtMostSeconds: bounds.length === 0 ? null : Math.min(...bounds),
       rpoSeconds:
         archivedUntil === null ? null : Math.max(0, (now.getTime() - Date.parse(archivedUntil)) / 1000),

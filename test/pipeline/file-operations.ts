@@ -265,6 +265,7 @@ export function createFileOperations(folder: string, killPoint: KillPoint = () =
     archivedUntil: async () => new Date().toISOString(),
     logSpool: async () => null,
     logStreams: async () => [],
+    leftSlots: async () => [],
     stoppedLive: async () => null,
     notify: async (step, event) =>
       once(step, 'notify', (world) => {

@@ -51,17 +51,22 @@ archive: { location: archive, mirror: mirror, compressionLevel: 1, receiver: tru
 `,
     );
     clona('backup', '--label', 'base');
+    startServing();
+  }, 60_000);
+  const startServing = (): void => {
     serving = spawn(process.execPath, [launcher, 'serve', '--listen', '127.0.0.1:0'], {
       cwd: folder,
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-  }, 60_000);
+  };
+  const endServing = async (): Promise<void> => {
+    if (serving?.exitCode !== null) return;
+    const closed = once(serving, 'close');
+    serving.kill('SIGTERM');
+    await closed;
+  };
   afterAll(async () => {
-    if (serving?.exitCode === null) {
-      const closed = once(serving, 'close');
-      serving.kill('SIGTERM');
-      await closed;
-    }
+    await endServing();
     await cluster?.[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   });
@@ -102,6 +107,44 @@ archive: { location: archive, mirror: mirror, compressionLevel: 1, receiver: tru
     await caughtUp('mirror', second);
     expect(serving.exitCode).toBe(null);
   }, 60_000);
+
+  test('switched off it leaves slots that status and doctor name; serve drops them, and the verb the rest', async () => {
+    const slots = async (): Promise<string[]> => {
+      await using session = await cluster.connect();
+      const rows = await session.query<{ name: string }>(
+        'select slot_name as name from pg_replication_slots order by 1',
+      );
+      return rows.map(({ name }) => name);
+    };
+    const file = join(folder, 'clona.yaml');
+    const text = (await readFile(file, 'utf8')).replace('receiver: false', 'receiver: true');
+    await writeFile(file, text);
+    if (serving.exitCode !== null) startServing();
+    const streams = ['clona_erp_stream_archive', 'clona_erp_stream_mirror'];
+    await vi.waitFor(async () => expect(await slots()).toEqual(['clona_erp', ...streams]), {
+      timeout: 30_000,
+    });
+    expect(clona('serve', '--drop-slots', '--yes')).toMatchObject({ status: 7 });
+    await endServing();
+    await writeFile(file, text.replace('receiver: true', 'receiver: false'));
+    expect(clona('status').stdout).toContain(
+      'clona_erp_stream_mirror of a receiver that is switched off keeps',
+    );
+    expect(clona('doctor').stdout).toMatch(/clona_erp_stream_archive keeps \d+ MiB of log on production/);
+    startServing();
+    await vi.waitFor(async () => expect(await slots()).toEqual(['clona_erp']), {
+      timeout: 30_000,
+      interval: 50,
+    });
+    await endServing();
+    expect(clona('serve', '--drop-slots')).toMatchObject({ status: 2 });
+    expect(clona('serve', '--drop-slots', '--yes', '--json')).toMatchObject({ status: 0 });
+    expect(await slots()).toEqual([]);
+    await writeFile(file, text);
+    startServing();
+    const position = await writeSome();
+    await Promise.all(['archive', 'mirror'].map(async (place) => caughtUp(place, position)));
+  }, 120_000);
 
   test('production is killed and its log deleted: the mirror gives back all but what status said could be lost', async () => {
     const session = await cluster.connect();

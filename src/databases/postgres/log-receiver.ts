@@ -54,16 +54,27 @@ export async function receiveLog(options: ReceiverOptions): Promise<void> {
   }
   const current = { timeline: Number(identity[1]), position: slot.start };
   const mirrored = await findMirroredEnd(archive, await readPath(session, archive, current.timeline));
-  if (slot.wasLost && mirrored !== undefined) {
-    options.onGap?.({ ...mirrored, from: String(mirrored.position), to: 'the start of the new slot' });
-  }
+  const tellGap = ({ timeline, position }: Point): void =>
+    options.onGap?.({ timeline, from: String(position), to: String(current.position) });
+  if (slot.wasLost && mirrored !== undefined) tellGap(mirrored);
   let at: Point | undefined = slot.wasLost ? current : (mirrored ?? current);
   while (at !== undefined && !signal.aborted) {
-    const next = await streamTimeline(session, options, at);
+    const begun: Point = at;
+    const next = await streamTimeline(session, options, begun).catch((error: unknown) => {
+      if (!isRemoved(error) || begun === current) throw error;
+      // Somebody dropped the slot, and the server has thrown the log away since.
+      tellGap(begun);
+      return current;
+    });
     // A standby that was promoted goes over to its new timeline within the stream: its .history file is kept, too.
     if (next !== undefined && next.timeline !== at.timeline) await readPath(session, archive, next.timeline);
     at = next;
   }
+}
+
+/** The server no longer has the log that is asked for (ERRCODE_UNDEFINED_FILE). */
+function isRemoved(error: unknown): boolean {
+  return error instanceof ClonaError && error.details?.['sqlState'] === '58P01';
 }
 
 /** `receiveLog` again and again: a server that restarts or a network that breaks is waited for. */

@@ -5,6 +5,7 @@ import { readMirrorStatus } from '../../archive/log-mirror.ts';
 import { openArchive } from '../../archive/repository.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import { resolveDatabaseAddress } from '../../site/address.ts';
+import { findLeftSlots } from '../left-slots.ts';
 import { readLogStreams } from '../log-streams.ts';
 import type { Operations } from '../operations.ts';
 import { withMachine, type MachineAccess, type SiteAccess } from './access.ts';
@@ -26,6 +27,7 @@ type LiveOperations = Pick<
   | 'archivedUntil'
   | 'logSpool'
   | 'logStreams'
+  | 'leftSlots'
   | 'stoppedLive'
 >;
 
@@ -60,6 +62,7 @@ export function createLiveOperations(access: SiteAccess): LiveOperations {
       ),
     archivedUntil: async (signal) => readArchivedUntil(access, signal),
     logStreams: async (signal) => readLogStreams(site, signal, new Date()),
+    leftSlots: async (signal) => findLeftSlots(site, signal),
     stoppedLive: async () => {
       const found = await readStoppedNote(site.archive.location);
       if (found === undefined) return null;

@@ -212,6 +212,51 @@ describe.each([15, 18])('the receiver of the log of PostgreSQL %i', (major) => {
       stop.abort();
       await second;
     });
+
+    test('a slot that somebody dropped is a gap, too, once the server has thrown its log away', async () => {
+      const first = start();
+      await flushedTo(await writeLog(cluster, 1));
+      stop.abort();
+      await first;
+      await cluster.stop();
+      await cluster.start({
+        max_wal_size: '2MB',
+        min_wal_size: '2MB',
+        wal_keep_size: 0,
+        max_slot_wal_keep_size: '1MB',
+      });
+      {
+        await using connection = await cluster.connect();
+        await connection.query(`select pg_drop_replication_slot('mirror')`);
+        const mirrored = seen.at(-1)!.flushed;
+        const oldest = `select (min(name) > pg_walfile_name('0/0'::pg_lsn + $1::numeric)) as gone
+          from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$'`;
+        await vi.waitFor(
+          async () => {
+            await writeLog(cluster, 2);
+            await connection.query('checkpoint');
+            expect(await connection.query(oldest, [mirrored])).toEqual([{ gone: true }]);
+          },
+          { timeout: 60_000 },
+        );
+      }
+      stop = new AbortController();
+      seen.length = 0;
+      const gaps: { from: string; to: string }[] = [];
+      const second = receiveLog({
+        address: cluster.address,
+        archive,
+        slot: 'mirror',
+        signal: stop.signal,
+        onStatus: (status) => seen.push(status),
+        onGap: (gap) => gaps.push(gap),
+      });
+      await flushedTo(await writeLog(cluster, 1));
+      expect(gaps).toHaveLength(1);
+      expect(BigInt(gaps[0]!.from)).toBeLessThan(BigInt(gaps[0]!.to));
+      stop.abort();
+      await second;
+    });
   });
 });
 
