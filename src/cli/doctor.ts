@@ -13,7 +13,7 @@ export const verb: Verb = {
 async function doctor(context: VerbContext): Promise<VerbResult> {
   const { examine, exitCodeOf, showDiagnoses } = await import('../doctor/examine.ts');
   const { checks } = await import('../doctor/checks.ts');
-  const { openProductionLate } = await import('../doctor/production.ts');
+  const { openProductionLate, readOracleLate } = await import('../doctor/production.ts');
   const { loadSite } = await import('../site/load.ts');
   const { signal } = context;
 
@@ -21,7 +21,8 @@ async function doctor(context: VerbContext): Promise<VerbResult> {
   if (site instanceof ClonaError) return showWithoutSite(context, site);
 
   await using production = openProductionLate(site, signal);
-  const patient: Patient = { site, signal, now: new Date(), production: production.get };
+  const oracle = readOracleLate(site, signal);
+  const patient: Patient = { site, signal, now: new Date(), production: production.get, oracle };
   const found = await examine(patient, checks);
   return answer(found, exitCodeOf(found), showDiagnoses(found));
 }

@@ -1,6 +1,7 @@
 import type { DatabaseAddress } from '../databases/database.ts';
 import type { Connection } from '../databases/postgres/connect.ts';
 import type { Site } from '../site/site.ts';
+import type { OracleFacts } from './oracle-facts.ts';
 
 /** What one check found. */
 export interface Finding {
@@ -21,6 +22,8 @@ export interface Patient {
   now: Date;
   /** Opened once, at the first question; rejects the same way for everyone when there is no way in. */
   production: () => Promise<Production>;
+  /** The same for a site with `database.engine: oracle`. */
+  oracle?: (() => Promise<OracleFacts>) | undefined;
 }
 
 export interface Production {

@@ -11,6 +11,16 @@ import {
   preparedTransactions,
   unloggedTables,
 } from './database-checks.ts';
+import {
+  oracleBackupMode,
+  oracleCorruption,
+  oracleLastBackup,
+  oracleRecoveryArea,
+  oracleRights,
+  oracleRman,
+  oracleUnrecoverable,
+} from './oracle-backup-checks.ts';
+import { oracleArchiving, oracleReachable, oracleRedo, oracleVersion } from './oracle-checks.ts';
 import { secretsResolve } from './secret-checks.ts';
 import { departments, gradeWithinReach, kitSource, masking, smokeTests } from './site-checks.ts';
 import { controlFolder, listenPort, staleLocks } from './state-checks.ts';
@@ -23,6 +33,11 @@ import { leftStopped } from './stopped-check.ts';
 import { zones } from './zone-check.ts';
 import { vsphereClone, vsphereEscapes, vspherePrivileges } from './vsphere-checks.ts';
 import { isolation, liveMachine, stagingName } from './staging-checks.ts';
+
+/** What only PostgreSQL has is not looked at elsewhere. */
+function onPostgres(look: Check['look']): Check['look'] {
+  return (patient) => (patient.site.database.engine === 'postgres' ? look(patient) : []);
+}
 
 /** Everything that doctor looks at, in the order in which it tells it. A new check is a function and a row here. */
 export const checks = {
@@ -38,22 +53,33 @@ export const checks = {
   secrets: { topic: 'secrets', look: secretsResolve },
   archiveFolders: { topic: 'archive', rules: ['R14'], look: archiveFolders },
   archiveSpace: { topic: 'archive', rules: ['R12'], look: archiveSpace },
-  places: { topic: 'archive', rules: ['R14'], look: backupPlaces },
+  places: { topic: 'archive', rules: ['R14'], look: onPostgres(backupPlaces) },
   zones: { topic: 'archive', rules: ['R12'], look: zones },
   devices: { topic: 'archive', rules: ['R14', 'R16'], look: devicesApart },
   machine: { topic: 'database', look: liveMachine },
   stopped: { topic: 'database', look: leftStopped },
-  reachable: { topic: 'database', look: databaseReachable },
-  version: { topic: 'database', look: databaseVersion },
-  settings: { topic: 'database', rules: ['R2', 'R13', 'R14'], look: databaseSettings },
-  rights: { topic: 'database', look: databaseRights },
-  logArchiving: { topic: 'database', rules: ['R14'], look: logArchiving },
-  spool: { topic: 'database', rules: ['R12', 'R14'], look: logSpool },
-  streams: { topic: 'database', rules: ['R7', 'R14'], look: logStreams },
-  slots: { topic: 'database', rules: ['R11', 'R12'], look: leftSlots },
-  unlogged: { topic: 'database', rules: ['R9'], look: unloggedTables },
-  prepared: { topic: 'database', rules: ['R20'], look: preparedTransactions },
-  clocks: { topic: 'database', look: clocks },
+  reachable: { topic: 'database', look: onPostgres(databaseReachable) },
+  version: { topic: 'database', look: onPostgres(databaseVersion) },
+  settings: { topic: 'database', rules: ['R2', 'R13', 'R14'], look: onPostgres(databaseSettings) },
+  rights: { topic: 'database', look: onPostgres(databaseRights) },
+  logArchiving: { topic: 'database', rules: ['R14'], look: onPostgres(logArchiving) },
+  spool: { topic: 'database', rules: ['R12', 'R14'], look: onPostgres(logSpool) },
+  streams: { topic: 'database', rules: ['R7', 'R14'], look: onPostgres(logStreams) },
+  slots: { topic: 'database', rules: ['R11', 'R12'], look: onPostgres(leftSlots) },
+  unlogged: { topic: 'database', rules: ['R9'], look: onPostgres(unloggedTables) },
+  prepared: { topic: 'database', rules: ['R20'], look: onPostgres(preparedTransactions) },
+  clocks: { topic: 'database', look: onPostgres(clocks) },
+  oracle: { topic: 'database', look: oracleReachable },
+  oracleVersion: { topic: 'database', look: oracleVersion },
+  oracleArchiving: { topic: 'database', rules: ['R2', 'R14'], look: oracleArchiving },
+  oracleRedo: { topic: 'database', rules: ['R14'], look: oracleRedo },
+  oracleRecoveryArea: { topic: 'database', rules: ['R12'], look: oracleRecoveryArea },
+  oracleBackupMode: { topic: 'database', rules: ['R8'], look: oracleBackupMode },
+  oracleLastBackup: { topic: 'database', rules: ['R7', 'R18'], look: oracleLastBackup },
+  oracleCorruption: { topic: 'database', rules: ['R15'], look: oracleCorruption },
+  oracleUnrecoverable: { topic: 'database', rules: ['R9'], look: oracleUnrecoverable },
+  oracleRman: { topic: 'database', rules: ['R10', 'R11'], look: oracleRman },
+  oracleRights: { topic: 'database', look: oracleRights },
   stagingName: { topic: 'staging', rules: ['R21'], look: stagingName },
   isolation: { topic: 'staging', rules: ['R21'], look: isolation },
   vsphereClone: { topic: 'staging', rules: ['R21'], look: vsphereClone },

@@ -1,6 +1,7 @@
 import { ClonaError } from '../errors.ts';
 import type { Site } from '../site/site.ts';
 import type { Production } from './check.ts';
+import type { OracleFacts } from './oracle-facts.ts';
 
 export interface OpenProduction extends AsyncDisposable {
   get: () => Promise<Production>;
@@ -18,11 +19,23 @@ export function openProductionLate(site: Site, signal: AbortSignal): OpenProduct
   };
 }
 
+/** What an Oracle production says, read at the first question, on a session that is closed again at once. */
+export function readOracleLate(site: Site, signal: AbortSignal): () => Promise<OracleFacts> {
+  let reading: Promise<OracleFacts> | undefined;
+  return () => (reading ??= readOracle(site, signal));
+}
+
+async function readOracle(site: Site, signal: AbortSignal): Promise<OracleFacts> {
+  const { findProduction } = await import('../pipeline/production.ts');
+  const { readOracleFacts } = await import('./oracle-facts.ts');
+  return readOracleFacts(await findProduction(site, signal), signal);
+}
+
 async function open(site: Site, signal: AbortSignal): Promise<Production> {
   const { findProduction } = await import('../pipeline/production.ts');
   const address = await findProduction(site, signal);
   if (address.engine !== 'postgres') {
-    throw new ClonaError('databaseVersion', 'doctor knows the settings of PostgreSQL only, so far');
+    throw new ClonaError('databaseVersion', 'the settings of PostgreSQL are asked of another engine');
   }
   const { connect } = await import('../databases/postgres/connect.ts');
   const connection = await connect(address, signal, { applicationName: 'clona doctor', timeoutMs: 5000 });

@@ -49,10 +49,14 @@ export async function measureAreas(
       quotaBytes === undefined ? await measureDisk(folder) : await measureFolder(folder, quotaBytes);
     areas.push({ name, ...size, history: samples[name] ?? [] });
   }
-  return areas;
+  if (address?.engine !== 'oracle') return areas;
+  const { measureRecoveryArea } = await import('../databases/oracle/recovery-area.ts');
+  const area = await measureRecoveryArea(address, signal);
+  return area === null ? areas : [...areas, { name: 'log', ...area, history: samples['log'] ?? [] }];
 }
 
 async function findLogPlaces(site: Site, address: DatabaseAddress, signal: AbortSignal): Promise<Place[]> {
+  if (address.engine === 'oracle') return [];
   const dataDir = await findLocalDataDir(address, signal);
   if (dataDir === undefined) return [];
   await using session = await connect(address, signal, { applicationName: 'clona zone' });

@@ -8,7 +8,7 @@ import { verb as planVerb } from '../../src/cli/plan.ts';
 import { verb as retentionVerb } from '../../src/cli/retention.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from '../../src/cli/verb.ts';
 import { startOracleSim, type OracleSim } from '../oracle-sim/server.ts';
-import { addLog, addSet, asViews, at, openDatabase } from '../support/oracle-rows.ts';
+import { addLog, addRow, addSet, asViews, at, openDatabase } from '../support/oracle-rows.ts';
 
 // Driver-verified, not Oracle-verified: see test/oracle-sim/README.md.
 
@@ -31,6 +31,7 @@ beforeAll(async () => {
   }
   addLog(rows, ['1', '1', '50', '300']);
   addLog(rows, ['1', '2', '300', '900']);
+  addRow(rows, 'recoveryArea', { name: '/fra', limit: '1000', used: '990', reclaimable: '980' });
   sim = await startOracleSim({ views: asViews(rows) });
   folder = await mkdtemp(join(tmpdir(), 'clona-oracle-cli-'));
   await mkdir(join(folder, 'archive'));
@@ -121,4 +122,14 @@ test.each([
     exitCode: 2,
     message: expect.stringMatching(message),
   });
+});
+
+test('the recovery area is an area of the zones, without what the server can throw away', async () => {
+  const { measureAreas } = await import('../../src/pipeline/zone-measure.ts');
+  const { loadSite } = await import('../../src/site/load.ts');
+  const { findProduction } = await import('../../src/pipeline/production.ts');
+  const signal = AbortSignal.timeout(50_000);
+  const site = await loadSite(join(folder, 'clona.yaml'));
+  const areas = await measureAreas(site, await findProduction(site, signal), signal);
+  expect(areas.find(({ name }) => name === 'log')).toMatchObject({ totalBytes: 1000, usedBytes: 10 });
 });

@@ -33,6 +33,7 @@ export function buildCatalog(rows: ControlFileRows, timeZone?: string): ControlF
       hint: 'it must be mounted or open: V$DATABASE is empty before',
     });
   }
+  refuseContainer(database.cdb, clockRow.container);
   const clock = readServerClock({ local: clockRow.local, utc: clockRow.utc, zone: clockRow.zone }, timeZone);
   const tree = readIncarnations(rows, clock);
   const sets = readBackupSets(rows, clock);
@@ -71,6 +72,18 @@ export function buildCatalog(rows: ControlFileRows, timeZone?: string): ControlF
       ...warnOfMode(rows),
     ],
   };
+}
+
+/** Inside of a pluggable database the views show its own files only, and nothing of the log that all share. */
+function refuseContainer(cdb: string | null, container: string | null): void {
+  if (cdb !== 'YES' || container === null || container === '1' || container === '0') return;
+  throw new ClonaError(
+    'siteInvalid',
+    'the address leads into a pluggable database, not to the root of its container',
+    {
+      hint: 'database.name is to be the service of the container database: backup and restore are of the whole; the restore of one pluggable database alone is not done by clona',
+    },
+  );
 }
 
 function listFiles({ datafiles }: ControlFileRows): KnownFiles {

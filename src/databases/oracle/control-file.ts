@@ -18,6 +18,7 @@ export const controlFileViews = {
       local: date('SYSDATE'),
       utc: date('SYS_EXTRACT_UTC(SYSTIMESTAMP)'),
       zone: 'DBTIMEZONE',
+      container: "SYS_CONTEXT('USERENV', 'CON_ID')",
     },
   },
   database: {

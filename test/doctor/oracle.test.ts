@@ -1,0 +1,286 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { buildCatalog } from '../../src/databases/oracle/catalog.ts';
+import type { ControlFileRows } from '../../src/databases/oracle/control-file.ts';
+import type { Check, Finding, Patient } from '../../src/doctor/check.ts';
+import { checks } from '../../src/doctor/checks.ts';
+import { examine, exitCodeOf } from '../../src/doctor/examine.ts';
+import { readOracleLate } from '../../src/doctor/production.ts';
+import type { OracleFacts } from '../../src/doctor/oracle-facts.ts';
+import { parseSite } from '../../src/site/parse.ts';
+import type { Site } from '../../src/site/site.ts';
+import { simPassword, startOracleSim } from '../oracle-sim/server.ts';
+import { addRow, addSet, asViews, at, openDatabase } from '../support/oracle-rows.ts';
+
+const { signal } = new AbortController();
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+function siteWith(database: string, archive = ''): Site {
+  const text = `name: erp\narchive: { location: a, maximumAge: 26h, retention: { redundancy: 1, windowDays: 7 }${archive} }\ndatabase: { engine: oracle, ${database} }`;
+  const parsed = parseSite(text, '/site');
+  if ('mistakes' in parsed) throw new Error(JSON.stringify(parsed.mistakes));
+  return { ...parsed.site, file: '/site/clona.yaml', folder: '/site' };
+}
+
+/** A database that has nothing to mend. */
+function healthy(): ControlFileRows {
+  const rows = openDatabase();
+  rows.database[0]!.forceLogging = 'YES';
+  addRow(rows, 'instance', {
+    name: 'ERP',
+    host: 'erpdb',
+    version: '19.0.0.0.0',
+    status: 'OPEN',
+    archiver: 'STARTED',
+    parallel: 'NO',
+  });
+  for (const member of ['/u01/redo1.log', '/u02/redo1.log'])
+    addRow(rows, 'logMembers', { group: '1', type: 'ONLINE', member });
+  for (const id of ['1', '2'])
+    addRow(rows, 'destinations', {
+      id,
+      status: 'VALID',
+      target: 'PRIMARY',
+      binding: 'MANDATORY',
+      place: `/arch${id}`,
+    });
+  addRow(rows, 'recoveryArea', {
+    name: '/fra',
+    limit: '1000000000',
+    used: '990000000',
+    reclaimable: '980000000',
+  });
+  addRow(rows, 'parameters', { name: 'control_file_record_keep_time', value: '30' });
+  addRow(rows, 'backupMode', { file: '1', status: 'NOT ACTIVE', change: '0' });
+  const files = [
+    { file: '1', checkpoint: '900' },
+    { file: '2', checkpoint: '900' },
+  ];
+  addSet(rows, { tag: 'TAG20170308T180000', files, started: at('18:00'), finished: at('18:10') });
+  return rows;
+}
+
+function factsOf(rows: ControlFileRows, more: Partial<OracleFacts> = {}): OracleFacts {
+  const { catalog, warnings, clock } = buildCatalog(rows);
+  return {
+    address: { engine: 'oracle', host: 'erpdb', port: 1521, database: 'ERP', user: 'CLONA' },
+    rows,
+    catalog,
+    warnings,
+    nowMs: clock.nowMs,
+    configuration: [
+      { name: 'CONTROLFILE AUTOBACKUP', value: 'ON' },
+      { name: 'RETENTION POLICY', value: 'TO RECOVERY WINDOW OF 14 DAYS' },
+    ],
+    corruption: [],
+    banner: 'Oracle Database 19c Standard Edition 2 Release 19.0.0.0.0 - Production',
+    options: new Set(),
+    surplus: [],
+    ...more,
+  };
+}
+
+const ofOracle: Record<string, Check> = Object.fromEntries(
+  Object.entries(checks).filter(([name]) => name.startsWith('oracle')),
+);
+
+async function look(facts: OracleFacts): Promise<Finding[]> {
+  const production = async (): Promise<never> => Promise.reject(new Error('not PostgreSQL'));
+  const patient: Patient = {
+    site: siteWith('host: erpdb'),
+    signal,
+    now: new Date(),
+    production,
+    oracle: async () => facts,
+  };
+  return examine(patient, ofOracle);
+}
+
+const problems = (found: readonly Finding[]): string[] =>
+  found.filter(({ state }) => state !== 'ok').map(({ state, what }) => `${state}: ${what}`);
+
+test('a database in order has nothing to mend, however full its recovery area is with what can be reclaimed', async () => {
+  const found = await look(factsOf(healthy()));
+  expect(problems(found)).toEqual([]);
+  expect(found.map(({ what }) => what).join('\n')).toContain('the recovery area is 1 % held');
+});
+
+describe('what doctor finds', () => {
+  test.each<[string, (rows: ControlFileRows) => Partial<OracleFacts> | void, RegExp]>([
+    [
+      'NOARCHIVELOG',
+      (rows) => void (rows.database[0]!.logMode = 'NOARCHIVELOG'),
+      /^failed: the database is in NOARCHIVELOG/,
+    ],
+    [
+      'an archiver that is stuck',
+      (rows) => void (rows.instance[0]!.archiver = 'FAILED'),
+      /^failed: the archiver is FAILED/,
+    ],
+    [
+      'a destination with an error',
+      (rows) => void (rows.destinations[1]!.error = 'ORA-19502'),
+      /^failed: archiving to destination 2/,
+    ],
+    [
+      'one destination only',
+      (rows) => void rows.destinations.pop(),
+      /^warning: archived logs go to one place only/,
+    ],
+    [
+      'one success that is enough',
+      (rows) => void (rows.destinations[1]!.binding = 'OPTIONAL'),
+      /^warning: archived logs go to 2 places, but one/,
+    ],
+    [
+      'FORCE LOGGING off',
+      (rows) => void (rows.database[0]!.forceLogging = 'NO'),
+      /^warning: FORCE LOGGING is off/,
+    ],
+    [
+      'one member',
+      (rows) => void rows.logMembers.pop(),
+      /^failed: groups of the online log with one member: 1/,
+    ],
+    [
+      'members in one folder',
+      (rows) => void (rows.logMembers[1]!.member = '/u01/redo1b.log'),
+      /^failed: groups of the online log whose members lie in one folder/,
+    ],
+    [
+      'a recovery area that is held',
+      (rows) => void (rows.recoveryArea[0]!.reclaimable = '0'),
+      /^failed: the recovery area is 99 % held/,
+    ],
+    ['no recovery area', (rows) => void rows.recoveryArea.pop(), /^warning: there is no recovery area/],
+    [
+      'backup mode left on',
+      (rows) =>
+        void Object.assign(rows.backupMode[0]!, { status: 'ACTIVE', change: '950', time: at('19:00') }),
+      /^warning: 1 datafiles are in backup mode/,
+    ],
+    ['no backup', (rows) => void (rows.backupPieces[0]!.status = 'X'), /^failed: there is no whole backup/],
+    [
+      'an old backup',
+      (rows) =>
+        void Object.assign(rows.clock[0]!, { local: '2017-03-10T20:00:00', utc: '2017-03-10T20:00:00' }),
+      /^warning: the newest whole backup is of .*: older than/,
+    ],
+    [
+      'NOLOGGING changes',
+      (rows) => void (rows.datafiles[1]!.unrecoverable = '950'),
+      /^warning: changed without redo .*file2\.dbf/,
+    ],
+    [
+      'a datafile that cannot be read',
+      (rows) => addRow(rows, 'datafileHeaders', { file: '2', error: 'FILE NOT FOUND' }),
+      /^failed: datafile 2: FILE NOT FOUND/,
+    ],
+    [
+      'a control file that forgets',
+      (rows) => void (rows.parameters[0]!.value = '3'),
+      /^warning: the control file may forget after 3 days/,
+    ],
+    ['a cluster', (rows) => void (rows.instance[0]!.parallel = 'YES'), /^warning: the database is a cluster/],
+    [
+      'a standby',
+      (rows) => void (rows.database[0]!.role = 'PHYSICAL STANDBY'),
+      /^warning: this server is a PHYSICAL STANDBY/,
+    ],
+    [
+      'corrupt blocks',
+      () => ({ corruption: [{ file: '2', blocks: 8, kind: 'NOLOGGING' }] }),
+      /^failed: 8 corrupt blocks in datafiles 2 \(NOLOGGING\)/,
+    ],
+    [
+      'no autobackup',
+      () => ({
+        configuration: [
+          { name: 'CONTROLFILE AUTOBACKUP', value: 'OFF' },
+          { name: 'RETENTION POLICY', value: 'TO NONE' },
+        ],
+      }),
+      /^failed: CONTROLFILE AUTOBACKUP is off/,
+    ],
+    [
+      'a weaker policy of RMAN',
+      () => ({ configuration: [] }),
+      /^warning: RMAN keeps redundancy 1, this site redundancy 1, 7 days/,
+    ],
+    ['rights that nobody needs', () => ({ surplus: ['DROP ANY TABLE'] }), /^warning: CLONA may do more/],
+  ])('%s', async (_, change, expected) => {
+    const rows = healthy();
+    const more = change(rows);
+    const found = await look(factsOf(rows, more ?? {}));
+    expect(problems(found).filter((said) => expected.test(said))).toHaveLength(1);
+    expect(
+      found.find(({ what }) => expected.test(`failed: ${what}`) || expected.test(`warning: ${what}`))?.mend,
+    ).toBeTruthy();
+  });
+
+  test('options that cost are named', async () => {
+    const found = await look(
+      factsOf(healthy(), { options: new Set(['Parallel backup and recovery', 'Java']) }),
+    );
+    expect(found.map(({ what }) => what).join('\n')).toContain(
+      'never used by clona unless a site says so: Parallel backup and recovery',
+    );
+  });
+});
+
+describe('through the driver', () => {
+  const users = [
+    { name: 'CLONA', password: simPassword, grants: ['CREATE SESSION', 'SELECT_CATALOG_ROLE'] },
+    { name: 'POOR', password: simPassword, grants: ['CREATE SESSION', 'SELECT ON SYS.V_$LOG'] },
+  ];
+
+  async function lookThrough(user: string, rows: ControlFileRows): Promise<Finding[]> {
+    await using sim = await startOracleSim({
+      users,
+      views: {
+        ...asViews(rows),
+        V$RMAN_CONFIGURATION: [
+          { NAME: 'CONTROLFILE AUTOBACKUP', VALUE: 'ON' },
+          { NAME: 'RETENTION POLICY', VALUE: 'TO NONE' },
+        ],
+      },
+    });
+    vi.stubEnv('CLONA_TEST_ORACLE', simPassword);
+    const site = siteWith(
+      `host: ${sim.host}, port: ${sim.port}, name: ERP, user: ${user}, password: env:CLONA_TEST_ORACLE`,
+    );
+    const production = async (): Promise<never> => Promise.reject(new Error('not PostgreSQL'));
+    return await examine(
+      { site, signal, now: new Date(), production, oracle: readOracleLate(site, signal) },
+      ofOracle,
+    );
+  }
+
+  test('the same checks look at a server', async () => {
+    const rows = healthy();
+    rows.database[0]!.logMode = 'NOARCHIVELOG';
+    const found = await lookThrough('CLONA', rows);
+    expect(problems(found).join('\n')).toContain('failed: the database is in NOARCHIVELOG');
+    expect(found[0]?.what).toContain('every view that clona needs may be read');
+  });
+
+  test('every missing grant is named at once, and nothing else is said', async () => {
+    const found = await lookThrough('POOR', healthy());
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatchObject({
+      state: 'failed',
+      mend: expect.stringMatching(/GRANT SELECT ON SYS\.V_\$DATABASE TO .*; .*SYS\.V_\$RMAN_CONFIGURATION/),
+    });
+    expect(found[0]?.what).not.toContain('V$LOG,');
+    expect(exitCodeOf(found)).toBe(2);
+  });
+
+  test('an address inside of a pluggable database is refused', async () => {
+    const rows = healthy();
+    rows.database[0]!.cdb = 'YES';
+    rows.clock[0]!.container = '3';
+    expect(() => buildCatalog(rows)).toThrow(/leads into a pluggable database/);
+  });
+});
