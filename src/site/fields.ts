@@ -10,7 +10,19 @@ import { durationPattern, parseDuration, parseSize, sizePattern } from './units.
  */
 
 export const text = (description: string, examples?: string[]) =>
-  z.string().min(1).meta({ title: 'a text', description, examples });
+  z
+    .string()
+    .min(1)
+    // Neither a database nor a command takes a NUL.
+    .regex(/^[^\0]*$/)
+    .meta({ title: 'a text', description, examples });
+
+/** No control characters, and not of blanks alone. */
+const onOneLine = /^\P{Cc}*[^\s\p{Cc}]\P{Cc}*$/u;
+
+/** On one line, and not of blanks alone: what people and machines are called. */
+export const line = (description: string, examples?: string[]) =>
+  z.string().regex(onOneLine).meta({ title: 'a text on one line', description, examples });
 
 /** Names that become folder names, host names and Pulumi names. */
 export const name = (description: string) =>
@@ -28,11 +40,17 @@ export const integer = (low: number, high: number, description: string) =>
 
 export const flag = (description: string) => z.boolean().meta({ title: 'true or false', description });
 
+/** Dates are counted with it: beyond the year 275760 there are none. */
+const longestMs = 36_525 * 86_400_000;
+
 /** In milliseconds once parsed. */
 export const duration = (description: string) =>
   z
     .string()
     .regex(durationPattern)
+    .refine((value) => !durationPattern.test(value) || parseDuration(value) <= longestMs, {
+      error: 'is longer than a hundred years',
+    })
     .meta({ title: 'a duration', examples: ['90s', '15m', '26h', '7d'], description })
     .transform(parseDuration);
 
@@ -56,7 +74,7 @@ export const percent = (description: string) =>
 export const path = (folder: string, description: string) =>
   z
     .string()
-    .min(1)
+    .regex(onOneLine)
     .meta({ title: 'a path', description: `${description} (relative to the site file)` })
     .transform((value) => resolve(folder, value));
 

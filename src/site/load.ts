@@ -13,7 +13,7 @@ const maxBytes = 2 ** 20;
  */
 export async function loadSite(path: string): Promise<Site> {
   const file = resolve(path);
-  const text = await readSiteFile(file);
+  const text = decode(await readSiteFile(file), path);
   const { parseSite } = await import('./parse.ts');
   const folder = dirname(file);
   const parsed = parseSite(text, folder);
@@ -21,14 +21,14 @@ export async function loadSite(path: string): Promise<Site> {
   return { ...parsed.site, file, folder };
 }
 
-async function readSiteFile(file: string): Promise<string> {
+async function readSiteFile(file: string): Promise<Buffer> {
   try {
     const found = await stat(file);
     // A pipe has no folder that its paths could be relative to, and waiting for one cannot be interrupted.
     if (!found.isFile()) throw new Error('it is not a file');
     const { size } = found;
     if (size > maxBytes) throw new Error(`it has ${size} bytes, more than the ${maxBytes} of any site file`);
-    return await readFile(file, 'utf8');
+    return await readFile(file);
   } catch (cause) {
     const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
     throw new ClonaError(
@@ -36,6 +36,18 @@ async function readSiteFile(file: string): Promise<string> {
       missing ? `there is no site file ${file}` : `the site file ${file} cannot be read`,
       { cause, hint: missing ? 'write one with: clona init, or name another with --site FILE' : undefined },
     );
+  }
+}
+
+/** Bytes that are no UTF-8 would become other names of folders and people. */
+function decode(bytes: Buffer, path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    const before = new TextDecoder().decode(bytes).split('\ufffd')[0] ?? '';
+    const lines = before.split('\n');
+    const column = (lines.at(-1) ?? '').length + 1;
+    throw siteInvalid(path, [{ line: lines.length, column, key: '', problem: 'is not UTF-8' }]);
   }
 }
 

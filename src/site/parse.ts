@@ -8,8 +8,10 @@ export function parseSite(text: string, folder: string): { site: SiteSections } 
   const lines = new LineCounter();
   // Pretty errors would quote lines of the file, and with them perhaps a secret.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
-  if (document.errors.length > 0) {
-    const mistakes = document.errors.map(({ message, pos }): Mistake => {
+  // A warning is a tag that nobody knows: what stands behind it means something else to whoever wrote it.
+  const refused = [...document.errors, ...document.warnings];
+  if (refused.length > 0) {
+    const mistakes = refused.map(({ message, pos }): Mistake => {
       const { line, col } = lines.linePos(pos[0]);
       return { line, column: col, key: '', problem: `is not YAML: ${lowerFirst(firstLine(message))}` };
     });

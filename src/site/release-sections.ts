@@ -167,6 +167,9 @@ export const serve = (folder: string) =>
       listen: z
         .string()
         .regex(/^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/)
+        .refine((value) => Number(value.slice(value.lastIndexOf(':') + 1)) <= 65_535, {
+          error: 'has a port above 65535',
+        })
         .default('127.0.0.1:8020')
         .meta({ title: 'host:port', examples: ['127.0.0.1:8020'], description: 'where clona serve listens' }),
       token: secret(folder, 'bearer token of the HTTP trigger; without it the trigger is off').optional(),

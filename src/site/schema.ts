@@ -35,6 +35,7 @@ export function createSiteSchema(folder: string) {
           message: 'the staging machine has the name of the live machine: a clone is another machine',
         });
       }
+      refuseLocalNames(site, context);
       if (site.machines.platform === 'vsphere' && site.machines.vsphere === undefined) {
         context.addIssue({
           code: 'custom',
@@ -43,6 +44,26 @@ export function createSiteSchema(folder: string) {
         });
       }
     });
+}
+
+/** Folder and host names on the platform local. */
+function refuseLocalNames(
+  {
+    machines,
+    staging,
+  }: { machines: { platform: string; live: { name: string } }; staging: { name: string } },
+  context: z.RefinementCtx,
+): void {
+  if (machines.platform !== 'local') return;
+  const names: [string[], string][] = [
+    [['machines', 'live', 'name'], machines.live.name],
+    [['staging', 'name'], staging.name],
+  ];
+  for (const [path, name] of names) {
+    if (/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) continue;
+    const message = 'is no name of a local machine: small letters, digits and dashes, at most 63';
+    context.addIssue({ code: 'custom', path, message });
+  }
 }
 
 export type SiteSections = z.output<ReturnType<typeof createSiteSchema>>;

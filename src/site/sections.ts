@@ -3,6 +3,7 @@ import {
   duration,
   flag,
   integer,
+  line,
   name,
   path,
   percent,
@@ -21,7 +22,7 @@ export const machines = (folder: string) =>
       platform: z.enum(['local', 'vsphere']).default('local').meta({ description: 'where machines run' }),
       root: path(folder, 'platform local: the folder that holds the machines').prefault('.clona/machines'),
       live: z
-        .strictObject({ name: text('the production machine, as the platform knows it').default('live') })
+        .strictObject({ name: line('the production machine, as the platform knows it').default('live') })
         .prefault({})
         .meta({ description: 'the production machine' }),
       vsphere: vsphere(folder).optional(),
@@ -165,10 +166,16 @@ export const database = (folder: string) =>
       businessCounts: z
         .array(
           z.strictObject({
-            name: text('what is counted'),
+            name: line('what is counted'),
             sql: text('a query that gives one row of numbers'),
           }),
         )
+        .superRefine((list, context) => {
+          for (const [index, { name }] of list.entries()) {
+            if (list.findIndex((other) => other.name === name) === index) continue;
+            context.addIssue({ code: 'custom', path: [index, 'name'], message: `${name} is counted twice` });
+          }
+        })
         .default([])
         .meta({
           description: 'grade 5: numbers that must agree between production and the restored archive',
@@ -239,18 +246,28 @@ export const archive = (folder: string) =>
       error: 'is the same folder as location: a mirror is a second place',
       path: ['mirror'],
     })
+    .refine(({ location, mirror = '' }) => !isInside(mirror, location) && !isInside(location, mirror), {
+      error: 'lies inside the other: whoever removes one removes both',
+      path: ['mirror'],
+    })
     .meta({ description: 'where backups and archived logs are kept, and how good they must be' });
+
+function isInside(inner: string, outer: string): boolean {
+  return outer !== '' && inner !== outer && inner.startsWith(outer.endsWith('/') ? outer : `${outer}/`);
+}
 
 export const staging = (folder: string) =>
   z
     .strictObject({
-      name: text('the name of the staging machine').default('staging'),
+      name: line('the name of the staging machine').default('staging'),
       network: z
         .enum(['isolated'])
         .default('isolated')
         .meta({ description: 'a clone is never on the network of production' }),
       size: size('the size of its data disk; default: as production').optional(),
-      timeToLive: duration('it is destroyed when this time has passed').prefault('7d'),
+      timeToLive: duration('it is destroyed when this time has passed')
+        .refine((value) => value > 0, { error: 'is nothing: the machine would be gone at once' })
+        .prefault('7d'),
       fence: z
         .array(
           z.strictObject({
@@ -273,7 +290,7 @@ export const staging = (folder: string) =>
     .prefault({})
     .meta({ description: 'the clone of production' });
 
-const person = () => text('a person: user name or mail address', ['amra@example.com']);
+const person = () => line('a person: user name or mail address', ['amra@example.com']);
 
 export const departments = () =>
   z

@@ -215,3 +215,45 @@ test('a site file that is missing is said with the way to get one', async () => 
     hint: expect.stringContaining('clona init'),
   });
 });
+
+describe('a site file that would mean something else than it seems', () => {
+  test.each([
+    ['a NUL in a path', 'name: erp\narchive: { location: "a\\0b" }', 'archive.location'],
+    ['a line break in a path', 'name: erp\narchive: { location: "a\\nb" }', 'archive.location'],
+    ['a path of blanks', 'name: erp\narchive: { location: "  " }', 'archive.location'],
+    ['a mirror inside the archive', 'name: erp\narchive: { location: a, mirror: a/b }', 'archive.mirror'],
+    ['an archive inside the mirror', 'name: erp\narchive: { location: a/b, mirror: a }', 'archive.mirror'],
+    [
+      'a local machine outside its folder',
+      `${whole}machines: { live: { name: ../etc } }`,
+      'machines.live.name',
+    ],
+    ['a staging machine that is an option', `${whole}staging: { name: -rf }`, 'staging.name'],
+    ['a machine that is gone at once', `${whole}staging: { timeToLive: 0s }`, 'staging.timeToLive'],
+    ['a time beyond all dates', `${whole}staging: { timeToLive: 99999999999d }`, 'staging.timeToLive'],
+    ['a port that is none', `${whole}serve: { listen: '127.0.0.1:65536' }`, 'serve.listen'],
+    [
+      'a count of a name that stands twice',
+      `${whole}database: { businessCounts: [{ name: a, sql: x }, { name: a, sql: y }] }`,
+      'database.businessCounts[1].name',
+    ],
+    ['a person on two lines', `${whole}dba: { name: "a\\nb" }`, 'dba.name'],
+    ['a tag that nobody knows', `${whole}dba: { name: !!js/function "x" }`, ''],
+  ])('%s is refused', (_what, text, key) => {
+    expect(mistakes(text).map((mistake) => mistake.key)).toEqual([key]);
+  });
+
+  test('is refused where it is not UTF-8, with the place', async () => {
+    const file = join(folder, 'latin1.yaml');
+    await writeFile(file, Buffer.from('name: erp\narchive: { location: "arhiva \xe4" }\n', 'latin1'));
+    const { kind, details } = await refusal(loadSite(file));
+    expect(kind).toBe('siteInvalid');
+    expect(details).toMatchObject({ mistakes: [{ line: 2, column: 30, problem: 'is not UTF-8' }] });
+  });
+
+  test('may begin with a byte order mark', async () => {
+    const file = join(folder, 'bom.yaml');
+    await writeFile(file, `\ufeff${whole}`);
+    expect((await loadSite(file)).name).toBe('erp');
+  });
+});

@@ -72,6 +72,9 @@ export async function initCluster(options: InitOptions): Promise<void> {
     const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
     throw new ClonaError('databaseFailed', `no cluster could be made in ${dataDir}`, {
       cause: said === '' ? error : new Error(said, { cause: error }),
+      hint: said.includes('could not look up effective user')
+        ? 'PostgreSQL runs only as a user that has a name here: add this one to /etc/passwd, in a container at its start'
+        : undefined,
     });
   } finally {
     await rm(scratch, { recursive: true, force: true });
