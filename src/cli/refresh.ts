@@ -9,6 +9,7 @@ export const verb: Verb = {
       .option('--dry-run', 'show plan, space and time; change nothing', false)
       .option('--backup', 'take a new backup first, also where the archive can serve', false)
       .option('--machine <name>', 'another staging machine than the one of the site file')
+      .option('--break-lock', "clear a lock on the machine's stack first, whoever holds it", false)
       .option('--as <name>', 'who refreshes, for the evidence; default: the account that runs clona');
   },
   examples: ['clona refresh', 'clona refresh --dry-run', 'clona refresh --backup --json'],
@@ -16,7 +17,7 @@ export const verb: Verb = {
     4: 'the archive is not proven to the grade that the site demands',
     5: 'the archive cannot reach the wanted point',
     6: 'a machine, database, disk or network failed',
-    7: 'another run has the site',
+    7: 'another run has the site, or the stack of the machine',
   },
   run: async (context, options) =>
     options['dryRun'] === true ? planRefresh(context) : refresh(context, options),
@@ -49,9 +50,15 @@ async function refresh(context: VerbContext, options: OptionValues): Promise<Ver
   const { runRefresh, throwIfFailed } = await import('../pipeline/runs.ts');
   const { staging, archive } = await loadSite(context.sitePath);
   await using site = await openVerbContext(context);
+  const by = textOption(options, 'as') ?? accountName();
+  const machine = textOption(options, 'machine') ?? staging.name;
+  if (options['breakLock'] === true) {
+    const { breakLock } = await import('../pipeline/staging-machines.ts');
+    await breakLock(context.sitePath, site, { machine, by, ...context });
+  }
   const result = await runRefresh(site, {
-    by: textOption(options, 'as') ?? accountName(),
-    machine: textOption(options, 'machine') ?? staging.name,
+    by,
+    machine,
     freshBackup: options['backup'] === true,
   });
   throwIfFailed(result);

@@ -23,7 +23,7 @@ import {
 import { oracleArchiving, oracleReachable, oracleRedo, oracleVersion } from './oracle-checks.ts';
 import { secretsResolve } from './secret-checks.ts';
 import { departments, gradeWithinReach, kitSource, masking, smokeTests } from './site-checks.ts';
-import { controlFolder, listenPort, staleLocks } from './state-checks.ts';
+import { controlFolder, listenPort, pulumiState, staleLocks } from './state-checks.ts';
 import { devicesApart } from './device-checks.ts';
 import { leftSlots } from './slot-check.ts';
 import { logSpool } from './spool-check.ts';
@@ -86,6 +86,7 @@ export const checks = {
   vsphereEscapes: { topic: 'staging', rules: ['R18', 'R20'], look: vsphereEscapes },
   vspherePrivileges: { topic: 'staging', rules: ['R21'], look: vspherePrivileges },
   control: { topic: 'state', look: controlFolder },
+  pulumiState: { topic: 'state', look: pulumiState },
   locks: { topic: 'state', look: staleLocks },
   port: { topic: 'state', look: listenPort },
 } as const satisfies Record<string, Check>;

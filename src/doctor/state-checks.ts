@@ -1,8 +1,10 @@
-import { access, constants, readdir, readFile, stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { hostname } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { failed, ok, warning, type Finding, type Patient } from './check.ts';
+import { backendFolder, readLockFiles, type LockedStack } from '../machines/pulumi/lock-files.ts';
+import { isDeadLock } from '../machines/pulumi/locks.ts';
+import { failed, ok, skipped, warning, type Finding, type Patient } from './check.ts';
 
 /** clona's own state: there, or creatable; and private. */
 export async function controlFolder({ site }: Patient): Promise<Finding[]> {
@@ -67,42 +69,61 @@ export async function listenPort({ site }: Patient): Promise<Finding[]> {
  * a process, and are taken over by themselves.
  */
 export async function staleLocks({ site }: Patient): Promise<Finding[]> {
-  const folder = join(site.control.directory, 'pulumi');
-  const names = await readdir(folder, { recursive: true }).catch(() => []);
-  const found: Finding[] = [];
-  for (const name of names.filter((path) => /(?:^|\/)locks\/.*\.json$/.test(path))) {
-    const owner = await readLock(join(folder, name));
-    if (owner === undefined) continue;
-    const who = `process ${owner.pid} of ${owner.username} on ${owner.hostname}, since ${owner.timestamp}`;
-    if (owner.hostname !== hostname()) {
-      found.push(warning(`Pulumi's state is locked by ${who}`, 'if that process is gone: pulumi cancel'));
-    } else if (isAlive(owner.pid)) found.push(ok(`Pulumi is at work: ${who}`));
-    else found.push(failed(`a dead lock on Pulumi's state: ${who}`, 'pulumi cancel'));
-  }
-  return found.length === 0 ? [ok('no lock was left behind')] : found;
+  const folder = stateFolderOf(site);
+  if (folder === undefined)
+    return [skipped(`locks of a Pulumi backend elsewhere are said when its stack is used`)];
+  const locks = await readLockFiles(folder);
+  return locks.length === 0 ? [ok('no lock was left behind')] : locks.map(judgeLock);
 }
 
-async function readLock(
-  file: string,
-): Promise<{ pid: number; username: string; hostname: string; timestamp: string } | undefined> {
-  try {
-    const lock = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
-    return {
-      pid: Number(lock['pid']),
-      username: String(lock['username']),
-      hostname: String(lock['hostname']),
-      timestamp: String(lock['timestamp']),
-    };
-  } catch {
-    return undefined; // gone in the meantime
-  }
+function judgeLock(lock: LockedStack): Finding {
+  const who = `process ${lock.pid} of ${lock.user} on ${lock.host}, since ${lock.since}`;
+  const clear = `clona refresh --machine ${lock.stack} --break-lock, or pulumi cancel`;
+  if (isDeadLock(lock)) return failed(`a dead lock on the stack ${lock.stack}: ${who}`, clear);
+  return lock.host === hostname()
+    ? ok(`Pulumi is at work on the stack ${lock.stack}: ${who}`)
+    : warning(`the stack ${lock.stack} is locked by ${who}`, `if that process is gone: ${clear}`);
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+/** Who shares staging machines with whom: whoever has the same state. */
+export function pulumiState({ site }: Patient): Finding[] {
+  const findings: Finding[] = [];
+  const folder = stateFolderOf(site);
+  if (folder === undefined) {
+    findings.push(
+      ok(
+        `the state of staging machines lies in ${showBackend(site.pulumi.backend ?? '')}: whoever uses it shares them`,
+      ),
+    );
+  } else {
+    const what = `the state of staging machines lies in ${folder}: a laptop and clona serve elsewhere do not share them`;
+    const mend = 'set pulumi.backend to one that all of them reach (s3://…, postgres://…, a mounted folder)';
+    // A machine on this host is nobody else's anyway.
+    findings.push(site.machines.platform === 'vsphere' ? warning(what, mend) : ok(what));
   }
+  const byHand = process.env['PULUMI_BACKEND_URL'];
+  if (
+    byHand !== undefined &&
+    byHand !== site.pulumi.backend &&
+    backendFolder(byHand, site.folder, homedir()) !== folder
+  ) {
+    findings.push(
+      warning(
+        `PULUMI_BACKEND_URL names ${showBackend(byHand)}: pulumi by hand uses another state than clona`,
+        'unset it, or set pulumi.backend to the same',
+      ),
+    );
+  }
+  return findings;
+}
+
+function stateFolderOf({ pulumi, control, folder }: Patient['site']): string | undefined {
+  return pulumi.backend === undefined
+    ? join(control.directory, 'pulumi')
+    : backendFolder(pulumi.backend, folder, homedir());
+}
+
+/** Addresses of databases and buckets may hold a password or keys. */
+function showBackend(backend: string): string {
+  return backend.replace(/\/\/[^/@]*@/, '//…@').replace(/\?.*$/s, '');
 }

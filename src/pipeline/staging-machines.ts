@@ -1,10 +1,13 @@
+import { acquireSiteLock } from '../control/lock.ts';
 import { listLocalMachines } from '../machines/local/local-machines.ts';
 import { deleteForgottenMachine } from '../machines/local/resource.ts';
-import { destroyStaging, type BreakLock } from '../machines/pulumi/staging.ts';
+import { breakStackLock, destroyStaging, type BreakLock } from '../machines/pulumi/staging.ts';
 import { projectName } from '../machines/pulumi/workspace.ts';
 import type { Vim } from '../machines/vsphere/client.ts';
 import { sumCosts, type SiteCost } from '../machines/vsphere/costs.ts';
+import { loadSite } from '../site/load.ts';
 import type { Site } from '../site/site.ts';
+import type { Context } from './context.ts';
 import { stagingOptions } from './local/staging-machine.ts';
 import type { Work } from './machine/platform.ts';
 
@@ -42,6 +45,16 @@ export async function removeStaging(
   const { removeVsphereStaging } = await import('./vsphere/staging-machine.ts');
   const { nameDatabase } = await import('./vsphere/platform.ts');
   await removeVsphereStaging(site, options, await nameDatabase(site));
+}
+
+/** For `--break-lock`: clears the lock of a stack while no run of clona has the site. */
+export async function breakLock(
+  sitePath: string,
+  { control }: Pick<Context, 'control'>,
+  { machine, by, ...work }: Work & { machine: string; by: string },
+): Promise<void> {
+  await using _lock = await acquireSiteLock(control, { who: by, what: 'break a lock' }, new Date());
+  await breakStackLock(await stagingOptions(await loadSite(sitePath), machine, work));
 }
 
 /** What the staging machines of every site on this vCenter take of it, the dearest first; null: not on vSphere. */

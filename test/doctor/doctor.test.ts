@@ -65,7 +65,7 @@ describe('doctor', () => {
     await session.query('SELECT pg_reload_conf()');
     const look = async (): Promise<string[]> =>
       saidBy(await diagnose(`archive: { location: a }\n${database()}`), 'spool');
-    await expect.poll(look).toEqual([`ok the log's spool ${spool} is empty`]);
+    await expect.poll(look, { timeout: 20_000 }).toEqual([`ok the log's spool ${spool} is empty`]);
     const segment = join(spool, '000000010000000000000001');
     await writeFile(segment, Buffer.alloc(1000));
     expect(await look()).toEqual([expect.stringMatching(/^ok 1 files of log wait/)]);
@@ -182,6 +182,39 @@ notify: [{ webhook: 'env:CLONA_TEST_ABSENT' }]`);
     await new Promise((resolve) => void server.close(resolve));
     const foreign = await diagnose(`archive: { location: a }\nserve: { listen: '203.0.113.1:80' }`);
     expect(saidBy(foreign, 'port')[0]).toContain('failed');
+  });
+
+  test.each([
+    ['', 'ok the state of staging machines lies in', 'do not share them'],
+    [
+      "pulumi: { backend: 'file://./shared' }",
+      'ok the state of staging machines lies in',
+      '/shared: a laptop',
+    ],
+    [
+      "pulumi: { backend: 's3://bucket' }",
+      'ok the state',
+      'lies in s3://bucket: whoever uses it shares them',
+    ],
+    [
+      "pulumi: { backend: 'postgres://clona:secret@db/state?x=y' }",
+      'ok',
+      'lies in postgres://…@db/state: whoever',
+    ],
+  ])('says whom the Pulumi backend %s is shared with, and no secret of it', async (line, begin, what) => {
+    vi.stubEnv('PULUMI_BACKEND_URL', undefined);
+    const [said = ''] = saidBy(await diagnose(`archive: { location: a }\n${line}`), 'pulumiState');
+    expect(said).toContain(begin);
+    expect(said).toContain(what);
+    expect(said).not.toContain('secret');
+  });
+
+  test('warns when pulumi by hand would use another state than clona', async () => {
+    vi.stubEnv('PULUMI_BACKEND_URL', 's3://elsewhere');
+    const found = saidBy(await diagnose('archive: { location: a }'), 'pulumiState');
+    expect(found[1]).toMatch(/^warning PULUMI_BACKEND_URL names s3:\/\/elsewhere/);
+    vi.stubEnv('PULUMI_BACKEND_URL', 'file://./.clona/pulumi?create_dir=true');
+    expect(saidBy(await diagnose('archive: { location: a }'), 'pulumiState')).toHaveLength(1);
   });
 
   test('tells a dead lock on Pulumi’s state from one of a process at work', async () => {

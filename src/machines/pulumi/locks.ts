@@ -24,6 +24,11 @@ export function readLocks(text: string): StackLock[] {
   }));
 }
 
+/** Whether the engine refuses because of a lock, in the words of its backends. */
+export function isLockedText(text: string): boolean {
+  return /the stack is currently locked by|Another update is currently in progress/.test(text);
+}
+
 /** A lock whose process ran on this host and is gone. Of other hosts nothing can be known. */
 export function isDeadLock(lock: StackLock): boolean {
   if (lock.host !== hostname()) return false;
@@ -46,8 +51,8 @@ export function lockedError(stack: string, locks: readonly StackLock[], cause: u
   return new ClonaError('locked', `the stack "${stack}" is locked by ${who}`, {
     cause,
     hint: dead
-      ? `that process is gone, a crash left its lock: clona destroy ${stack} --break-lock, or pulumi cancel, clears it`
-      : `wait for it; clear it (clona destroy ${stack} --break-lock, or pulumi cancel) only when you know that it is gone`,
+      ? `that process is gone, a crash left its lock: clona refresh --machine ${stack} --break-lock (or clona destroy, or pulumi cancel) clears it`
+      : `wait for it; clear it (clona refresh --machine ${stack} --break-lock, or pulumi cancel) only when you know that it is gone`,
     details: { locks, dead },
   });
 }

@@ -1,10 +1,14 @@
 import type { EngineEvent, OpMap, OutputMap, Stack } from '@pulumi/pulumi/automation/index.js';
+import { rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ClonaError } from '../../errors.ts';
 import { silent, withProgress, type OnProgress } from '../../progress.ts';
 import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
 import type { MachineFacts } from '../machines.ts';
-import { isDeadLock, lockedError, readLocks } from './locks.ts';
+import { backendFolder, readLockFiles } from './lock-files.ts';
+import { isDeadLock, isLockedText, lockedError, readLocks } from './locks.ts';
 import { openForDestroy, openStaging, type Refusal } from './open-staging.ts';
 import { policyOptions, policyRefusal, type PolicyWish } from './policies.ts';
 import { openStack, type WorkspaceSettings } from './workspace.ts';
@@ -91,6 +95,30 @@ export function isProtectedError(error: unknown): boolean {
   return error instanceof ClonaError && error.details?.['isProtected'] === true;
 }
 
+/**
+ * Clears whatever lock is on a machine's stack, whoever holds it, and says whose it was. Only for `--break-lock`: two
+ * engines at work on one stack lose each other's machines.
+ */
+export async function breakStackLock(options: StagingOptions): Promise<void> {
+  const { name, folder, stateFolder, onProgress = silent } = options;
+  const backend = options.backend ?? `file://${resolve(stateFolder ?? join(folder, '.clona'), 'pulumi')}`;
+  const place = backendFolder(backend, folder, homedir());
+  const locks = (place === undefined ? [] : await readLockFiles(place)).filter(({ stack }) => stack === name);
+  try {
+    const { stack } = await openStack(name, async () => {}, options);
+    await stack.cancel();
+  } catch (error) {
+    // Of a stack that is not there the engine clears nothing.
+    if (!(error instanceof ClonaError && error.kind === 'locked' && locks.length > 0)) throw error;
+    for (const { file } of locks) await rm(file, { force: true });
+  }
+  const whose = locks.map(
+    ({ pid, user, host, since }) => `process ${pid} of ${user} on ${host}, since ${since}`,
+  );
+  const detail = whose.length === 0 ? 'none was known here' : whose.join('; ');
+  onProgress({ step: `clear the lock on ${name}`, state: 'done', detail });
+}
+
 /** What the stack says of its machine, or undefined where there is no such stack or machine. */
 export async function readStaging(options: StagingOptions): Promise<MachineFacts | undefined> {
   const { stack } = await openStack(options.name, async () => {}, options);
@@ -128,9 +156,7 @@ async function unlocked<Result>(
       signal.throwIfAborted();
       if (refusal.error !== undefined) throw refusal.error;
       const text = error instanceof Error ? error.message : String(error);
-      if (!/the stack is currently locked by|Another update is currently in progress/.test(text)) {
-        throw engineError(name, told, error);
-      }
+      if (!isLockedText(text)) throw engineError(name, told, error);
       const locks = readLocks(text);
       const dead = locks.length > 0 && locks.every(isDeadLock);
       if (breakLock === 'dead' && !dead && Date.now() < deadline) {

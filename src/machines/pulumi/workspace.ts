@@ -8,6 +8,7 @@ import type {
   PulumiFn,
   Stack,
 } from '@pulumi/pulumi/automation/index.js';
+import { isLockedText, lockedError, readLocks } from './locks.ts';
 import { findToolchain, type Toolchain } from './toolchain.ts';
 import type { OnProgress } from '../../progress.ts';
 
@@ -70,14 +71,24 @@ export async function openStack(
   const named = { stackName, projectName, program };
   // Each try starts the engine: in a folder that was not there a moment ago the stack most likely is not there, too.
   if (isNew === undefined) {
-    return { stack: spareQuestions(await LocalWorkspace.createOrSelectStack(named, options)), isOld: true };
+    const stack = await LocalWorkspace.createOrSelectStack(named, options).catch(explainLock(stackName));
+    return { stack: spareQuestions(stack), isOld: true };
   }
   try {
     return { stack: spareQuestions(await LocalWorkspace.createStack(named, options)), isOld: false };
   } catch (error) {
-    if (!(error instanceof StackAlreadyExistsError)) throw error;
+    if (!(error instanceof StackAlreadyExistsError)) return explainLock(stackName)(error);
     return { stack: spareQuestions(await LocalWorkspace.selectStack(named, options)), isOld: true };
   }
+}
+
+/** A lock may outlive its stack, and then hinders a new one of that name. */
+function explainLock(stackName: string): (error: unknown) => never {
+  return (error) => {
+    const text = error instanceof Error ? error.message : String(error);
+    if (!isLockedText(text)) throw error;
+    throw lockedError(stackName, readLocks(text), error);
+  };
 }
 
 /**
