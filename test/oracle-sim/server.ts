@@ -1,8 +1,8 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server as Listener, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { createFaults, type Faults, type Watch } from './faults.ts';
 import type { User } from './instance/accounts.ts';
-import { createBackend } from './instance/backend.ts';
+import { createBackend, type Server } from './instance/backend.ts';
 import { createInstance, type Instance, type InstanceSettings } from './instance/instance.ts';
 import type { Given } from './sql/fixtures.ts';
 import { WireSession } from './wire/session.ts';
@@ -23,6 +23,8 @@ export interface OracleSim extends AsyncDisposable {
   user: string;
   password: string;
   instance: Instance;
+  /** For what works on the machine itself: SQL*Plus, RMAN, Data Pump. */
+  server: Server;
   faults: Faults;
   watch: Watch;
   /** The port is closed, or opened again; sessions live on. */
@@ -44,9 +46,13 @@ export const defaultUsers: User[] = [
 export async function startOracleSim(options: OracleSimOptions = {}): Promise<OracleSim> {
   const { faults, watch, wire, beforeStatement } = createFaults();
   const instance = createInstance(options.instance ?? {}, options.users ?? structuredClone(defaultUsers));
-  const backend = createBackend(instance, options.views ?? {}, beforeStatement);
-  const sockets = new Set<Socket>();
-  let server = listenWith(sockets, (socket) => new WireSession(socket, backend, wire));
+  const shared: Server = { instance, given: options.views ?? {}, beforeStatement };
+  const backend = createBackend(shared);
+  const open = (socket: Socket): void => {
+    wires.add(new WireSession(socket, backend, wire, (ended) => wires.delete(ended)));
+  };
+  const wires = new Set<WireSession>();
+  let server = createServer(open);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -55,7 +61,10 @@ export async function startOracleSim(options: OracleSimOptions = {}): Promise<Or
     if (server.listening) await closeServer(server);
   };
   const killSessions = (): void => {
-    for (const socket of sockets) socket.destroy();
+    for (const one of wires) one.end();
+  };
+  instance.endSessions = (id) => {
+    for (const one of wires) if (id === undefined || one.sessionId === id) one.end();
   };
   const [first] = instance.users;
   return {
@@ -65,11 +74,12 @@ export async function startOracleSim(options: OracleSimOptions = {}): Promise<Or
     user: first?.name ?? '',
     password: first?.password ?? '',
     instance,
+    server: shared,
     faults,
     watch,
     stopListener,
     async startListener() {
-      server = listenWith(sockets, (socket) => new WireSession(socket, backend, wire));
+      server = createServer(open);
       server.listen(port, '127.0.0.1');
       await once(server, 'listening');
     },
@@ -82,16 +92,8 @@ export async function startOracleSim(options: OracleSimOptions = {}): Promise<Or
   };
 }
 
-function listenWith(sockets: Set<Socket>, open: (socket: Socket) => void): Server {
-  return createServer((socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    open(socket);
-  });
-}
-
 /** Stops to accept at once; the sessions that there are stay open, so nothing waits for them. */
-async function closeServer(server: Server): Promise<void> {
+async function closeServer(server: Listener): Promise<void> {
   server.close();
   server.unref();
   await Promise.resolve();

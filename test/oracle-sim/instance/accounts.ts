@@ -12,12 +12,12 @@ export interface User {
 
 const refusals = { OPEN: null, EXPIRED: 28001, LOCKED: 28000 } as const;
 
-export function accountOf({ name, password, status = 'OPEN', grants }: User): Account {
-  return { name, password, refusal: refusals[status], sysdba: grants.includes('SYSDBA') };
+export function accountOf({ name, password, status = 'OPEN' }: User): Account {
+  return { name, password, refusal: refusals[status] };
 }
 
 /** Roles that bring everything a DBA may, except to log on as SYSDBA. */
-const wide = new Set(['DBA', 'SYSDBA']);
+const wide = new Set(['DBA', 'SYSDBA', 'SYSBACKUP']);
 
 export function holds({ grants }: User, ...privileges: string[]): boolean {
   return grants.some((grant) => wide.has(grant) || privileges.includes(grant));
@@ -28,4 +28,10 @@ export function mayRead(user: User, name: string): boolean {
   if (holds(user, 'SELECT ANY DICTIONARY', 'SELECT_CATALOG_ROLE')) return true;
   const grants = [`SELECT ON SYS.${name}`, `SELECT ON ${name}`, `READ ON SYS.${name}`, `READ ON ${name}`];
   return holds(user, ...grants);
+}
+
+/** Names without quotes come in any case. */
+export function findUser({ users }: { users: readonly User[] }, name: string): User | undefined {
+  const wanted = name.startsWith('"') ? name.replaceAll('"', '') : name.toUpperCase();
+  return users.find((user) => user.name === wanted);
 }

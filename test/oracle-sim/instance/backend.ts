@@ -1,13 +1,18 @@
-import type { Account, Backend, ConnectData, Identity } from '../wire/backend.ts';
+import type { Account, Backend, ConnectData, Identity, Privilege } from '../wire/backend.ts';
 import { OraError } from '../wire/values.ts';
-import { openSqlSession } from '../sql/session.ts';
-import type { Given } from '../sql/fixtures.ts';
-import { accountOf, holds, type User } from './accounts.ts';
+import { openSqlSession, type SessionHost } from '../sql/session.ts';
+import { accountOf, findUser, holds, type User } from './accounts.ts';
 import { createDictionary } from './dictionary.ts';
+import type { GivenViews } from './given-views.ts';
 import { hostSession } from './host-session.ts';
 import type { Instance } from './instance.ts';
 
-export type GivenViews = Record<string, Iterable<Given> | (() => Iterable<Given>)>;
+/** What sessions of one server share. */
+export interface Server {
+  instance: Instance;
+  given: GivenViews;
+  beforeStatement: (sql: string) => void;
+}
 
 const messages: Record<number, string> = {
   28000: 'The account is locked.',
@@ -15,12 +20,8 @@ const messages: Record<number, string> = {
 };
 
 /** The instance as the wire sees it. */
-export function createBackend(
-  instance: Instance,
-  given: GivenViews,
-  beforeStatement: (sql: string) => void,
-): Backend {
-  let sessions = 0;
+export function createBackend(server: Server): Backend {
+  const { instance } = server;
   return {
     listen: (connectData) => listen(instance, connectData),
     findAccount(name) {
@@ -28,24 +29,45 @@ export function createBackend(
       return user === undefined ? null : accountOf(user);
     },
     identity: () => identityOf(instance),
-    logOn(account, asSysdba) {
-      const user = checkLogOn(instance, account, asSysdba);
-      const dictionary = createDictionary(
-        instance,
-        given,
-        asSysdba ? { ...user, name: 'SYS', grants: ['SYSDBA'] } : user,
-      );
-      sessions += 1;
-      const host = hostSession({ instance, user, asSysdba, dictionary, beforeStatement, id: sessions + 100 });
-      return openSqlSession(sessions + 100, sessions * 7 + 1, host);
+    logOn(account, privilege) {
+      const user = checkLogOn(instance, account, privilege);
+      const { id, serial } = nextSession(instance);
+      return openSqlSession(id, serial, openHost(server, user, privilege, id, serial));
     },
   };
 }
 
-/** Names without quotes come in any case. */
-export function findUser({ users }: Instance, name: string): User | undefined {
-  const wanted = name.startsWith('"') ? name.replaceAll('"', '') : name.toUpperCase();
-  return users.find((user) => user.name === wanted);
+function nextSession({ sessions }: Instance): { id: number; serial: number } {
+  const id = Math.max(100, ...sessions.keys()) + 1;
+  return { id, serial: id * 7 + 1 };
+}
+
+function openHost(
+  { instance, given, beforeStatement }: Server,
+  user: User,
+  privilege: Privilege | null,
+  id: number,
+  serial: number,
+): SessionHost {
+  const acting =
+    privilege === null
+      ? user
+      : { ...user, name: privilege === 'SYSBACKUP' ? 'SYSBACKUP' : 'SYS', grants: ['SYSDBA'] };
+  return hostSession({
+    instance,
+    user: acting,
+    privilege,
+    dictionary: (transaction) => createDictionary(instance, given, acting, transaction),
+    beforeStatement,
+    id,
+    serial,
+  });
+}
+
+/** A session of the operating system's own (`/ AS SYSDBA`): no listener, no password. */
+export function openLocalHost(server: Server): SessionHost {
+  const { id, serial } = nextSession(server.instance);
+  return openHost(server, { name: 'SYS', password: '', grants: ['SYSDBA'] }, 'SYSDBA', id, serial);
 }
 
 /** A service that nobody registered is ORA-12514, an unknown SID ORA-12505. */
@@ -59,12 +81,12 @@ function listen({ settings, status }: Instance, { serviceName, sid }: ConnectDat
   return sid?.toUpperCase() === settings.instanceName.toUpperCase() ? 0 : 12505;
 }
 
-function checkLogOn(instance: Instance, account: Account, asSysdba: boolean): User {
-  const user = findUser(instance, account.name)!; // the wire found it a moment ago
+export function checkLogOn(instance: Instance, account: Account, privilege: Privilege | null): User {
+  const user = findUser(instance, account.name)!; // whoever asks has found it a moment ago
   if (account.refusal !== null) throw new OraError(account.refusal, messages[account.refusal]!);
-  if (asSysdba) {
-    if (!account.sysdba) throw new OraError(1017, 'invalid username/password; logon denied');
-    return user;
+  if (privilege !== null) {
+    if (user.grants.includes(privilege) || user.grants.includes('SYSDBA')) return user;
+    throw new OraError(1017, 'invalid username/password; logon denied');
   }
   if (user.name === 'SYS') throw new OraError(28009, 'connection as SYS should be as SYSDBA or SYSOPER');
   if (instance.status === 'DOWN') throw new OraError(1034, 'ORACLE not available');

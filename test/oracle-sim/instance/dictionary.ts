@@ -3,8 +3,8 @@ import { rowsFrom, type Given } from '../sql/fixtures.ts';
 import type { Dictionary, Row, View } from '../sql/scope.ts';
 import { viewColumns } from '../sql/view-columns.ts';
 import { mayRead, type User } from './accounts.ts';
-import type { GivenViews } from './backend.ts';
 import type { Instance } from './instance.ts';
+import type { GivenViews } from './given-views.ts';
 import { findTable } from './tables.ts';
 import { viewRows } from './views.ts';
 
@@ -23,11 +23,16 @@ const withoutControlFile = new Set([
 ]);
 
 /** The names a user finds, with the errors of what it may not see or what is not there yet. */
-export function createDictionary(instance: Instance, given: GivenViews, user: User): Dictionary {
+export function createDictionary(
+  instance: Instance,
+  given: GivenViews,
+  user: User,
+  transaction: number,
+): Dictionary {
   return {
     find(schema, name) {
       const view = schema === null || schema === 'SYS' ? findView(name) : undefined;
-      if (view === undefined) return findTable(instance, user, schema, name);
+      if (view === undefined) return findTable(instance, user, schema, name, transaction);
       const { key, columns, global } = view;
       const granted = key.startsWith('V$') ? `V_$${key.slice(2)}` : key;
       if (!forEverybody.test(key) && !mayRead(user, granted)) return null;
@@ -67,10 +72,17 @@ function readRows(
   columns: readonly Column[],
 ): Iterable<Row> {
   const own = given[key];
-  const rows: Iterable<Given> =
-    own === undefined ? viewRows(instance, key) : typeof own === 'function' ? own() : own;
-  return rowsFrom(key, columns, rows);
+  if (own === undefined) return rowsFrom(key, columns, viewRows(instance, key));
+  if (typeof own === 'function') return rowsFrom(key, columns, own());
+  const known = converted.get(own);
+  if (known !== undefined) return known;
+  const rows = rowsFrom(key, columns, own);
+  converted.set(own, rows);
+  return rows;
 }
+
+/** Rows given once and for all are converted once. */
+const converted = new WeakMap<Iterable<Given>, Row[]>();
 
 function* addInstance(rows: Iterable<Row>): Generator<Row> {
   for (const row of rows) yield [1n, ...row];

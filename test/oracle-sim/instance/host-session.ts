@@ -1,33 +1,100 @@
 import { OraError } from '../wire/values.ts';
+import type { Privilege } from '../wire/backend.ts';
+import type { EvaluationContext } from '../sql/functions.ts';
 import type { Dictionary } from '../sql/scope.ts';
-import type { Command, SessionHost } from '../sql/session.ts';
+import type { SessionHost } from '../sql/session.ts';
 import type { User } from './accounts.ts';
-import type { Instance } from './instance.ts';
+import { prepareCommand } from './commands.ts';
+import type { Instance, SessionInfo } from './instance.ts';
+import { beginTransaction, endTransaction } from './physical/change.ts';
+import { preparePlsql } from './plsql.ts';
+import type { Session } from './session.ts';
+import { databaseOf } from './startup.ts';
+import { opened } from './physical/database.ts';
 
 interface Opened {
   instance: Instance;
   user: User;
-  asSysdba: boolean;
-  dictionary: Dictionary;
+  privilege: Privilege | null;
+  dictionary: (transaction: number) => Dictionary;
   beforeStatement: (sql: string) => void;
   id: number;
+  serial: number;
 }
 
 /** One session of the instance. */
 export function hostSession({
   instance,
   user,
-  asSysdba,
+  privilege,
   dictionary,
   beforeStatement,
   id,
+  serial,
 }: Opened): SessionHost {
-  const { settings } = instance;
-  const currentUser = asSysdba ? 'SYS' : user.name;
+  const info: SessionInfo = {
+    id,
+    serial,
+    user: user.name,
+    since: instance.settings.now(),
+    transaction: null,
+  };
+  instance.sessions.set(id, info);
+  const end = (commits: boolean): void => {
+    const { transaction } = info;
+    info.transaction = null;
+    const { database } = instance;
+    if (transaction === null || database === null || database.open === null) return;
+
+    endTransaction(database, transaction, commits);
+  };
+  const session: Session = {
+    instance,
+    user,
+    context: contextOf(instance, user, privilege, id),
+    dictionary: () => dictionary(info.transaction ?? 0),
+    transaction() {
+      const database = databaseOf(instance);
+      opened(database);
+      info.transaction ??= beginTransaction(database);
+      return info.transaction;
+    },
+    commit: () => end(true),
+  };
+  return {
+    get dictionary() {
+      return session.dictionary();
+    },
+    context: session.context,
+    beforeStatement(sql) {
+      // A restart ends every session: what still talks to it is told so.
+      if (!instance.sessions.has(id)) throw new OraError(1012, 'not logged on');
+      beforeStatement(sql);
+    },
+    prepareCommand: (sql) => prepareCommand(sql, session),
+    preparePlsql: (sql) => preparePlsql(sql, session),
+    get inTransaction() {
+      return info.transaction !== null;
+    },
+    commit: () => end(true),
+    rollback: () => end(false),
+    close() {
+      end(false);
+      instance.sessions.delete(id);
+    },
+  };
+}
+
+function contextOf(
+  { settings }: Instance,
+  user: User,
+  privilege: Privilege | null,
+  id: number,
+): EvaluationContext {
   const environment: Record<string, string> = {
-    SESSION_USER: currentUser,
-    CURRENT_USER: currentUser,
-    CURRENT_SCHEMA: currentUser,
+    SESSION_USER: user.name,
+    CURRENT_USER: user.name,
+    CURRENT_SCHEMA: user.name,
     DB_NAME: settings.databaseName,
     DB_UNIQUE_NAME: settings.uniqueName,
     INSTANCE_NAME: settings.instanceName,
@@ -35,35 +102,22 @@ export function hostSession({
     SERVICE_NAME: settings.serviceName,
     CON_NAME: settings.databaseName,
     CON_ID: '0',
-    ISDBA: asSysdba ? 'TRUE' : 'FALSE',
+    ISDBA: privilege === 'SYSDBA' ? 'TRUE' : 'FALSE',
     SID: String(id),
     CDB_NAME: '',
     DATABASE_ROLE: 'PRIMARY',
   };
-  const unknown = (sql: string): Command => {
-    throw new OraError(900, 'invalid SQL statement', sql.search(/\S/));
-  };
   return {
-    dictionary,
-    context: {
-      user: currentUser,
-      now: () => ({
-        milliseconds: settings.now() + settings.hostOffsetMinutes * 60_000,
-        offsetMinutes: settings.hostOffsetMinutes,
-      }),
-      databaseOffsetMinutes: settings.databaseOffsetMinutes,
-      sessionOffsetMinutes: 0,
-      userEnvironment(name) {
-        if (!Object.hasOwn(environment, name)) throw new OraError(2003, 'invalid USERENV parameter');
-        return environment[name] || null;
-      },
+    user: user.name,
+    now: () => ({
+      milliseconds: settings.now() + settings.hostOffsetMinutes * 60_000,
+      offsetMinutes: settings.hostOffsetMinutes,
+    }),
+    databaseOffsetMinutes: settings.databaseOffsetMinutes,
+    sessionOffsetMinutes: 0,
+    userEnvironment(name) {
+      if (!Object.hasOwn(environment, name)) throw new OraError(2003, 'invalid USERENV parameter');
+      return environment[name] || null;
     },
-    beforeStatement,
-    prepareCommand: unknown,
-    preparePlsql: unknown,
-    inTransaction: false,
-    commit: () => {},
-    rollback: () => {},
-    close: () => {},
   };
 }

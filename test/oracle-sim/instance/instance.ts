@@ -1,4 +1,7 @@
+import { join } from 'node:path';
 import type { User } from './accounts.ts';
+import { createDatabase } from './physical/create.ts';
+import type { Database } from './physical/database.ts';
 
 export interface InstanceSettings {
   serviceName: string;
@@ -12,9 +15,27 @@ export interface InstanceSettings {
   /** DBTIMEZONE, and the zone of the host, in which DATE columns of the control file are written. */
   databaseOffsetMinutes: number;
   hostOffsetMinutes: number;
+  /** Of an instance without storage; with storage it is what was started, mounted, opened. */
   status: InstanceStatus;
+  /** undefined: no files at all, the views are what the test gives. */
+  storage: StorageSettings | undefined;
   /** Milliseconds of UTC. */
   now(): number;
+}
+
+export interface StorageSettings {
+  /** Everything of the instance lies below it. */
+  folder: string;
+  /** false: an empty machine, on which a database is to be restored. Default: true. */
+  create?: boolean;
+  firstScn?: bigint;
+  logMode?: 'ARCHIVELOG' | 'NOARCHIVELOG';
+  /** Beside SYSTEM, SYSAUX and UNDOTBS1. Default USERS and ERP. */
+  tablespaces?: string[];
+  /** Second member of every online log. */
+  mirrorFolder?: string;
+  /** DB_RECOVERY_FILE_DEST; default `fra` in the folder. */
+  recoveryArea?: string;
 }
 
 /** DOWN: not started; STARTED: no control file yet (NOMOUNT); as V$INSTANCE.STATUS says it. */
@@ -23,9 +44,24 @@ export type InstanceStatus = 'DOWN' | 'STARTED' | 'MOUNTED' | 'OPEN';
 export interface Instance {
   settings: InstanceSettings;
   users: User[];
-  status: InstanceStatus;
+  readonly status: InstanceStatus;
   restricted: boolean;
   startedAt: number;
+  started: boolean;
+  database: Database | null;
+  /** Parameters as SPFILE keeps them over a restart; null: there is none. */
+  spfile: Map<string, string> | null;
+  sessions: Map<number, SessionInfo>;
+  /** Ends the connections of all sessions, or of one: set by whoever listens. */
+  endSessions: (id?: number) => void;
+}
+
+export interface SessionInfo {
+  id: number;
+  serial: number;
+  user: string;
+  since: number;
+  transaction: number | null;
 }
 
 const defaults: InstanceSettings = {
@@ -40,16 +76,78 @@ const defaults: InstanceSettings = {
   databaseOffsetMinutes: 0,
   hostOffsetMinutes: 0,
   status: 'OPEN',
+  storage: undefined,
   now: () => Date.now(),
 };
 
 export function createInstance(given: Partial<InstanceSettings>, users: User[]): Instance {
   const settings = { ...defaults, ...given };
-  return { settings, users, status: settings.status, restricted: false, startedAt: settings.now() };
+  const { storage } = settings;
+  const database = storage === undefined ? null : createStorage(settings, storage);
+  const instance: Instance = {
+    settings,
+    users,
+    restricted: false,
+    startedAt: settings.now(),
+    started: database?.open !== null,
+    database,
+    spfile: database === null || database.open === null ? null : new Map(database.parameters),
+    sessions: new Map(),
+    endSessions: () => {},
+    get status() {
+      if (instance.database === null) return settings.status;
+      if (!instance.started) return 'DOWN';
+      if (instance.database.control === null) return 'STARTED';
+      return instance.database.open === null ? 'MOUNTED' : 'OPEN';
+    },
+  };
+  return instance;
+}
+
+function createStorage(settings: InstanceSettings, storage: StorageSettings): Database {
+  const {
+    folder,
+    create = true,
+    firstScn = 1_000_000n,
+    logMode = 'ARCHIVELOG',
+    tablespaces = ['USERS', 'ERP'],
+    mirrorFolder,
+  } = storage;
+  const database: Database = {
+    parameters: new Map(),
+    control: null,
+    open: null,
+    now: () => settings.now(),
+    betweenBlocks: () => {},
+  };
+  if (!create) return database;
+  const dataFolder = join(folder, 'oradata', settings.databaseName);
+  database.parameters = new Map([
+    ['db_name', settings.databaseName],
+    ['db_unique_name', settings.uniqueName],
+    ['control_files', join(dataFolder, 'control01.ctl')],
+    ['db_recovery_file_dest', storage.recoveryArea ?? join(folder, 'fra')],
+    ['db_recovery_file_dest_size', String(10 * 1024 ** 3)],
+    ['log_archive_dest_1', 'LOCATION=USE_DB_RECOVERY_FILE_DEST'],
+    ['log_archive_format', '%t_%s_%r.arc'],
+    ['job_queue_processes', '40'],
+    ['control_file_record_keep_time', '7'],
+    ['compatible', '19.0.0'],
+  ]);
+  createDatabase(database, {
+    dbid: settings.dbid,
+    name: settings.databaseName,
+    firstScn,
+    dataFolder,
+    mirrorFolder,
+    logMode,
+    tablespaces,
+  });
+  return database;
 }
 
 /** Wall-clock text of the host, as DATE columns are filled. */
-export function hostTime({ settings }: Instance, milliseconds: number): string {
+export function hostTime({ settings }: Pick<Instance, 'settings'>, milliseconds: number): string {
   const shifted = new Date(milliseconds + settings.hostOffsetMinutes * 60_000);
   return shifted.toISOString().slice(0, 19).replace('T', ' ');
 }

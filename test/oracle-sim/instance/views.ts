@@ -1,9 +1,14 @@
 import type { Given } from '../sql/fixtures.ts';
 import { hostTime, type Instance } from './instance.ts';
+import { knownParameters } from './parameters.ts';
+import { offsetText } from '../sql/formats.ts';
+import { backupViews } from './views-backups.ts';
+import { fileViews } from './views-files.ts';
+import { databaseViews } from './views-database.ts';
+import { schemaViews } from './views-schema.ts';
+import type { Rows } from './view-rows.ts';
 
-type Rows = (instance: Instance) => Iterable<Given>;
-
-const views: Record<string, Rows> = {
+const instanceViews: Record<string, Rows> = {
   DUAL: () => [{ DUMMY: 'X' }],
   V$VERSION: ({ settings }) => {
     const [major, release, update] = settings.version;
@@ -12,35 +17,115 @@ const views: Record<string, Rows> = {
     const full = `${banner}\nVersion ${major}.${release}.${update}.0.0`;
     return [{ BANNER: banner, BANNER_FULL: full, BANNER_LEGACY: banner, CON_ID: 0 }];
   },
-  V$INSTANCE: (instance) => {
-    const { settings, status, startedAt, restricted } = instance;
-    const version = `${settings.version.join('.')}.0.0`;
-    return [
-      {
-        INSTANCE_NUMBER: 1,
-        INSTANCE_NAME: settings.instanceName,
-        HOST_NAME: settings.hostName,
-        VERSION: `${settings.version[0]}.0.0.0.0`,
-        VERSION_LEGACY: `${settings.version[0]}.0.0.0.0`,
-        VERSION_FULL: version,
-        STARTUP_TIME: hostTime(instance, startedAt),
-        STATUS: status,
-        PARALLEL: 'NO',
-        'THREAD#': 1,
-        ARCHIVER: 'STARTED',
-        LOGINS: restricted ? 'RESTRICTED' : 'ALLOWED',
-        SHUTDOWN_PENDING: 'NO',
-        DATABASE_STATUS: 'ACTIVE',
-        INSTANCE_ROLE: 'PRIMARY_INSTANCE',
-        ACTIVE_STATE: 'NORMAL',
-        BLOCKED: 'NO',
-        CON_ID: 0,
-        INSTANCE_MODE: 'REGULAR',
-        EDITION: settings.edition,
-        DATABASE_TYPE: 'SINGLE',
-      },
-    ];
-  },
+  V$OPTION: ({ settings }) =>
+    [
+      'Flashback Database',
+      'Parallel backup and recovery',
+      'Partitioning',
+      'Block Change Tracking',
+      'Unused Block Compression',
+    ].map((name) => ({
+      PARAMETER: name,
+      VALUE: settings.edition === 'EE' ? 'TRUE' : 'FALSE',
+      CON_ID: 0,
+    })),
+  V$INSTANCE: (instance) => [instanceRow(instance)],
+  V$PARAMETER: (instance) =>
+    Array.from(knownParameters, ([name, value], index) => parameterRow(instance, name, value, index)),
+  V$SESSION: (instance) =>
+    Array.from(instance.sessions.values(), ({ id, serial, user, since }) => ({
+      SID: id,
+      'SERIAL#': serial,
+      USERNAME: user,
+      STATUS: 'INACTIVE',
+      SERVER: 'DEDICATED',
+      SCHEMANAME: user,
+      TYPE: 'USER',
+      LOGON_TIME: hostTime(instance, since),
+      SERVICE_NAME: instance.settings.serviceName,
+      CON_ID: 0,
+    })),
+  V$TRANSACTION: (instance) =>
+    [...instance.sessions.values()].flatMap(({ transaction }) =>
+      transaction === null
+        ? []
+        : [{ XIDUSN: 1, XIDSLOT: transaction % 32, XIDSQN: transaction, STATUS: 'ACTIVE', CON_ID: 0 }],
+    ),
+  NLS_DATABASE_PARAMETERS: () =>
+    Object.entries(nls).map(([name, value]) => ({ PARAMETER: name, VALUE: value })),
+  DATABASE_PROPERTIES: ({ settings }) => [
+    {
+      PROPERTY_NAME: 'DBTIMEZONE',
+      PROPERTY_VALUE: offsetText(settings.databaseOffsetMinutes),
+      DESCRIPTION: 'DB time zone',
+    },
+    ...Object.entries(nls).map(([name, value]) => ({ PROPERTY_NAME: name, PROPERTY_VALUE: value })),
+  ],
+};
+
+const nls = {
+  NLS_CHARACTERSET: 'AL32UTF8',
+  NLS_NCHAR_CHARACTERSET: 'AL16UTF16',
+  NLS_LANGUAGE: 'AMERICAN',
+  NLS_TERRITORY: 'AMERICA',
+  NLS_RDBMS_VERSION: '19.0.0.0.0',
+} as const;
+
+function instanceRow(instance: Instance): Given {
+  const { settings, status, startedAt, restricted } = instance;
+  const legacy = `${settings.version[0]}.0.0.0.0`;
+  return {
+    INSTANCE_NUMBER: 1,
+    INSTANCE_NAME: settings.instanceName,
+    HOST_NAME: settings.hostName,
+    VERSION: legacy,
+    VERSION_LEGACY: legacy,
+    VERSION_FULL: `${settings.version.join('.')}.0.0`,
+    STARTUP_TIME: hostTime(instance, startedAt),
+    STATUS: status,
+    PARALLEL: 'NO',
+    'THREAD#': 1,
+    ARCHIVER: instance.database?.control?.logMode === 'NOARCHIVELOG' ? 'STOPPED' : 'STARTED',
+    LOGINS: restricted ? 'RESTRICTED' : 'ALLOWED',
+    SHUTDOWN_PENDING: 'NO',
+    DATABASE_STATUS: 'ACTIVE',
+    INSTANCE_ROLE: 'PRIMARY_INSTANCE',
+    ACTIVE_STATE: 'NORMAL',
+    BLOCKED: 'NO',
+    CON_ID: 0,
+    INSTANCE_MODE: 'REGULAR',
+    EDITION: settings.edition,
+    DATABASE_TYPE: 'SINGLE',
+  };
+}
+
+function parameterRow(
+  { database, spfile }: Instance,
+  name: string,
+  otherwise: string | null,
+  index: number,
+): Given {
+  const set = database?.parameters.get(name);
+  const value = name === 'spfile' && spfile !== null ? 'spfile.ora' : (set ?? otherwise);
+  return {
+    NUM: index,
+    NAME: name,
+    TYPE: 2,
+    VALUE: value,
+    DISPLAY_VALUE: value,
+    DEFAULT_VALUE: otherwise,
+    ISDEFAULT: set === undefined ? 'TRUE' : 'FALSE',
+    ISSYS_MODIFIABLE: 'IMMEDIATE',
+    CON_ID: 0,
+  };
+}
+
+const views: Record<string, Rows> = {
+  ...instanceViews,
+  ...databaseViews,
+  ...fileViews,
+  ...backupViews,
+  ...schemaViews,
 };
 
 /** What the instance shows in a view; nothing where it keeps no state of that kind. */

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, pbkdf2Sync, randomBytes } from 'node:crypto';
-import type { Account, Identity } from './backend.ts';
+import type { Account, Identity, Privilege } from './backend.ts';
 import { messageType } from './messages.ts';
 import type { Reader } from './reader.ts';
 import type { Writer } from './writer.ts';
@@ -8,12 +8,13 @@ import type { Writer } from './writer.ts';
 const verifierFlag = 0x4815;
 const generations = 4096;
 const derivations = 3;
-const sysdbaMode = 0x20;
+/** How one asks to log on with an administrative privilege. */
+const privilegeModes = { SYSDBA: 0x20, SYSOPER: 0x40, SYSBACKUP: 0x0100_0000 } as const;
 const passwordMode = 0x100;
 
 export interface AuthRequest {
   user: string;
-  asSysdba: boolean;
+  privilege: Privilege | null;
   withPassword: boolean;
   pairs: Map<string, string>;
 }
@@ -31,7 +32,9 @@ export function readAuth(reader: Reader): AuthRequest {
     const { key, value } = reader.keyValue();
     pairs.set(key, value);
   }
-  return { user, asSysdba: (mode & sysdbaMode) !== 0, withPassword: (mode & passwordMode) !== 0, pairs };
+  const asked = Object.entries(privilegeModes).find(([, bit]) => (mode & bit) !== 0)?.[0];
+  const privilege = (asked as Privilege | undefined) ?? null;
+  return { user, privilege, withPassword: (mode & passwordMode) !== 0, pairs };
 }
 
 export interface Challenge {

@@ -7,15 +7,17 @@ export interface Account {
   password: string;
   /** Raised instead of a session: expired, locked … */
   refusal: number | null;
-  sysdba: boolean;
 }
+
+/** With which one may log on to a database that is not open. */
+export type Privilege = 'SYSDBA' | 'SYSOPER' | 'SYSBACKUP';
 
 export interface Backend {
   /** The listener: 0, or the TNS error with which it refuses this connect data. */
   listen(connectData: ConnectData): number;
   findAccount(name: string): Account | null;
   /** Throws an OraError when the instance takes no such session. */
-  logOn(account: Account, asSysdba: boolean): BackendSession;
+  logOn(account: Account, privilege: Privilege | null): BackendSession;
   /** What goes into AUTH_… of the answer, and the banner. */
   identity(): Identity;
 }

@@ -44,17 +44,30 @@ export class WireSession {
   #running: AbortController | null = null;
   #work: Promise<void> = Promise.resolve();
 
-  constructor(socket: Socket, backend: Backend, faults: WireFaults) {
+  constructor(socket: Socket, backend: Backend, faults: WireFaults, onEnd: (ended: WireSession) => void) {
     this.#socket = socket;
     this.#backend = backend;
     this.#faults = faults;
     socket.setNoDelay(true);
     socket.on('error', () => socket.destroy());
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
-    socket.on('close', () => this.#end());
+    socket.on('close', () => {
+      this.#close();
+      onEnd(this);
+    });
   }
 
-  #end(): void {
+  get sessionId(): number | null {
+    return this.#session?.id ?? null;
+  }
+
+  /** Breaks the connection without a word. */
+  end(): void {
+    this.#close();
+    this.#socket.destroy();
+  }
+
+  #close(): void {
     this.#running?.abort();
     this.#session?.rollback();
     this.#session?.close();
@@ -180,7 +193,7 @@ export class WireSession {
   }
 
   #authenticate(code: number, reader: Reader, writer: Writer): void {
-    const { user, asSysdba, withPassword, pairs } = readAuth(reader);
+    const { user, privilege, withPassword, pairs } = readAuth(reader);
     if (code === functions.authOne) {
       const account = this.#backend.findAccount(user);
       this.#challenge = { challenge: writeChallenge(writer, account), account };
@@ -192,7 +205,7 @@ export class WireSession {
     if (shared === null || account === null) {
       throw new OraError(1017, 'invalid username/password; logon denied');
     }
-    this.#session = this.#backend.logOn(account, asSysdba);
+    this.#session = this.#backend.logOn(account, privilege);
     this.#calls = new CallHandler(this.#session);
     writeWelcome(writer, shared, this.#backend.identity(), this.#session);
     writeStatus(writer, false);

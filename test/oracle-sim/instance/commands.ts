@@ -1,0 +1,76 @@
+import { OraError } from '../wire/values.ts';
+import { TokenCursor } from '../sql/cursor.ts';
+import type { Command } from '../sql/session.ts';
+import { prepareDatabaseCommand } from './commands-database.ts';
+import { prepareSchemaCommand } from './commands-schema.ts';
+import { prepareSystemCommand } from './commands-system.ts';
+import { prepareTablespaceCommand } from './commands-tablespace.ts';
+import { prepareDml } from './dml.ts';
+import type { Action, Session } from './session.ts';
+
+/** Statements that are no query. What is not in the grammar is refused with the server's error. */
+export function prepareCommand(sql: string, session: Session): Command {
+  const cursor = new TokenCursor(sql);
+  if (cursor.is('INSERT') || cursor.is('UPDATE') || cursor.is('DELETE'))
+    return prepareDml(cursor, sql, session);
+  const action = parse(cursor, session);
+  const { token } = cursor;
+  if (token.kind !== 'end') {
+    if (token.text === ';') throw new OraError(911, 'invalid character', token.at);
+    throw new OraError(933, 'SQL command not properly ended', token.at);
+  }
+  return {
+    async run() {
+      session.commit(); // DDL commits what was open
+      await action();
+      return { rowCount: 0 };
+    },
+  };
+}
+
+function parse(cursor: TokenCursor, session: Session): Action {
+  if (cursor.accept('ALTER')) return parseAlter(cursor, session);
+  if (
+    cursor.is('CREATE') ||
+    cursor.is('DROP') ||
+    cursor.is('GRANT') ||
+    cursor.is('REVOKE') ||
+    cursor.is('TRUNCATE')
+  ) {
+    return prepareSchemaCommand(cursor, session);
+  }
+  throw new OraError(900, 'invalid SQL statement', cursor.token.at);
+}
+
+function parseAlter(cursor: TokenCursor, session: Session): Action {
+  if (cursor.accept('SYSTEM')) return prepareSystemCommand(cursor, session);
+  if (cursor.accept('DATABASE')) return prepareDatabaseCommand(cursor, session);
+  if (cursor.accept('TABLESPACE')) return prepareTablespaceCommand(cursor, session);
+  if (cursor.accept('SESSION')) return parseAlterSession(cursor);
+  if (cursor.is('USER')) return prepareSchemaCommand(cursor, session);
+  throw new OraError(940, 'invalid ALTER command', cursor.token.at);
+}
+
+const sessionParameters = new Set([
+  'NLS_DATE_FORMAT',
+  'NLS_TIMESTAMP_FORMAT',
+  'NLS_NUMERIC_CHARACTERS',
+  'NLS_LANGUAGE',
+  'TIME_ZONE',
+  'CURRENT_SCHEMA',
+  'DDL_LOCK_TIMEOUT',
+  'CONTAINER',
+  'RESUMABLE_TIMEOUT',
+]);
+
+/** Taken and without effect: what depends on them here asks for its format itself. */
+function parseAlterSession(cursor: TokenCursor): Action {
+  if (!cursor.accept('SET')) throw new OraError(922, 'missing or invalid option', cursor.token.at);
+  while (cursor.token.kind === 'word') {
+    const { text, at } = cursor.next();
+    if (!sessionParameters.has(text)) throw new OraError(2248, 'invalid option for ALTER SESSION', at);
+    cursor.expect('=', 927, 'missing equal sign');
+    cursor.next();
+  }
+  return () => {};
+}

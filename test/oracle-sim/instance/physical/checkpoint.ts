@@ -1,0 +1,143 @@
+import { OraError } from '../../wire/values.ts';
+import {
+  archiveFolder,
+  currentGroup,
+  currentIncarnation,
+  findFile,
+  flushFile,
+  mounted,
+  nextScn,
+  opened,
+  saveControl,
+  writeOnlineLog,
+  type Database,
+} from './database.ts';
+import { readRedoLog, writeRedoLog } from './files.ts';
+import type { LogGroup } from './types.ts';
+import { join } from 'node:path';
+import { stampOf } from './stamps.ts';
+
+/** Everything goes to disk; the headers of files in backup mode stay where they were frozen. */
+export function checkpoint(database: Database, fuzzy = true): void {
+  const control = mounted(database);
+  const open = opened(database);
+  const scn = nextScn(database);
+  const at = database.now();
+  for (const [file, { header }] of open.files) {
+    const known = findFile(control, file);
+    header.fuzzy = fuzzy;
+    known.checkpointScn = scn;
+    known.checkpointAt = at;
+    if (known.backup?.active !== true) {
+      header.checkpointScn = scn;
+      header.checkpointAt = at;
+    }
+    flushFile(database, file, false);
+  }
+  open.dirty.clear();
+  control.checkpointScn = scn;
+  control.checkpointAt = at;
+  for (const group of control.groups) if (group.status === 'ACTIVE') group.status = 'INACTIVE';
+  writeOnlineLog(database);
+  saveControl(database);
+}
+
+export function logFileName(sequence: number, thread: number, resetlogsId: number): string {
+  return `${thread}_${sequence}_${resetlogsId}.arc`;
+}
+
+/** ALTER SYSTEM SWITCH LOGFILE; in ARCHIVELOG mode the log is archived at once, or the switch waits for it. */
+export function switchLog(database: Database): void {
+  const control = mounted(database);
+  const open = opened(database);
+  const group = currentGroup(control);
+  const scn = nextScn(database);
+  const at = database.now();
+  group.nextScn = scn;
+  group.nextAt = at;
+  group.status = 'ACTIVE';
+  group.archived = false;
+  try {
+    if (control.logMode === 'ARCHIVELOG') archive(database, group);
+  } catch (error) {
+    Object.assign(group, { nextScn: null, nextAt: null, status: 'CURRENT' });
+    throw error;
+  }
+  const next = control.groups[(control.groups.indexOf(group) + 1) % control.groups.length]!;
+  Object.assign(next, {
+    sequence: group.sequence + 1,
+    status: 'CURRENT',
+    archived: false,
+    firstScn: scn,
+    firstAt: at,
+    nextScn: null,
+    nextAt: null,
+  });
+  open.redo = [];
+  writeOnlineLog(database);
+  checkpoint(database);
+}
+
+/** The destination is full, or not there: ORA-00257 for whoever asks for a switch. */
+function archive(database: Database, group: LogGroup): void {
+  const control = mounted(database);
+  const { resetlogsScn, resetlogsAt } = currentIncarnation(control);
+  const { thread, sequence, firstScn, firstAt } = group;
+  const name = join(archiveFolder(database), logFileName(sequence, thread, stampOf(resetlogsAt)));
+  const records = opened(database).redo;
+  const log = {
+    dbid: control.dbid,
+    thread,
+    sequence,
+    resetlogsScn,
+    resetlogsAt,
+    firstScn,
+    firstAt,
+    nextScn: group.nextScn,
+    nextAt: group.nextAt,
+    records,
+  };
+  try {
+    for (const member of group.members) writeRedoLog(member, log);
+    writeRedoLog(name, log);
+  } catch {
+    throw new OraError(257, 'archiver error. Connect AS SYSDBA only until resolved.');
+  }
+  group.archived = true;
+  control.lastRecid += 1;
+  control.archived.push({
+    recid: control.lastRecid,
+    name,
+    thread,
+    sequence,
+    resetlogsScn,
+    resetlogsAt,
+    firstScn,
+    firstAt,
+    nextScn: group.nextScn!,
+    nextAt: group.nextAt!,
+    completedAt: database.now(),
+    deleted: false,
+    status: 'A',
+    backups: 0,
+    bytes:
+      Buffer.byteLength(
+        JSON.stringify(records, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
+      ) + 512,
+  });
+}
+
+/** The records of the online log that is not archived yet, for recovery with the current control file. */
+export function readOnlineLogs(database: Database): ReturnType<typeof readRedoLog>[] {
+  return mounted(database).groups.flatMap(({ members, status }) => {
+    if (status === 'UNUSED') return [];
+    for (const member of members) {
+      try {
+        return [readRedoLog(member)];
+      } catch {
+        // another member may be whole
+      }
+    }
+    return [];
+  });
+}

@@ -1,0 +1,98 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { OraError } from '../../wire/values.ts';
+import type { ControlFile, DataFile, FileHeader, Page, RedoLog } from './types.ts';
+
+/** JSON with bigint as `"123n"`. */
+export function toText(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? `${inner}n` : inner));
+}
+
+export function fromText(text: string): unknown {
+  return JSON.parse(text, (_, inner: unknown) =>
+    typeof inner === 'string' && /^-?\d+n$/.test(inner) ? BigInt(inner.slice(0, -1)) : inner,
+  );
+}
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.part`, text);
+  renameSync(`${path}.part`, path);
+}
+
+/** The file's first line says what it is; a file of another kind, cut or changed is refused. */
+function read(path: string, kind: string): string[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    throw new OraError(
+      27037,
+      `unable to obtain file status\nLinux-x86_64 Error: 2: No such file or directory: ${path}`,
+    );
+  }
+  const lines = text.split('\n');
+  if (lines[0] !== magic(kind) || lines.at(-2) !== 'END' || lines.at(-1) !== '') {
+    throw new OraError(27047, `unable to read the header block of file ${path}`);
+  }
+  return lines.slice(1, -2);
+}
+
+function magic(kind: string): string {
+  return `SIMULATED ORACLE ${kind}`;
+}
+
+function assemble(kind: string, lines: readonly string[]): string {
+  return `${[magic(kind), ...lines, 'END'].join('\n')}\n`;
+}
+
+export function writeControlFile(path: string, control: ControlFile): void {
+  write(path, assemble('CONTROL FILE', [toText(control)]));
+}
+
+export function readControlFile(path: string): ControlFile {
+  return fromText(read(path, 'CONTROL FILE')[0]!) as ControlFile;
+}
+
+/** A header, then a page a line: what `cp` copies. */
+export function writeDataFile(path: string, { header, pages }: DataFile): void {
+  const lines = Array.from(pages, ([id, page]) => toText([id, page]));
+  write(path, assemble('DATAFILE', [toText(header), ...lines]));
+}
+
+export function readDataFile(path: string): DataFile {
+  const [header = '', ...lines] = read(path, 'DATAFILE');
+  return {
+    header: fromText(header) as FileHeader,
+    pages: new Map(lines.map((line) => fromText(line) as [string, Page])),
+  };
+}
+
+export function writeRedoLog(path: string, log: RedoLog): void {
+  const { records, ...header } = log;
+  write(path, assemble('REDO LOG', [toText(header), ...records.map(toText)]));
+}
+
+export function readRedoLog(path: string): RedoLog {
+  const [header = '', ...lines] = read(path, 'REDO LOG');
+  const records = lines.map((line) => fromText(line) as RedoLog['records'][number]);
+  return { ...(fromText(header) as Omit<RedoLog, 'records'>), records };
+}
+
+/** A backup piece: kind and content. */
+export function writePiece(path: string, piece: unknown): void {
+  write(path, assemble('BACKUP PIECE', [toText(piece)]));
+}
+
+export function readPiece(path: string): unknown {
+  return fromText(read(path, 'BACKUP PIECE')[0]!);
+}
+
+/** What `find` shows of a file. */
+export function kindOfFile(path: string): string | null {
+  try {
+    return /^SIMULATED ORACLE (.+)$/m.exec(readFileSync(path, 'utf8').slice(0, 80))?.[1] ?? null;
+  } catch {
+    return null;
+  }
+}

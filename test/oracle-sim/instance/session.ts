@@ -1,0 +1,23 @@
+import { OraError } from '../wire/values.ts';
+import type { EvaluationContext } from '../sql/functions.ts';
+import type { Dictionary } from '../sql/scope.ts';
+import { holds, type User } from './accounts.ts';
+import type { Instance } from './instance.ts';
+
+/** What a command may work with. */
+export interface Session {
+  instance: Instance;
+  user: User;
+  /** Starts a transaction when there is none yet. */
+  transaction(): number;
+  dictionary(): Dictionary;
+  context: EvaluationContext;
+  commit(): void;
+}
+
+/** A command whose text was understood: calling it does it. */
+export type Action = () => void | Promise<void>;
+
+export function requirePrivilege(user: User, ...privileges: string[]): void {
+  if (!holds(user, ...privileges)) throw new OraError(1031, 'insufficient privileges');
+}

@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { OraError } from '../wire/values.ts';
+import type { Instance } from './instance.ts';
+import type { Database } from './physical/database.ts';
+import { crash, mount, openNormally, shutDown } from './physical/lifecycle.ts';
+import { knownParameters } from './parameters.ts';
+
+export function databaseOf({ database }: Instance): Database {
+  if (database === null)
+    throw new OraError(1034, 'ORACLE not available (this simulated instance has no storage)');
+  return database;
+}
+
+/** STARTUP [FORCE] [RESTRICT] [NOMOUNT | MOUNT | OPEN] [PFILE=…]. */
+export interface StartupOptions {
+  force: boolean;
+  restricted: boolean;
+  until: 'NOMOUNT' | 'MOUNT' | 'OPEN';
+  pfile: string | null;
+}
+
+export function startUp(instance: Instance, { force, restricted, until, pfile }: StartupOptions): void {
+  const database = databaseOf(instance);
+  if (instance.started) {
+    if (!force) throw new OraError(1081, 'cannot start already-running ORACLE - shut it down first');
+    abort(instance);
+  }
+  database.parameters = new Map(pfile === null ? spfileOf(instance) : readParameterFile(pfile));
+  instance.started = true;
+  instance.restricted = restricted;
+  instance.startedAt = instance.settings.now();
+  if (until === 'NOMOUNT') return;
+  mount(database);
+  if (until === 'OPEN') openNormally(database);
+}
+
+function spfileOf({ spfile, settings }: Instance): Map<string, string> {
+  if (spfile !== null) return spfile;
+  throw new OraError(
+    1078,
+    `failure in processing system parameters\nLRM-00109: could not open parameter file 'init${settings.instanceName}.ora'`,
+  );
+}
+
+/** A text of `*.name='value'` lines; an unknown name stops the start. */
+export function readParameterFile(path: string): Map<string, string> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    throw new OraError(
+      1078,
+      `failure in processing system parameters\nLRM-00109: could not open parameter file '${path}'`,
+    );
+  }
+  const parameters = new Map<string, string>();
+  for (const line of text.split('\n').map((one) => one.trim())) {
+    if (line === '' || line.startsWith('#')) continue;
+    const found = /^(?:\*\.|\w+\.)?(\w+)\s*=\s*(.+)$/.exec(line);
+    if (found === null)
+      throw new OraError(1078, 'failure in processing system parameters\nLRM-00110: syntax error');
+    const name = found[1]!.toLowerCase();
+    if (!knownParameters.has(name))
+      throw new OraError(
+        1078,
+        `failure in processing system parameters\nLRM-00101: unknown parameter name '${name}'`,
+      );
+    parameters.set(name, found[2]!.replaceAll(/^['"]|['"]$/g, ''));
+  }
+  if (!parameters.has('db_name')) throw new OraError(1506, 'missing or illegal database name');
+  return parameters;
+}
+
+export function stop(instance: Instance, how: 'NORMAL' | 'TRANSACTIONAL' | 'IMMEDIATE' | 'ABORT'): void {
+  if (!instance.started) throw new OraError(1034, 'ORACLE not available');
+  if (how === 'ABORT') return abort(instance);
+  shutDown(databaseOf(instance));
+  instance.started = false;
+  instance.endSessions();
+}
+
+/** SHUTDOWN ABORT, or the power fails. */
+export function abort(instance: Instance): void {
+  crash(databaseOf(instance));
+  instance.started = false;
+  instance.endSessions();
+}
