@@ -7,6 +7,13 @@ import {
   type SimulatedVsphere,
 } from '../../scripts/demo/vsphere/simulated-vsphere.ts';
 import { hasOpenssl } from '../../scripts/demo/vsphere/vcenter-front.ts';
+import { printProgress } from '../../src/cli/progress.ts';
+import { placeControl } from '../../src/control/place.ts';
+import { stopServer } from '../../src/databases/postgres/server.ts';
+import type { Context } from '../../src/pipeline/context.ts';
+import { createOperations } from '../../src/pipeline/create-operations.ts';
+import { openContext } from '../../src/pipeline/open-site.ts';
+import { silent } from '../../src/progress.ts';
 import { connect, type Connection } from '../../src/databases/postgres/connect.ts';
 import { makeTestFolder } from './machine.ts';
 import { findTestToolchain } from './toolchain.ts';
@@ -33,16 +40,42 @@ export async function whyNoVsphereWorld(): Promise<string | undefined> {
   return undefined;
 }
 
+export interface OpenedContext extends AsyncDisposable {
+  context: Context;
+}
+
+/** What the verbs of the site share; CLONA_TEST_PROGRESS shows what it does. */
+export async function openVsphereContext({ folder, sitePath }: VsphereWorld): Promise<OpenedContext> {
+  const context = await openContext({
+    sitePath,
+    signal,
+    onProgress: process.env['CLONA_TEST_PROGRESS'] === undefined ? silent : printProgress(process.stderr),
+    createOperations: async (opened) => createOperations(opened, { note: () => {} }),
+  });
+  return {
+    context,
+    [Symbol.asyncDispose]: async () => {
+      await context[Symbol.asyncDispose]();
+      const control = placeControl(join(folder, '.clona')).folder;
+      await stopServer({ dataDir: join(control, 'data'), mode: 'immediate' });
+    },
+  };
+}
+
 const signal = new AbortController().signal;
 
-export async function createVsphereWorld(siteFile = ''): Promise<VsphereWorld> {
+export async function createVsphereWorld(
+  siteFile = '',
+  { bootTimeout = '60s' }: { bootTimeout?: string } = {},
+): Promise<VsphereWorld> {
   await using opened = new AsyncDisposableStack();
   const folder = await makeTestFolder();
   opened.defer(async () => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const vsphere = opened.use(await startSimulatedVsphere(join(folder, 'host')));
   const live = await installDatabase(vsphere, 'DC0_H0_VM0', { max_connections: 40, fsync: false }, signal);
   const sitePath = join(folder, 'clona.yaml');
-  await writeFile(sitePath, `${siteText(vsphere, live)}${siteFile}`);
+  await writeFile(join(folder, 'vcenter-password'), `${vsphere.password}\n`, { mode: 0o600 });
+  await writeFile(sitePath, `${siteText(vsphere, live, bootTimeout)}${siteFile}`);
   await mkdir(join(folder, 'smoke'));
   await writeFile(
     join(folder, 'smoke', 'orders.sql'),
@@ -78,6 +111,7 @@ export async function createVsphereWorld(siteFile = ''): Promise<VsphereWorld> {
 function siteText(
   { server, user, guests }: SimulatedVsphere,
   { guest, binDir, socketDir }: LiveDatabase,
+  bootTimeout: string,
 ): string {
   return `
 name: test
@@ -87,7 +121,7 @@ machines:
   vsphere:
     server: ${server}
     user: ${user}
-    password: env:CLONA_TEST_VCENTER
+    password: file:vcenter-password
     allowUnverifiedTls: true
     datacenter: DC0
     cluster: DC0_H0
@@ -96,7 +130,7 @@ machines:
     systemDisk: ${guests.systemDisk}
     dataDisk: ${guests.dataDisk}
     socketDir: ${socketDir}
-    bootTimeout: 60s
+    bootTimeout: ${bootTimeout}
 guest:
   user: ${guest.user}
   privateKey: file:${guest.privateKeyFile}

@@ -27,8 +27,8 @@ export interface GuestHost extends AsyncDisposable {
   create: (name: string, source?: { name: string; snapshot?: string }) => Promise<void>;
   /** Off first. Gone already: nothing happens. */
   remove: (name: string) => Promise<void>;
-  /** Returns when it can be entered, and where. `macs`: of its network cards. */
-  powerOn: (name: string, macs: readonly string[]) => Promise<string>;
+  /** Returns when it can be entered, and where. `macs`: of its network cards. Not isolated: this host's network is its own. */
+  powerOn: (name: string, macs: readonly string[], isIsolated?: boolean) => Promise<string>;
   /** All at once, as a power cut. */
   powerOff: (name: string) => Promise<void>;
   /** As an operating system does it: services end first. */
@@ -139,7 +139,7 @@ export async function openGuestHost(folder: string): Promise<GuestHost> {
       await powerOff(name);
       await rm(at(name), { recursive: true, force: true });
     },
-    async powerOn(name, macs) {
+    async powerOn(name, macs, isIsolated = true) {
       const address = addresses.get(name);
       if (address === undefined) throw new Error(`there is no machine ${name}`);
       if (running.has(name)) return address;
@@ -153,7 +153,7 @@ export async function openGuestHost(folder: string): Promise<GuestHost> {
         bootScript: join(host.systemDisk, 'boot'),
         socket: join(places.net, `${name}.ssh`),
       };
-      running.set(name, await boot(order, { at: at(name), places, name, address, port }));
+      running.set(name, await boot(order, { at: at(name), places, name, address, port, isIsolated }));
       return address;
     },
     async shutDown(name) {
@@ -233,9 +233,13 @@ interface BootPlace {
   name: string;
   address: string;
   port: number;
+  isIsolated: boolean;
 }
 
-async function boot(order: GuestOrder, { at, places, name, address, port }: BootPlace): Promise<Running> {
+async function boot(
+  order: GuestOrder,
+  { at, places, name, address, port, isIsolated }: BootPlace,
+): Promise<Running> {
   await rm(order.socket, { force: true });
   const main = fileURLToPath(new URL('./guest-main.ts', import.meta.url));
   // The shell stays process 1: it buries the orphans that Node.js would leave as zombies.
@@ -249,7 +253,7 @@ exit $?`;
   const unshare = spawn(
     'unshare',
     [
-      ...namespaces,
+      ...namespaces.filter((option) => isIsolated || option !== '--net'),
       '--',
       '/bin/sh',
       '-c',

@@ -1,11 +1,14 @@
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { openVim, type Vim } from '../../../src/machines/vsphere/client.ts';
 import { text } from '../../../src/machines/vsphere/soap.ts';
 import { findVirtualMachine, readVirtualMachine } from '../../../src/machines/vsphere/virtual-machine.ts';
 import { openGuestHost, type GuestHost } from './guests.ts';
 import { openVcenterFront, type VimCall } from './vcenter-front.ts';
 import { startVcsim } from './vcsim.ts';
+
+const execute = promisify(execFile);
 
 /** A simulated vCenter whose virtual machines are real ones of this host. */
 export interface SimulatedVsphere extends AsyncDisposable {
@@ -17,7 +20,7 @@ export interface SimulatedVsphere extends AsyncDisposable {
   /** What stands behind a VM of the inventory. */
   guestOf: (vm: string) => Promise<string>;
   /** govc against it, so that what is done by hand has its effect, too. */
-  govc: (...args: string[]) => string;
+  govc: (...args: string[]) => Promise<string>;
   /** Straight at the simulator: what people see of a VM may be arranged. */
   arrange: (...args: string[]) => string;
   settings: SimulationSettings;
@@ -30,6 +33,8 @@ export interface SimulationSettings {
   address: (vm: string, real: string) => string;
   /** A clone makes itself a new host key at its first boot. */
   renewsHostKey: boolean;
+  /** False: its port group leads to this host's own network, and so to production. */
+  isIsolated: boolean;
 }
 
 const live = 'DC0_H0_VM0';
@@ -54,6 +59,7 @@ export async function startSimulatedVsphere(folder: string): Promise<SimulatedVs
     tellsAddress: () => true,
     address: (_vm, real) => real,
     renewsHostKey: false,
+    isIsolated: true,
   };
   const own = { server: vcsim.server, user: vcsim.user, password: vcsim.password, allowUnverifiedTls: true };
   const signal = new AbortController().signal;
@@ -152,20 +158,20 @@ async function powerOn({ vim, guests, settings, arrange }: World, id: string): P
   const real = await guests.powerOn(
     id,
     facts.networkCards.map(({ mac }) => mac),
+    settings.isIsolated,
   );
   if (!settings.tellsAddress(facts.name)) return;
   const address = settings.address(facts.name, real);
   arrange('vm.change', '-vm', facts.name, '-e', `SET.guest.ipAddress=${address}`);
 }
 
-function runGovc(
+async function runGovc(
   tools: string,
   server: string,
   { user, password }: { user: string; password: string },
   args: readonly string[],
-): string {
+): Promise<string> {
   const env = { ...process.env, GOVC_URL: `https://${user}:${password}@${server}/sdk`, GOVC_INSECURE: '1' };
-  const { status, stdout, stderr } = spawnSync(join(tools, 'govc'), args, { encoding: 'utf8', env });
-  if (status !== 0) throw new Error(`govc ${args.join(' ')}: ${stderr}`);
-  return stdout;
+  // Not held up for: the one who answers is this very process.
+  return (await execute(join(tools, 'govc'), args, { env })).stdout;
 }

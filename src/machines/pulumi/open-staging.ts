@@ -7,9 +7,10 @@ import type { LiveStagingArgs, LocalStagingArgs } from '../../../infra/live-stag
 import type { MachineFacts } from '../machines.ts';
 import type { VsphereArgs } from '../../../infra/vsphere.ts';
 import { releaseBaseSnapshot } from '../vsphere/base-snapshot.ts';
-import { openVim } from '../vsphere/client.ts';
+import { openVim, type VimAddress } from '../vsphere/client.ts';
 import { machinePath } from '../vsphere/inventory.ts';
 import { sourcePath, type PreparedClone } from '../vsphere/prepare-clone.ts';
+import { moRef } from '../vsphere/soap.ts';
 import { removeUnfinishedClone, type UnfinishedClone } from '../vsphere/unfinished.ts';
 import { CreationNote } from './creation-note.ts';
 import { readStackMachine, type StackMachine } from './stack-state.ts';
@@ -224,6 +225,8 @@ async function readState(stack: Stack, note: CreationNote): Promise<StackMachine
 
 export interface OpenedForDestroy {
   stack: Stack;
+  /** Its machine was deleted by hand: the engine has to look first, or the provider fails on what is gone. */
+  refresh: boolean;
   /** After the destroy: what a killed run left, which no state knows. */
   cleanUp: () => Promise<void>;
 }
@@ -235,14 +238,15 @@ export async function openForDestroy(
   const nothing = async (): Promise<void> => {};
   if (args?.vsphere === undefined) {
     const { stack } = await openStack(options.name, nothing, options);
-    return { stack, cleanUp: nothing };
+    return { stack, refresh: false, cleanUp: nothing };
   }
   const own = { ...args, vsphere: args.vsphere };
   const { stack, isOld } = await openStack(options.name, nothing, await withCredentials(options, own));
   const note = new CreationNote(options);
-  const { isUnfinished } = isOld ? await readState(stack, note) : newStack;
+  const { id, isUnfinished } = isOld ? await readState(stack, note) : newStack;
   return {
     stack,
+    refresh: id !== undefined && !(await isInVcenter(own.vsphere.address, id, options.signal)),
     cleanUp: async () => {
       if (isUnfinished) {
         await removeUnfinishedClone(unfinishedOf(options, own), options.signal, options.onProgress ?? silent);
@@ -251,6 +255,13 @@ export async function openForDestroy(
       if (own.vsphere.clone === 'linked') await releaseBase(options, own);
     },
   };
+}
+
+async function isInVcenter(address: VimAddress, uuid: string, signal: AbortSignal): Promise<boolean> {
+  await using vim = await openVim(address, signal);
+  const asked = { uuid, vmSearch: true, instanceUuid: false };
+  const [found] = await vim.call('FindByUuid', vim.content.searchIndex, asked, signal);
+  return moRef(found) !== undefined;
 }
 
 /** The last linked clone takes the base snapshot with it. */

@@ -81,9 +81,9 @@ export async function previewStaging(
 export async function destroyStaging(options: StagingOptions, args?: LiveStagingArgs): Promise<void> {
   const { onProgress = silent, signal } = options;
   await withProgress(onProgress, `destroy staging machine ${options.name}`, async () => {
-    const { stack, cleanUp } = await openForDestroy(options, args);
+    const { stack, refresh, cleanUp } = await openForDestroy(options, args);
     await unlocked(stack, options, {}, async (told) =>
-      stack.destroy({ color: 'never', signal, onEvent: told.onEvent }),
+      stack.destroy({ refresh, color: 'never', signal, onEvent: told.onEvent }),
     );
     await cleanUp();
     await stack.workspace.removeStack(options.name);

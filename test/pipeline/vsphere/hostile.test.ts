@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Operations, Step } from '../../../src/pipeline/operations.ts';
+import { createStep } from '../../../src/pipeline/step.ts';
+import {
+  createVsphereWorld,
+  openVsphereContext,
+  whyNoVsphereWorld,
+  type OpenedContext,
+  type VsphereWorld,
+} from '../../support/vsphere-world.ts';
+
+const missing = await whyNoVsphereWorld();
+const live = 'DC0_H0_VM0';
+
+describe.skipIf(missing !== undefined)(
+  `what may go wrong on vSphere${missing === undefined ? '' : ` (${missing})`}`,
+  () => {
+    let world: VsphereWorld;
+    let opened: OpenedContext;
+    let operations: Operations;
+    /** Of this try alone: a repeated test finds nothing of the first one. */
+    let name: string;
+    let tries = 0;
+
+    beforeAll(async () => {
+      world = await createVsphereWorld('', { bootTimeout: '3s' });
+      opened = await openVsphereContext(world);
+      ({ operations } = opened.context);
+    });
+    afterAll(async () => {
+      await opened?.[Symbol.asyncDispose]();
+      await world?.[Symbol.asyncDispose]();
+    });
+    beforeEach(() => {
+      tries += 1;
+      name = `staging-${tries}`;
+      Object.assign(world.vsphere.settings, {
+        tellsAddress: () => true,
+        address: (_vm: string, real: string) => real,
+        renewsHostKey: false,
+        isIsolated: true,
+      });
+    });
+
+    const step = (key: string): Step =>
+      createStep(opened.context, 'test', `${name}/${key}`, new AbortController().signal);
+    const orders = async (): Promise<unknown> => {
+      await using session = await world.session();
+      return (await session.query('select count(*)::int as n from orders'))[0]!['n'];
+    };
+
+    test('a clone that never tells an address is named, and taken away', async () => {
+      world.vsphere.settings.tellsAddress = (vm) => vm === live;
+      await expect(operations.createStaging(step('create'), name)).rejects.toMatchObject({
+        kind: 'machineFailed',
+        message: `/DC0/vm/${name} reported no address within 3 s`,
+      });
+      await operations.destroyStaging(step('destroy'), name);
+      expect(await world.vsphere.govc('find', '/', '-type', 'm', '-name', name)).toBe('');
+    });
+
+    test('a clone with a host key that nobody told of is not entered', async () => {
+      world.vsphere.settings.renewsHostKey = true;
+      await expect(operations.createStaging(step('create'), name)).rejects.toMatchObject({
+        kind: 'hostKeyChanged',
+      });
+    });
+
+    test('a clone whose address leads to production is not worked on: production stays as it is', async () => {
+      const production = world.live.guest.endpoint;
+      world.vsphere.settings.address = (_vm, real) => (production.kind === 'tcp' ? production.host : real);
+      await expect(operations.createStaging(step('create'), name)).rejects.toMatchObject({
+        kind: 'guestFailed',
+        message: `whoever answers at the address of ${name} is another machine`,
+      });
+      expect(await orders()).toBe(1000);
+    });
+
+    test('a clone that reaches production gets nothing restored', async () => {
+      world.vsphere.settings.isIsolated = false;
+      await expect(operations.createStaging(step('create'), name)).rejects.toMatchObject({
+        kind: 'fenceFailed',
+        details: { holes: expect.arrayContaining([expect.stringContaining("LIVE's guest at 127.")]) },
+      });
+    });
+
+    test('a clone deleted by hand is named, and made again', async () => {
+      await operations.createStaging(step('create'), name);
+      await world.vsphere.govc('vm.destroy', name);
+      await expect(operations.observe(step('observe'), name)).rejects.toMatchObject({
+        kind: 'machineFailed',
+        message: `there is no virtual machine /DC0/vm/${name}`,
+      });
+      await operations.destroyStaging(step('destroy'), name);
+      expect(await operations.createStaging(step('again'), name)).toMatchObject({ isolation: 'network' });
+      await operations.destroyStaging(step('destroy again'), name);
+    });
+
+    test('a snapshot removed by hand is named by who wants to go back to it', async () => {
+      await operations.snapshot(step('snapshot'), 'live', name);
+      await world.vsphere.govc('snapshot.remove', '-vm', live, name);
+      await expect(operations.revert(step('revert'), 'live', name)).rejects.toMatchObject({
+        kind: 'machineFailed',
+        message: `${live} has no snapshot ${name}`,
+      });
+      expect(await orders()).toBe(1000);
+    });
+
+    test('disks that no snapshot holds keep LIVE open for its users', async () => {
+      const mode = (to: string) =>
+        world.vsphere.govc('vm.disk.change', '-vm', live, '-disk.key', '204', '-mode', to);
+      await mode('independent_persistent');
+      await expect(operations.closeForUsers(step('close'))).rejects.toMatchObject({
+        kind: 'machineFailed',
+        details: { escapes: [expect.stringContaining('independent_persistent')] },
+      });
+      await mode('persistent');
+      await using session = await world.session();
+      expect(await session.query("select value from setting where key = 'users'")).toEqual([
+        { value: 'open' },
+      ]);
+    });
+  },
+);
