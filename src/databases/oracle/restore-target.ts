@@ -52,7 +52,12 @@ export function writeParameterFile(facts: RestoreFacts, target: RestoreTarget, s
     ['log_archive_dest_1', "'LOCATION=USE_DB_RECOVERY_FILE_DEST'"],
     ['log_archive_format', "'%t_%s_%r.arc'"],
     ['log_archive_config', "'NODG_CONFIG'"],
+    // The fence, from the first start on (fence/items.ts tests it): no jobs, no queues, no database links.
     ['job_queue_processes', '0'],
+    ['aq_tm_processes', '0'],
+    ['open_links', '0'],
+    ['open_links_per_instance', '0'],
+    ['dg_broker_start', 'FALSE'],
     ['remote_login_passwordfile', "'EXCLUSIVE'"],
     ['undo_management', "'AUTO'"],
     ...(facts.cdb ? [['enable_pluggable_database', 'TRUE'] satisfies [string, string]] : []),
