@@ -1,0 +1,243 @@
+import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { DatabaseAddress } from '../../../src/databases/database.ts';
+import {
+  cureBackupMode,
+  decideCure,
+  readActive,
+  type BackupModeMark,
+} from '../../../src/databases/oracle/backup-mode.ts';
+import { connectOracle, type OracleSession } from '../../../src/databases/oracle/connect.ts';
+import { takeHotBackup, type HotBackupPorts } from '../../../src/databases/oracle/hot-backup.ts';
+import { readOracleCatalog } from '../../../src/databases/oracle/site-catalog.ts';
+import { silent } from '../../../src/progress.ts';
+import { planRecovery } from '../../../src/recovery/plan.ts';
+import { abort, startUp, stop } from '../../oracle-sim/instance/startup.ts';
+import { startOracleSim, type OracleSim } from '../../oracle-sim/server.ts';
+import { makeTestFolder } from '../../support/machine.ts';
+
+// Driver-verified, not Oracle-verified: see test/oracle-sim/README.md.
+
+const { signal } = new AbortController();
+let folder: string;
+let sim: OracleSim;
+let mark: BackupModeMark | null;
+let copies: string;
+
+beforeEach(async () => {
+  folder = await makeTestFolder();
+  copies = join(folder, 'copies');
+  await mkdir(copies);
+  mark = null;
+  replaced.clear();
+  let clock = Date.parse('2026-03-01T10:00:00Z');
+  sim = await startOracleSim({ instance: { storage: { folder }, now: () => (clock += 1000) } });
+  await using session = await connect();
+  await session.execute('CREATE TABLE orders (id NUMBER, note VARCHAR2(40))');
+});
+
+afterEach(async () => {
+  await sim[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const address = (more: Partial<DatabaseAddress> = {}): DatabaseAddress => ({
+  engine: 'oracle',
+  host: sim.host,
+  port: sim.port,
+  database: 'ERP',
+  user: sim.user,
+  password: sim.password,
+  ...more,
+});
+const connect = async (): Promise<OracleSession> => connectOracle(address(), signal);
+const connectAsSysdba = async (): Promise<OracleSession> =>
+  connectOracle(address({ user: 'SYS', oracle: { privilege: 'sysdba' } }), signal);
+
+async function insert(id: number): Promise<void> {
+  await using session = await connect();
+  await session.driver.execute('INSERT INTO orders (id, note) VALUES (:1, :2)', [id, `order ${id}`]);
+  await session.driver.commit();
+}
+
+async function sum(): Promise<(string | null)[] | undefined> {
+  await using session = await connect();
+  return (await session.query('SELECT COUNT(*), SUM(id) FROM orders'))[0];
+}
+
+/** The simulator writes its datafiles anew, a real server in place: so files are told apart by what a test says of them. */
+const replaced = new Set<string>();
+const identify = async (name: string): Promise<string> => (replaced.has(name) ? '1:2' : '1:1');
+
+function ports(more: Partial<HotBackupPorts> = {}): HotBackupPorts {
+  return {
+    open: connect,
+    identify,
+    mark: async (given) => {
+      mark = structuredClone(given);
+    },
+    copy: async ({ name, bytes }) => {
+      await insert(1);
+      await copyFile(name, join(copies, basename(name)));
+      await insert(2);
+      return { path: join(copies, basename(name)), bytes };
+    },
+    ...more,
+  };
+}
+
+const options = (abort = signal) => ({
+  label: 'HOT1',
+  incarnation: 1,
+  device: copies,
+  signal: abort,
+  onProgress: silent,
+  now: () => new Date('2026-03-01T12:00:00Z'),
+});
+
+const startAgain = (until: 'OPEN' | 'MOUNT'): void =>
+  startUp(sim.instance, { force: false, restricted: false, until, pfile: null });
+
+async function active(): Promise<string[]> {
+  await using session = await connectAsSysdba();
+  return (await readActive(session)).map(({ tablespace }) => tablespace);
+}
+
+describe('a hot backup by tablespace', () => {
+  test('serves from past its last END BACKUP on: restored and rolled forward it has what was committed below', async () => {
+    const seen: string[][] = [];
+    const copy = async (...given: Parameters<HotBackupPorts['copy']>) => {
+      seen.push(await active());
+      return ports().copy(...given);
+    };
+    const { backup, files } = await takeHotBackup(ports({ copy }), options());
+    expect(Math.max(...seen.map((list) => new Set(list).size))).toBe(1);
+    expect(await active()).toEqual([]);
+    expect(mark).toBeNull();
+    expect(backup).toMatchObject({ kind: 'hot', state: 'available', finishedAt: '2026-03-01T12:00:00.000Z' });
+    const before = await sum();
+    await insert(1000);
+    await using session = await connect();
+    await session.execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+    const { catalog } = await readOracleCatalog(address(), { archiveDir: copies }, signal);
+    const whole = { ...catalog, backups: [backup] };
+    const plan = planRecovery(whole, { until: { kind: 'backup', label: 'HOT1' }, lost: 'online-log' });
+    expect(plan).toMatchObject({ reachable: true, redoTo: backup.consistentFrom });
+    await session[Symbol.asyncDispose]();
+    stop(sim.instance, 'ABORT');
+    for (const { name, path } of files) await copyFile(path, name);
+    startAgain('MOUNT');
+    await using dba = await connectAsSysdba();
+    await dba.execute(`ALTER DATABASE RECOVER DATABASE UNTIL CHANGE ${plan.redoTo}`);
+    await dba.execute('ALTER DATABASE OPEN RESETLOGS');
+    expect(await sum()).toEqual(before);
+  });
+
+  test('a copy that fails leaves no tablespace in backup mode', async () => {
+    const copy = async (): Promise<never> => Promise.reject(new Error('no space left'));
+    await expect(takeHotBackup(ports({ copy }), options())).rejects.toThrow('no space left');
+    expect(await active()).toEqual([]);
+  });
+
+  test('an interruption leaves no tablespace in backup mode', async () => {
+    const stop = new AbortController();
+    const copy = async (...given: Parameters<HotBackupPorts['copy']>) => {
+      stop.abort(new Error('interrupted'));
+      return ports().copy(...given);
+    };
+    await expect(takeHotBackup(ports({ copy }), options(stop.signal))).rejects.toThrow('interrupted');
+    expect(await active()).toEqual([]);
+  });
+
+  test('a session that broke meanwhile is replaced for END BACKUP', async () => {
+    const copy = async (...given: Parameters<HotBackupPorts['copy']>) => {
+      sim.killSessions();
+      return ports().copy(...given);
+    };
+    const { backup } = await takeHotBackup(ports({ copy }), options());
+    expect(backup.state).toBe('available');
+    expect(await active()).toEqual([]);
+  });
+
+  test('files that are in backup mode already are left alone', async () => {
+    await using session = await connect();
+    await session.execute('ALTER TABLESPACE erp BEGIN BACKUP');
+    await expect(takeHotBackup(ports(), options())).rejects.toThrow('in backup mode already');
+    expect(await active()).toEqual(['ERP']);
+  });
+});
+
+describe('a crash in backup mode', () => {
+  /** The server dies while the first copy is being made. */
+  async function crash(beforeDeath: () => Promise<void> = async () => {}): Promise<void> {
+    const copy = async (): Promise<never> => {
+      await insert(7);
+      await beforeDeath();
+      abort(sim.instance);
+      throw new Error('the host is gone');
+    };
+    await expect(takeHotBackup(ports({ copy }), options())).rejects.toMatchObject({
+      message: expect.stringContaining('is left in backup mode'),
+      hint: expect.stringContaining('END BACKUP'),
+    });
+    expect(() => startAgain('OPEN')).toThrow('ORA-10873');
+  }
+
+  test('is cured by END BACKUP at the next start, without a restore, and nothing is lost', async () => {
+    await crash();
+    await using dba = await connectAsSysdba();
+    expect(await cureBackupMode(dba, mark, identify)).toMatchObject({
+      kind: 'end',
+      statements: ['ALTER DATABASE END BACKUP'],
+    });
+    await dba.execute('ALTER DATABASE OPEN');
+    expect(await sum()).toEqual(['1', '7']);
+  });
+
+  test('is not cured when a file is another one than was set in backup mode', async () => {
+    await crash();
+    replaced.add(mark!.files[0]!.name);
+    await using dba = await connectAsSysdba();
+    await expect(cureBackupMode(dba, mark, identify)).rejects.toMatchObject({
+      kind: 'recoveryFailed',
+      message: expect.stringContaining('is another file'),
+    });
+  });
+
+  test('is not cured without a mark: somebody else may be backing up', async () => {
+    await crash();
+    await using dba = await connectAsSysdba();
+    await expect(cureBackupMode(dba, null, identify)).rejects.toThrow(
+      'clona did not set them in backup mode',
+    );
+  });
+
+  test('in an open database the mode that a killed clona left behind is ended, tablespace by tablespace', async () => {
+    await using session = await connect();
+    await session.execute('ALTER TABLESPACE erp BEGIN BACKUP');
+    const [file] = await readActive(session);
+    const [[dbid] = []] = await session.query('SELECT DBID FROM V$DATABASE');
+    const left = {
+      dbid: dbid!,
+      startedAt: '',
+      files: [{ file: file!.file, name: file!.name, identity: null, copied: true }],
+    };
+    expect(await cureBackupMode(session, left, identify)).toMatchObject({
+      statements: ['ALTER TABLESPACE "ERP" END BACKUP'],
+    });
+    expect(await active()).toEqual([]);
+  });
+});
+
+test.each([
+  ['nothing is in backup mode', [], null, 'nothing'],
+  ['a copy had been made of it', [{ identity: '1:2', copied: true }], 'MOUNTED', 'refuse'],
+  ['it cannot be seen', [{ identity: null, copied: false }], 'MOUNTED', 'refuse'],
+  ['it is the original', [{ identity: '1:2', copied: false }], 'MOUNTED', 'end'],
+  ['the instance has it open', [{ identity: null, copied: true }], 'READ WRITE', 'end'],
+])('the cure when %s', (_, marked, openMode, kind) => {
+  const active = marked.map(() => ({ file: '5', name: '/u01/erp.dbf', tablespace: 'ERP', change: '7' }));
+  const files = marked.map((one) => ({ file: '5', name: '/u01/erp.dbf', ...one }));
+  expect(decideCure(active, openMode, '9', { dbid: '9', startedAt: '', files }, () => '1:2').kind).toBe(kind);
+});
