@@ -36,8 +36,10 @@ export async function openControl(options: ControlOptions): Promise<Control> {
       hint: 'leave control.url out for the embedded one',
     });
   }
-  // No signal: what was begun is written down to the end also when the work is interrupted.
-  const session = stack.use(await connect(address, undefined, { applicationName: 'clona control' }));
+  // No signal once it is open: what was begun is written down to the end also when the work is interrupted.
+  const session = stack.use(
+    await connect(address, undefined, { applicationName: 'clona control', openSignal: signal }),
+  );
   await createSchema(session, site);
   const owned = stack.move();
   return {

@@ -19,6 +19,8 @@ export interface ConnectOptions {
   applicationName?: string;
   /** Until the server answers, in milliseconds. Default 10 000. */
   timeoutMs?: number;
+  /** Ends the waiting for the server; a session that is open outlives it. Default: `signal`. */
+  openSignal?: AbortSignal;
   /** Of the session, from its first moment: stronger than what was set for the database or the role. */
   settings?: Record<string, string>;
 }
@@ -49,7 +51,8 @@ export async function connect(
   signal?: AbortSignal,
   options: ConnectOptions = {},
 ): Promise<Connection> {
-  signal?.throwIfAborted();
+  const opening = options.openSignal ?? signal;
+  opening?.throwIfAborted();
   const client = new Client({
     host: address.host,
     port: address.port,
@@ -65,14 +68,14 @@ export async function connect(
   let lost: Error | undefined;
   // A session that breaks between two statements must not end the process.
   client.on('error', (error) => (lost ??= error));
-  try {
-    await client.connect();
-    await applySettings(client, options.settings);
-  } catch (error) {
-    await client.end().catch(() => {});
-    throw databaseError(error, `the database at ${describeAddress(address)} does not answer`, signal);
-  }
   const onAbort = (): void => cancelAndClose(client, address);
+  try {
+    await untilAborted(client.connect(), opening);
+    await untilAborted(applySettings(client, options.settings), opening);
+  } catch (error) {
+    await closeUnopened(client, opening);
+    throw databaseError(error, `the database at ${describeAddress(address)} does not answer`, opening);
+  }
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted === true) onAbort();
   return {
@@ -90,6 +93,33 @@ export async function connect(
       await client.end().catch(() => {});
     },
   };
+}
+
+/** The driver waits for a server that never answers until its timeout, whatever became of the socket. */
+async function untilAborted(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) {
+    await work;
+    return;
+  }
+  work.catch(() => {});
+  const stop = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+    signal.addEventListener('abort', onAbort, { once: true, signal: stop.signal });
+    if (signal.aborted) onAbort();
+  });
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    stop.abort();
+  }
+}
+
+/** A server that never answered is not asked for the end of the session, nor waited for. */
+async function closeUnopened(client: Client, signal: AbortSignal | undefined): Promise<void> {
+  if (signal?.aborted === true) destroySocket(client);
+  const closing = client.end().catch(() => {});
+  if (signal?.aborted !== true) await closing;
 }
 
 /** By a statement and not by `options`, which a connection pooler refuses; names a server does not know are left out. */
@@ -160,6 +190,11 @@ function cancelAndClose(client: Client, address: DatabaseAddress): void {
   if (typeof processID === 'number' && typeof secretKey === 'number') {
     requestCancel(address, processID, secretKey);
   }
+  destroySocket(client);
+}
+
+/** pg offers no way to give up a socket at once. */
+function destroySocket(client: Client): void {
   const { connection } = client as unknown as { connection?: { stream?: { destroy: () => void } } };
   connection?.stream?.destroy();
 }
