@@ -5,9 +5,9 @@ import type { Context } from '../../src/pipeline/context.ts';
 import { promoteRelease, runRefresh, startRelease, throwIfFailed } from '../../src/pipeline/runs.ts';
 import { sign, tickChecklist } from '../../src/pipeline/signing.ts';
 import type { Site } from '../../src/site/site.ts';
-import type { Production } from './production.ts';
 import { tellRelease, type DemoReport, type ReleaseTold } from './report.ts';
 import type { Stages } from './stages.ts';
+import type { DemoWorld } from './world.ts';
 
 /** What every act of the story plays with. */
 export interface Play {
@@ -15,7 +15,7 @@ export interface Play {
   stages: Stages;
   site: Site;
   context: Context;
-  production: Production;
+  world: DemoWorld;
   writer: Writer;
   journal: string;
   releases: ReleaseTold[];
@@ -77,16 +77,16 @@ export async function play21(play: Play): Promise<void> {
 
 /** Kit 2.2 passes on staging. Then a customer sends the same reference twice to LIVE, and its third step breaks there. */
 export async function play22(play: Play): Promise<void> {
-  const { context, stages, releases, production, journal } = play;
+  const { context, stages, releases, world, journal } = play;
   const { release, kit } = await stageAndConfirm(play, '2.2');
   const result = await stages.run(
     'kit 2.2: breaks on LIVE, which is rolled back and proven to be where it was',
     async () => {
-      await sendReferenceTwice(production.address);
+      await sendReferenceTwice(world.address);
       const done = await promoteRelease(context, { release, by: initiator });
       await play.writer.confirmed(10, play.signal);
       await play.writer.pause();
-      const orders = await compareOrders(production.address, journal);
+      const orders = await compareOrders(world.address, journal);
       play.writer.resume();
       if (orders.lost.length > 0)
         throw new Error(`${orders.lost.length} confirmed orders were lost by the rollback`);
@@ -105,12 +105,12 @@ export async function play22(play: Play): Promise<void> {
 
 /** Kit 2.3 is good, but somebody changed LIVE's schema after staging was made from it. */
 export async function play23(play: Play): Promise<void> {
-  const { context, stages, releases, production, signal } = play;
+  const { context, stages, releases, world, signal } = play;
   const { release, kit } = await stageAndConfirm(play, '2.3');
   const result = await stages.run(
     'kit 2.3: LIVE has drifted since, the gate stays closed',
     async () => {
-      await using session = await connect(production.address, signal);
+      await using session = await connect(world.address, signal);
       await session.query('ALTER TABLE erp.customer ADD COLUMN quick_fix text');
       return await promoteRelease(context, { release, by: initiator });
     },

@@ -1,23 +1,21 @@
 import { spawn } from 'node:child_process';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { compareOrders } from '../../examples/erp/writer.ts';
 import { launcherFile } from '../../src/cli/launcher.ts';
 import { resolveBinaries } from '../../src/databases/postgres/server-binaries.ts';
 import { startServer } from '../../src/databases/postgres/server.ts';
-import { destroyLocalMachine } from '../../src/machines/local/destroy.ts';
-import { listLocalMachines, openLocalMachines } from '../../src/machines/local/local-machines.ts';
 import type { Site } from '../../src/site/site.ts';
-import { startProduction } from './production.ts';
+import type { DemoWorld } from './world.ts';
 
 export interface Disaster {
   site: Site;
   /** Orders known to be in the archive when the disaster comes: numbers, one a line. */
   journal: string;
   folder: string;
-  /** Puts production and control state aside instead of deleting them, and brings them back afterwards. */
-  keep: boolean;
+  /** Makes production and control state go; disposing brings them back where they were only put aside. */
+  lose: DemoWorld['lose'];
   signal: AbortSignal;
 }
 
@@ -35,10 +33,10 @@ export async function endInDisaster({
   site,
   journal,
   folder,
-  keep,
+  lose,
   signal,
 }: Disaster): Promise<DisasterTold> {
-  await using _ = keep ? await putAside(site, signal) : await deleteAll(site, signal);
+  await using _ = await lose(signal);
   const startedAt = performance.now();
   const archive = site.archive.location;
   const catalog = await clona(['catalog', '--archive', archive, '--json'], signal);
@@ -61,31 +59,6 @@ export async function endInDisaster({
   });
   const { ordersCommitted, ordersFound } = await compareOrders({ ...server.address() }, journal);
   return { ordersArchived: ordersCommitted, ordersRestored: ordersFound, seconds };
-}
-
-async function deleteAll(site: Site, signal: AbortSignal): Promise<AsyncDisposableStack> {
-  const { root, live } = site.machines;
-  await destroyLocalMachine({ root, name: live.name, force: true }, signal);
-  await rm(join(site.folder, '.clona'), { recursive: true, force: true, maxRetries: 5 });
-  return new AsyncDisposableStack();
-}
-
-/** Takes the power from every machine and moves them and the control state away; disposing brings them back. */
-async function putAside(site: Site, signal: AbortSignal): Promise<AsyncDisposableStack> {
-  const { root } = site.machines;
-  const machines = openLocalMachines({ root });
-  const running = (await listLocalMachines({ root })).filter(({ power }) => power === 'on');
-  await using back = new AsyncDisposableStack();
-  for (const { name } of running) {
-    back.defer(async () => startProduction(await machines.describe(name, signal), signal));
-    back.defer(async () => machines.powerOn(name, signal));
-    await machines.powerOff(name, 0, signal);
-  }
-  const state = join(site.folder, '.clona');
-  const aside = `${state}.aside`;
-  await rename(state, aside);
-  back.defer(async () => rename(aside, state));
-  return back.move();
 }
 
 async function clona(args: readonly string[], signal: AbortSignal): Promise<Record<string, unknown>> {

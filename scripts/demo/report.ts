@@ -5,6 +5,7 @@ import type { Stage } from './stages.ts';
 export interface DemoReport {
   ok: boolean;
   seconds: number;
+  platform: 'local' | 'vsphere';
   engine: 'pulumi' | 'direct';
   stages: readonly Stage[];
   backup: { label: string; grade: number; bytes: number; seconds: number } | null;
@@ -68,7 +69,7 @@ export function summarize(report: DemoReport, folder: string | null): string {
     ...(evidence === null
       ? []
       : [`  evidence: ${evidence.records} records, ${evidence.verified ? 'verified' : 'NOT verified'}`]),
-    `  ${report.seconds.toFixed(0)} s in all, engine: ${report.engine}`,
+    `  ${report.seconds.toFixed(0)} s in all, platform: ${report.platform}, engine: ${report.engine}`,
     ...(folder === null
       ? []
       : [

@@ -1,11 +1,10 @@
-import { chmod, copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compareOrders, startWriter } from '../../examples/erp/writer.ts';
 import { connect } from '../../src/databases/postgres/connect.ts';
 import { ClonaError } from '../../src/errors.ts';
-import { destroyLocalMachine } from '../../src/machines/local/destroy.ts';
-import { findToolchain } from '../../src/machines/pulumi/toolchain.ts';
+import { findToolchain, type Toolchain } from '../../src/machines/pulumi/toolchain.ts';
 import type { Context } from '../../src/pipeline/context.ts';
 import { createOperations } from '../../src/pipeline/create-operations.ts';
 import { openContext } from '../../src/pipeline/open-site.ts';
@@ -15,15 +14,17 @@ import { play20, play21, play22, play23, refresh, type Play } from './acts.ts';
 import { findEngine } from './engine.ts';
 import { endInDisaster } from './disaster.ts';
 import { exportAndVerify } from './evidence.ts';
-import { createProduction } from './production.ts';
+import { openLocalWorld } from './local-world.ts';
 import type { DemoReport } from './report.ts';
-import { copyExample } from './try.ts';
+import { requireVsphereTools } from './vsphere/tools.ts';
+import type { DemoWorld } from './world.ts';
 import { openStages, type Stages } from './stages.ts';
 
 export interface DemoOptions {
   signal: AbortSignal;
   /** Where `.tools` is. */
   toolsFolder: string;
+  platform: 'local' | 'vsphere';
   keep: boolean;
   /** Default: Pulumi's where it can be had. */
   engine?: 'pulumi' | 'direct' | undefined;
@@ -44,6 +45,7 @@ export async function playStory(
   const report: DemoReport = {
     ok: false,
     seconds: 0,
+    platform: options.platform,
     engine: 'pulumi',
     stages: stages.list,
     backup: null,
@@ -72,29 +74,19 @@ async function playActs(
   report: DemoReport,
 ): Promise<void> {
   const { signal } = options;
-  report.engine =
-    options.engine ??
-    (await findEngine(
-      async () => findToolchain({ folder: options.toolsFolder, signal, onProgress: options.onProgress }),
-      stages,
-      options.tell,
-    ));
-  const siteFolder = join(folder, 'site');
-  const site = await copyExample(siteFolder);
-  const { root, live } = site.machines;
+  report.engine = await chooseEngine(options, stages);
   const journal = join(folder, 'orders.journal');
   await using cleanup = new AsyncDisposableStack();
   if (!options.keep) cleanup.defer(async () => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-  const production = await stages.run(
-    'production: a machine with the ERP, people at work',
-    async () => createProduction(root, live.name, signal),
-    ({ rows }) => `${rows} rows`,
+  const world = cleanup.use(
+    await stages.run(
+      'production: a machine with the ERP, people at work',
+      async () => openWorld(options, folder),
+      ({ rows }) => `${rows} rows`,
+    ),
   );
-  if (!options.keep)
-    cleanup.defer(async () =>
-      destroyLocalMachine({ root, name: live.name, force: true }, AbortSignal.timeout(60_000)),
-    );
-  const writer = cleanup.use(await startWriter({ address: production.address, journal, everyMs: 40 }));
+  const { site } = world;
+  const writer = cleanup.use(await startWriter({ address: world.address, journal, everyMs: 40 }));
   let archived = '';
   {
     await using context = await openContext({
@@ -109,7 +101,7 @@ async function playActs(
       stages,
       site,
       context,
-      production,
+      world,
       writer,
       journal,
       releases: report.releases,
@@ -128,16 +120,39 @@ async function playActs(
   }
   report.disaster = await stages.run(
     'disaster: production and control state are gone; the archive alone brings the database back',
-    async () => endInDisaster({ site, journal: archived, folder, keep: options.keep, signal }),
+    async () => endInDisaster({ site, journal: archived, folder, lose: world.lose, signal }),
     ({ ordersArchived, ordersRestored }) => `${ordersRestored} of ${ordersArchived} archived orders`,
   );
 }
 
+/** Whatever the engine needs is found by the pipeline, too: its folder is the first of PATH from now on. */
+async function chooseEngine(options: DemoOptions, stages: Stages): Promise<DemoReport['engine']> {
+  const { engine, platform, toolsFolder: folder, signal, onProgress } = options;
+  if (engine === 'direct') return engine;
+  const find = async (): Promise<Toolchain> => {
+    const toolchain = await findToolchain({ folder, signal, onProgress });
+    process.env['PATH'] = toolchain.path;
+    return toolchain;
+  };
+  if (platform === 'local') return findEngine(find, stages, options.tell);
+  await stages.run('tools: the Pulumi engine, the vSphere provider and a simulated vCenter', async () => {
+    const toolchain = await find();
+    await requireVsphereTools();
+    return toolchain;
+  });
+  return 'pulumi';
+}
+
+async function openWorld({ platform, keep, signal }: DemoOptions, folder: string): Promise<DemoWorld> {
+  const siteFolder = join(folder, 'site');
+  if (platform === 'local') return openLocalWorld(siteFolder, keep, signal);
+  const { openVsphereWorld } = await import('./vsphere/world.ts');
+  return openVsphereWorld(siteFolder, join(folder, 'host'), signal);
+}
+
 async function playReleases(play: Play, report: DemoReport): Promise<void> {
-  const { production, journal } = play;
-  const version = async (): Promise<string> =>
-    (await readFile(join(production.facts.systemDisk, 'VERSION'), 'utf8')).trim();
-  report.production.versionBefore = await version();
+  const { world, journal } = play;
+  report.production.versionBefore = await world.readVersion();
   await refresh(play, report);
   await play20(play);
   await refresh(play, report);
@@ -148,8 +163,8 @@ async function playReleases(play: Play, report: DemoReport): Promise<void> {
   await play23(play);
   await play.writer.confirmed(20, play.signal);
   await play.writer.pause();
-  const { ordersCommitted, ordersFound } = await compareOrders(production.address, journal);
-  Object.assign(report.production, { versionAfter: await version(), ordersCommitted, ordersFound });
+  const { ordersCommitted, ordersFound } = await compareOrders(world.address, journal);
+  Object.assign(report.production, { versionAfter: await world.readVersion(), ordersCommitted, ordersFound });
   play.writer.resume();
   if (play.writer.lastError !== undefined)
     report.problems.push(`the writer met an error: ${play.writer.lastError}`);
@@ -166,14 +181,14 @@ async function destroyStaging(context: Context, name: string, tell: (line: strin
 
 /** The log archiver's last work before the disaster; a copy of the journal says which orders it has. */
 async function archiveLastOrders(
-  { context, writer, production, journal, signal }: Play,
+  { context, writer, world, journal, signal }: Play,
   folder: string,
 ): Promise<string> {
   await writer.pause();
   const archived = join(folder, 'archived.journal');
   await copyFile(journal, archived);
   const step = createStep(context, 'demo', 'demo/last log', signal);
-  await using session = await connect(production.address, signal);
+  await using session = await connect(world.address, signal);
   const [row] = await session.query<{ position: string }>(
     "select (pg_current_wal_lsn() - '0/0')::text as position",
   );

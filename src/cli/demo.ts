@@ -8,6 +8,11 @@ export const verb: Verb = {
     command
       .option('--keep', 'leave machines, archive and site folder to look around', false)
       .option(
+        '--platform <platform>',
+        'local: machines are folders of this host; vsphere: VMs of a simulated vCenter, real machines behind them',
+        'local',
+      )
+      .option(
         '--engine <engine>',
         "pulumi, or direct: the provider's functions without the engine; default: pulumi where it can be had",
       )
@@ -20,6 +25,7 @@ export const verb: Verb = {
     'clona demo',
     'clona demo --json',
     'clona demo --keep --verbose',
+    'clona demo --platform vsphere',
     'clona demo --production trial    # then: cd trial; clona backup; clona refresh',
     'clona demo --remove trial --yes',
   ],
@@ -37,10 +43,20 @@ export const verb: Verb = {
     if (engine !== undefined && engine !== 'pulumi' && engine !== 'direct') {
       throw new ClonaError('usage', '--engine is pulumi or direct');
     }
+    const platform = options['platform'];
+    if (platform !== 'local' && platform !== 'vsphere') {
+      throw new ClonaError('usage', '--platform is local or vsphere');
+    }
+    if (platform === 'vsphere' && (engine === 'direct' || options['keep'] === true)) {
+      throw new ClonaError('usage', 'on vsphere the demo has neither --engine direct nor --keep', {
+        hint: 'the simulated vCenter ends with the demo; to look around: clona demo --keep on the platform local',
+      });
+    }
     note('clona: the whole story on this machine');
     const { report, folder } = await playStory({
       signal,
       toolsFolder: fileURLToPath(new URL('../..', import.meta.url)),
+      platform,
       keep: options['keep'] === true,
       engine,
       tell: note,

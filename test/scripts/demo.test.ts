@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { findEngine } from '../../scripts/demo/engine.ts';
 import { tellRelease, summarize, type DemoReport } from '../../scripts/demo/report.ts';
 import { openStages } from '../../scripts/demo/stages.ts';
+import { requireVsphereTools } from '../../scripts/demo/vsphere/tools.ts';
 import { findToolchain } from '../../src/machines/pulumi/toolchain.ts';
 
 test('without any way to an engine the demo says so in one sentence with the ways out, and goes on by itself', async () => {
@@ -19,6 +20,15 @@ test('without any way to an engine the demo says so in one sentence with the way
   expect(said[0]).toContain('CLONA_TOOLCHAIN');
   expect(stages.list).toEqual([]);
   await rm(folder, { recursive: true });
+});
+
+test('without the programs of a simulated vCenter the demo on vSphere says in one sentence which are missing', async () => {
+  const find = (program: string) => (program === 'govc' ? '/usr/bin' : undefined);
+  await expect(requireVsphereTools(find)).rejects.toMatchObject({
+    kind: 'toolchainMissing',
+    message: expect.stringContaining('cannot be played here: pulumi-resource-vsphere, vcsim'),
+    hint: expect.stringContaining('CLONA_TOOLCHAIN'),
+  });
 });
 
 test('an act that fails is told with its error, and ends the story', async () => {
@@ -52,6 +62,7 @@ test('the summary says what is not as it should be', () => {
   const report: DemoReport = {
     ok: false,
     seconds: 1,
+    platform: 'local',
     engine: 'direct',
     stages: [],
     backup: null,

@@ -37,7 +37,8 @@ export interface SimulationSettings {
   isIsolated: boolean;
 }
 
-const live = 'DC0_H0_VM0';
+/** Production in the simulator's own inventory. */
+const firstMachine = 'DC0_H0_VM0';
 const methods = new Set([
   'CloneVM_Task',
   'PowerOnVM_Task',
@@ -50,8 +51,11 @@ const methods = new Set([
   'Destroy_Task',
 ]);
 
-/** Starts it with production, `DC0_H0_VM0`, powered on and with empty disks. */
-export async function startSimulatedVsphere(folder: string): Promise<SimulatedVsphere> {
+/** Starts it with production powered on, with empty disks. */
+export async function startSimulatedVsphere(
+  folder: string,
+  live: string = firstMachine,
+): Promise<SimulatedVsphere> {
   await using opened = new AsyncDisposableStack();
   const vcsim = opened.use(await startVcsim());
   const guests = opened.use(await openGuestHost(folder));
@@ -74,6 +78,7 @@ export async function startSimulatedVsphere(folder: string): Promise<SimulatedVs
   );
   const guestOf = async (vm: string): Promise<string> =>
     (await findVirtualMachine(vim, `/DC0/vm/${vm}`, signal)).moref;
+  if (live !== firstMachine) vcsim.govc('vm.change', '-vm', firstMachine, '-name', live);
   // The simulator leaves out what a real vCenter says of every machine.
   vcsim.govc('vm.change', '-vm', live, '-e', 'SET.config.version=vmx-0');
   vcsim.govc('vm.change', '-vm', live, '-e', 'SET.config.swapPlacement=inherit');

@@ -17,12 +17,14 @@ export interface Vcsim extends AsyncDisposable {
   isRunning: () => boolean;
 }
 
+/** The folder of PATH that holds a program. */
+export function findOnPath(program: string): string | undefined {
+  return (process.env['PATH'] ?? '').split(delimiter).find((folder) => existsSync(join(folder, program)));
+}
+
 /** The folder that holds the simulator: PATH, else CLONA_TOOLCHAIN unpacked; undefined where there is none. */
 export function findVcsim(): string | undefined {
-  const onPath = (process.env['PATH'] ?? '')
-    .split(delimiter)
-    .find((folder) => existsSync(join(folder, 'vcsim')));
-  return onPath ?? (process.env['CLONA_TOOLCHAIN'] === undefined ? undefined : 'toolchain');
+  return findOnPath('vcsim') ?? (process.env['CLONA_TOOLCHAIN'] === undefined ? undefined : 'toolchain');
 }
 
 /** Starts a simulator on a free port of loopback; `flags` as of vcsim. */
