@@ -30,8 +30,6 @@ export function readResult(folder: string, file: string): FileResult | null {
 export interface Tally {
   detected: number;
   undetected: number;
-  /** In code that runs once while its module loads: Stryker does not try them (ignoreStatic). */
-  ignored: number;
 }
 
 export function tally(mutants: readonly Mutant[]): Tally {
@@ -40,7 +38,6 @@ export function tally(mutants: readonly Mutant[]): Tally {
   return {
     detected: count('Killed', 'Timeout'),
     undetected: count('Survived', 'NoCoverage'),
-    ignored: count('Ignored'),
   };
 }
 

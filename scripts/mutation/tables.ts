@@ -15,8 +15,8 @@ export function layTables(
   return [
     '## Scores',
     '',
-    '| file | score | noticed | not noticed | at load, not tried | measured |',
-    '|---|---|---|---|---|---|',
+    '| file | score | noticed | not noticed | measured |',
+    '|---|---|---|---|---|',
     ...scores,
     '',
     '## Survivors',
@@ -28,8 +28,8 @@ export function layTables(
 function scoreRow(name: string, results: readonly FileResult[]): string {
   const total = tally(results.flatMap(({ mutants }) => mutants));
   const dates = results.map(({ measuredAt }) => measuredAt.slice(0, 10)).sort();
-  const { detected, undetected, ignored } = total;
-  return `| ${name} | ${scoreOf(total).toFixed(1)} % | ${detected} | ${undetected} | ${ignored} | ${dates[0] ?? ''} |`;
+  const { detected, undetected } = total;
+  return `| ${name} | ${scoreOf(total).toFixed(1)} % | ${detected} | ${undetected} | ${dates[0] ?? ''} |`;
 }
 
 function survivorTable(
