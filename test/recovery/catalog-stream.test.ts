@@ -124,8 +124,13 @@ describe('lists of logs that are hard to find', () => {
 
   test('a record that is longer than what may be carried is left to the reader of the whole', () => {
     const long = withLogs(`[${log},${noisy('"x":"]"')},${log},${log},${log}]`);
-    const longest = noisy('"x":"]"').length + 1;
+    const longest = noisy('"x":"]"').length;
     expect(stream(long, [1], longest)).toEqual(whole(long));
-    expect(stream(long, [1], longest - 2)).toBe(null);
+    expect(stream(long, [1], longest - 1)).toBe(null);
+  });
+
+  test('records are handed on one by one, however they are set apart', () => {
+    const apart = withLogs(`[${[log, nested, log, log].join(' \n, ')}]`);
+    expect(stream(apart, [1], nested.length + 4)).toEqual(whole(apart));
   });
 });
