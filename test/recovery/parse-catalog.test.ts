@@ -329,6 +329,15 @@ describe('a wrong field is named by its path', () => {
   });
 });
 
+test.for([
+  ['first', 'a position is a decimal number from 0 to 18446744073709551615, as a string'],
+  ['firstTime', 'write a time with its offset: 2017-03-08T17:52:00Z or 2017-03-08T19:52:00+02:00'],
+] as const)('with a wrong %s comes how to write one', ([field, hint]) => {
+  const raw = example();
+  raw.logs[5]![field] = 'x';
+  expect(refusal(JSON.stringify(raw)).hint).toBe(hint);
+});
+
 test('a longer circle of incarnations and of requires is named', () => {
   expect(
     spoil((c) => {
