@@ -1,7 +1,7 @@
 import type { Catalog } from './catalog.ts';
 import { readLineage, tracePath, type Path } from './lineage.ts';
 import { cutAt, lower, upper, type Position } from './position.ts';
-import { liesOn } from './serve.ts';
+import { isWhole, liesOn, lowOf } from './serve.ts';
 import { sortByFirst } from './sort-by-first.ts';
 
 /** A stretch of redo that neither an archived log nor the online log holds. */
@@ -70,9 +70,9 @@ function readThreads(catalog: Catalog): Threads {
     if (first >= next) return;
     const threads = all.get(incarnation) ?? new Map<number, (Stretch & { usable: boolean })[]>();
     all.set(incarnation, threads);
-    const list = threads.get(thread);
-    if (list === undefined) threads.set(thread, [{ first, next, usable }]);
-    else list.push({ first, next, usable });
+    const list = threads.get(thread) ?? [];
+    threads.set(thread, list);
+    list.push({ first, next, usable });
   };
   for (const { incarnation, thread, first, next, state } of catalog.logs)
     add(incarnation, thread, first, next, state === 'available');
@@ -130,11 +130,8 @@ function cutStretch({ first, next }: Stretch, cut: Position | null): Stretch[] {
 function needOn(catalog: Catalog, path: Path): Position | null {
   let need: Position | null = null;
   for (const backup of catalog.backups) {
-    const { kind, state, start, consistentFrom, finishedAt, ownLog } = backup;
-    if (kind === 'export' || state !== 'available' || finishedAt === null) continue;
-    if (start === null || consistentFrom === null || !liesOn(path, backup)) continue;
-    // A10: a log of its own stands for [start, consistentFrom).
-    const low = ownLog ? consistentFrom : start;
+    if (backup.state !== 'available' || !isWhole(backup) || !liesOn(path, backup)) continue;
+    const low = lowOf(backup);
     need = need === null ? low : lower(need, low);
   }
   return need;
@@ -144,17 +141,17 @@ function spanOf(stretches: readonly Stretch[]): Stretch {
   return stretches.reduce((a, b) => ({ first: lower(a.first, b.first), next: upper(a.next, b.next) }));
 }
 
+/** Rising; empty ones among them, which belong to nobody. */
 function holesIn(usable: readonly Stretch[], known: readonly Stretch[], need: Position | null): Stretch[] {
   if (known.length === 0) return [];
   const { first, next: high } = spanOf(known);
   const holes: Stretch[] = [];
   let at = need === null ? first : lower(need, first);
   for (const stretch of usable) {
-    if (stretch.first > at) holes.push({ first: at, next: stretch.first });
-    at = upper(at, stretch.next);
+    holes.push({ first: at, next: stretch.first });
+    at = stretch.next;
   }
-  if (at < high) holes.push({ first: at, next: high });
-  return holes;
+  return [...holes, { first: at, next: high }];
 }
 
 /** A hole that reaches over a branch is one of the parent and one of the child. */

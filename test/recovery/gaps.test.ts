@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/recovery/catalog.ts';
-import { findCurrentGaps, findGaps } from '../../src/recovery/gaps.ts';
+import { findCurrentGaps, findGaps, type LogGap } from '../../src/recovery/gaps.ts';
 import { readLineage, tracePath } from '../../src/recovery/lineage.ts';
 import { planRecovery } from '../../src/recovery/plan.ts';
 import { asPosition } from '../../src/recovery/position.ts';
@@ -9,6 +9,7 @@ import { readReach, reachToJson } from '../../src/recovery/reach.ts';
 import { liesOn } from '../../src/recovery/serve.ts';
 import { anyCatalog } from './arbitrary.ts';
 import { bk, catalogOf, inc, log, online } from './build.ts';
+import { cutIn, lowest, pathOf, running } from './reference.ts';
 
 const runs = Number(process.env['CLONA_RUNS'] ?? 1500);
 
@@ -16,6 +17,47 @@ function gapsOf(parts: Partial<Catalog>): string[] {
   return findGaps(catalogOf(parts)).map(
     ({ incarnation, thread, from, to }) => `${incarnation}/${thread}: ${from} to ${to}`,
   );
+}
+
+/** On the way to `id`, by thread and position, by nothing but loops. */
+function gapsByPosition(catalog: Catalog, id: number): string[] {
+  const path = pathOf(catalog, id);
+  const low = Math.min(
+    ...catalog.backups
+      .filter((one) => one.kind !== 'export' && one.state === 'available' && !running(one))
+      .filter(({ incarnation }) => path.includes(incarnation))
+      .filter((one) => Number(one.consistentFrom) <= cutIn(catalog, path, one.incarnation))
+      .map(lowest),
+  );
+  const logs = [
+    ...catalog.logs.map((one) => ({ ...one, end: one.next })),
+    ...catalog.onlineLogs
+      .filter(({ incarnation }) => incarnation === catalog.currentIncarnation)
+      .map((one) => ({ ...one, state: 'available' })),
+  ]
+    .filter(({ incarnation, first, end }) => path.includes(incarnation) && first < end)
+    .map(({ incarnation, thread, state, first, end }) => {
+      const cut = cutIn(catalog, path, incarnation);
+      return { incarnation, thread, state, first: Number(first), end: Number(end), cut };
+    });
+  const threads = [...new Set(logs.map(({ thread }) => thread))].sort((a, b) => a - b);
+  return threads.flatMap((thread) => {
+    const own = logs.filter((one) => one.thread === thread);
+    // Of each incarnation that has a log below where the path leaves it, up to its last log or to there.
+    const begun = own.filter(({ first, cut }) => first < cut).map(({ incarnation }) => incarnation);
+    const known = own.filter(({ incarnation }) => begun.includes(incarnation));
+    const end = Math.max(...known.map((one) => Math.min(one.end, one.cut)));
+    const runs: { owner: number; from: number; to: number }[] = [];
+    for (let p = Math.min(low, ...known.map(({ first }) => first)); p < end; p += 1) {
+      if (own.some((one) => one.state === 'available' && one.first <= p && p < Math.min(one.end, one.cut)))
+        continue;
+      const owner = path.find((one) => p < cutIn(catalog, path, one))!; // the last one has no cut
+      const last = runs.at(-1);
+      if (last?.owner === owner && last.to === p) last.to = p + 1;
+      else runs.push({ owner, from: p, to: p + 1 });
+    }
+    return runs.map(({ owner, from, to }) => `${owner}/${thread}: ${from} to ${to}`);
+  });
 }
 
 describe('gaps of the log', () => {
@@ -128,6 +170,27 @@ describe('gaps of the log', () => {
           );
           expect(plan.reachable).toBe(!hinders);
         }
+      }),
+      { numRuns: runs },
+    );
+  });
+
+  test('are what no log of the path holds, position by position', () => {
+    fc.assert(
+      fc.property(anyCatalog, (catalog) => {
+        const spell = ({ incarnation, thread, from, to }: LogGap): string =>
+          `${incarnation}/${thread}: ${from} to ${to}`;
+        const current = gapsByPosition(catalog, catalog.currentIncarnation);
+        expect(findCurrentGaps(catalog).map(spell)).toEqual(current);
+        const all = catalog.incarnations.flatMap(({ id }) => gapsByPosition(catalog, id));
+        const found = findGaps(catalog);
+        expect(found.map(spell).sort()).toEqual([...new Set(all)].sort());
+        const order = found.map(({ incarnation, thread, from }) => [
+          catalog.incarnations.findIndex(({ id }) => id === incarnation),
+          thread,
+          Number(from),
+        ]);
+        expect(order).toEqual(order.toSorted((a, b) => a[0]! - b[0]! || a[1]! - b[1]! || a[2]! - b[2]!));
       }),
       { numRuns: runs },
     );
