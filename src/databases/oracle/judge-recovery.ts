@@ -27,7 +27,7 @@ export function judgeRecovery({ text, exitCode, openMode }: RecoveryOutput): Clo
   if (harmful.length === 0 && openMode === undefined && exitCode === 0) return null;
   const codes = [...new Set(found.map(({ code }) => code))];
   for (const [code, { kind, what, hint }] of recoveryCodeTable) {
-    const one = harmful.find((other) => other.code === code);
+    const one = lowest(harmful.filter((other) => other.code === code));
     if (one === undefined) continue;
     const sentence = fillNumbers(what, one.line);
     return new ClonaError(kind, `${sentence} (${code})`, {
@@ -42,6 +42,15 @@ export function judgeRecovery({ text, exitCode, openMode }: RecoveryOutput): Clo
     hint: 'the whole output is kept as evidence; look the codes up in Oracle Database Error Messages',
     details: { codes, openMode: openMode ?? null, exitCode },
   });
+}
+
+/** RMAN lists missing logs from the newest down; the way ends at the oldest, the one with the lowest SCN. */
+function lowest(found: readonly Found[]): Found | undefined {
+  const scnOf = ({ line }: Found): bigint => BigInt(line.match(/\d+/g)?.at(-1) ?? 0);
+  return found.reduce<Found | undefined>(
+    (low, one) => (low === undefined || scnOf(one) < scnOf(low) ? one : low),
+    undefined,
+  );
 }
 
 /** What RMAN says when there is no further log, and what frames it. */

@@ -156,6 +156,11 @@ export const recoveryCodes = {
     what: 'a datafile must be restored from a backup older than $2',
     hint: 'clona plan chooses a backup that is consistent below the target',
   },
+  'RMAN-06085': {
+    kind: 'recoveryFailed',
+    what: 'a datafile that was created after the control file has no place yet',
+    hint: 'SET NEWNAME FOR DATABASE names every file, this one too: was the program changed?',
+  },
   // Which history
   'RMAN-20208': {
     kind: 'recoveryFailed',
@@ -187,6 +192,11 @@ export const recoveryCodes = {
     kind: 'archiveGap',
     what: 'no copy of the archived log of thread $1, sequence $2 (from SCN $3) was found',
     hint: 'look for it on the other destinations and standbys and CATALOG it; else the nearest target below is as far as it goes',
+  },
+  'RMAN-06102': {
+    kind: 'archiveGap',
+    what: 'there is no channel that could read a log (thread $1, sequence $2)',
+    hint: 'its backup lies on a device that clona does not restore from (tape): copy it to a disk and CATALOG it',
   },
   'RMAN-06053': {
     kind: 'archiveGap',

@@ -32,6 +32,7 @@ test('a log after the last one is harmless once the database is open, and is the
 test('a missing log is the cause, that the files do not agree is its consequence', () => {
   const text = stack(
     'RMAN-06053: unable to perform media recovery because of missing log',
+    'RMAN-06025: no backup of archived log for thread 2 with sequence 8 and starting SCN of 1299 found to restore',
     'RMAN-06025: no backup of archived log for thread 2 with sequence 7 and starting SCN of 1234 found to restore',
     'ORA-01547: warning: RECOVER succeeded but OPEN RESETLOGS would get error below',
     'ORA-01194: file 1 needs more recovery to be consistent',
