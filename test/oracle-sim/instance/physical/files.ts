@@ -3,15 +3,20 @@ import { dirname } from 'node:path';
 import { OraError } from '../../wire/values.ts';
 import type { ControlFile, DataFile, FileHeader, Page, RedoLog } from './types.ts';
 
-/** JSON with bigint as `"123n"`. */
+/** JSON with bigint as `"123n"` and maps as `{ "map": [[…]] }`. */
 export function toText(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? `${inner}n` : inner));
+  return JSON.stringify(value, (_, inner: unknown) => {
+    if (inner instanceof Map) return { map: [...inner] };
+    return typeof inner === 'bigint' ? `${inner}n` : inner;
+  });
 }
 
 export function fromText(text: string): unknown {
-  return JSON.parse(text, (_, inner: unknown) =>
-    typeof inner === 'string' && /^-?\d+n$/.test(inner) ? BigInt(inner.slice(0, -1)) : inner,
-  );
+  return JSON.parse(text, (_, inner: unknown) => {
+    if (typeof inner === 'string' && /^-?\d+n$/.test(inner)) return BigInt(inner.slice(0, -1));
+    const isMap = typeof inner === 'object' && inner !== null && 'map' in inner && Array.isArray(inner.map);
+    return isMap ? new Map(inner.map as [unknown, unknown][]) : inner;
+  });
 }
 
 function write(path: string, text: string): void {

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { OraError } from '../../wire/values.ts';
 import {
   controlFilePaths,
@@ -156,6 +158,14 @@ export function openResetlogs(database: Database): void {
   }
   const files = loadAll(control);
   checkConsistent(control, files);
+  for (const member of control.groups.flatMap(({ members }) => members)) {
+    if (!existsSync(dirname(member))) {
+      throw new OraError(
+        344,
+        `unable to re-create online log '${member}'\nORA-27040: file create error, unable to create file`,
+      );
+    }
+  }
   const parent = currentIncarnation(control);
   const scn = [...files.values()].reduce(
     (most, { header }) => (header.checkpointScn > most ? header.checkpointScn : most),

@@ -5,7 +5,6 @@ import { currentIncarnation, flushFile, mounted, saveControl, type Database } fr
 import { kindOfFile, readDataFile, readPiece, readRedoLog, writeDataFile, writePiece } from './files.ts';
 import { checkpoint } from './checkpoint.ts';
 import { stampOf } from './stamps.ts';
-import { pathOf } from './recover.ts';
 import type { ArchivedLog, BackedUpFile, BackupSet, ControlFile, DataFile, RedoLog } from './types.ts';
 
 /** What a backup piece holds. */
@@ -198,30 +197,6 @@ export function openPiece(handle: string): Piece {
       `error while restoring backup piece ${handle}\nORA-19505: failed to identify file "${handle}"\nORA-27037: unable to obtain file status`,
     );
   }
-}
-
-/** Newest usable backup of a file for a target on the path of the current incarnation; null: none (RMAN-06023). */
-export function chooseBackup(
-  control: ControlFile,
-  file: number,
-  until: bigint | null,
-  tag: string | null,
-): { set: BackupSet; backedUp: BackedUpFile } | null {
-  const path = pathOf(control);
-  const found = control.sets
-    .filter((set) => set.status === 'A' && (tag === null || set.tag === tag))
-    .flatMap((set) => set.files.filter((one) => one.file === file).map((backedUp) => ({ set, backedUp })))
-    .filter(({ backedUp }) => {
-      const step = path.find(
-        ({ incarnation }) =>
-          incarnation.resetlogsScn === backedUp.resetlogsScn &&
-          incarnation.resetlogsAt === backedUp.resetlogsAt,
-      );
-      if (step === undefined || (step.cut !== null && backedUp.checkpointScn >= step.cut)) return false;
-      return until === null || backedUp.checkpointScn < until;
-    })
-    .sort((a, b) => (a.backedUp.checkpointScn < b.backedUp.checkpointScn ? 1 : -1));
-  return found[0] ?? null;
 }
 
 export function restoreFile(piece: Piece, file: number, to: string): void {

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import type { Server } from '../instance/backend.ts';
+import { OraError } from '../wire/values.ts';
+
+/** What SET, WHENEVER and CONNECT have made of the session. */
+export interface SqlPlus {
+  server: Server;
+  connected: boolean;
+  output: string[];
+  echo: boolean;
+  heading: boolean;
+  feedback: boolean;
+  numberWidth: number;
+  autoRecovery: boolean;
+  logSource: string | null;
+  onError: { exit: number | null };
+  /** Set: the program ends with it. */
+  exit: number | null;
+  cwd: string;
+}
+
+/** `/ AS SYSDBA` by the operating system; names and passwords go through the driver, not through here. */
+export function connect(plus: SqlPlus, logon: string): boolean {
+  if (!/^\/\s+as\s+sysdba$/i.test(logon.trim())) {
+    plus.output.push(
+      'ERROR:',
+      'ORA-01017: invalid username/password; logon denied',
+      '',
+      'SP2-0157: unable to CONNECT to ORACLE after 3 attempts, exiting SQL*Plus',
+    );
+    return false;
+  }
+  plus.connected = true;
+  plus.output.push(plus.server.instance.status === 'DOWN' ? 'Connected to an idle instance.' : 'Connected.');
+  return true;
+}
+
+export function readScript(plus: SqlPlus, name: string): string {
+  const path = isAbsolute(name) ? name : join(plus.cwd, name);
+  for (const one of [path, `${path}.sql`]) {
+    try {
+      return readFileSync(one, 'utf8');
+    } catch {
+      // the next name
+    }
+  }
+  plus.output.push(`SP2-0310: unable to open file "${name}"`);
+  return '';
+}
+
+/** The text with a star under the place, then the stack; WHENEVER SQLERROR decides what follows. */
+export function fail(plus: SqlPlus, error: unknown, sql: string | null): void {
+  if (!(error instanceof OraError)) throw error;
+  if (sql === null) plus.output.push(error.message);
+  else {
+    const before = sql.slice(0, Math.max(0, error.position));
+    const line = before.split('\n').length;
+    const column = before.length - before.lastIndexOf('\n') - 1;
+    plus.output.push(
+      sql.split('\n')[line - 1] ?? '',
+      `${' '.repeat(column)}*`,
+      `ERROR at line ${line}:`,
+      error.message,
+      '',
+    );
+  }
+  if (plus.onError.exit !== null) plus.exit = plus.onError.exit === -1 ? error.code & 255 : plus.onError.exit;
+}

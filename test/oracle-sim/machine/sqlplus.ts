@@ -1,0 +1,93 @@
+import type { Server } from '../instance/backend.ts';
+import { connect, fail, readScript, type SqlPlus } from './sqlplus-session.ts';
+import { splitScript, type ScriptPart } from './sqlplus-script.ts';
+import { runSqlPlusCommand } from './sqlplus-commands.ts';
+import { openLocalSql } from './local-sql.ts';
+import { printRows } from './sqlplus-print.ts';
+import type { ToolCall, ToolResult } from './tools.ts';
+
+/** `sqlplus [-S] [-L] / AS SYSDBA | /NOLOG [@script]`: a script, or what is typed. */
+export async function runSqlPlus({ argv, cwd, stdin }: ToolCall, server: Server): Promise<ToolResult> {
+  const options = argv.filter((one) => one.startsWith('-'));
+  const script = argv.find((one) => one.startsWith('@'));
+  const logon = argv.filter((one) => !options.includes(one) && one !== script).join(' ');
+  const plus: SqlPlus = {
+    server,
+    connected: false,
+    output: [],
+    echo: false,
+    heading: true,
+    feedback: true,
+    numberWidth: 10,
+    autoRecovery: false,
+    logSource: null,
+    onError: { exit: null },
+    exit: null,
+    cwd,
+  };
+  if (!options.some((one) => /^-S/i.test(one)))
+    plus.output.push(
+      '',
+      `SQL*Plus: Release ${server.instance.settings.version.join('.')}.0.0 - Production`,
+      '',
+    );
+  if (!/^\/nolog$/i.test(logon) && !connect(plus, logon)) return end(plus, 1);
+  await runText(plus, script === undefined ? stdin : readScript(plus, script.slice(1)));
+  return end(plus, plus.exit ?? 0);
+}
+
+function end({ output }: SqlPlus, exitCode: number): ToolResult {
+  return { stdout: output.length === 0 ? '' : `${output.join('\n')}\n`, exitCode: exitCode & 255 };
+}
+
+export async function runText(plus: SqlPlus, text: string): Promise<void> {
+  for (const part of splitScript(text)) {
+    if (plus.exit !== null) return;
+    if (plus.echo) plus.output.push(`SQL> ${part.text}`);
+    if (part.kind === 'command') await runSqlPlusCommand(plus, part.text, (inner) => runText(plus, inner));
+    else await runSql(plus, part);
+  }
+}
+
+async function runSql(plus: SqlPlus, { text, kind }: ScriptPart): Promise<void> {
+  if (!plus.connected) {
+    plus.output.push('SP2-0640: Not connected');
+    return;
+  }
+  try {
+    using local = openLocalSql(plus.server);
+    const { columns, outcome, kind: ran } = await local.run(text);
+    if (outcome.rows !== null) printRows(plus, columns, outcome.rows);
+    else if (plus.feedback)
+      plus.output.push(
+        '',
+        kind === 'block' || ran === 'plsql'
+          ? 'PL/SQL procedure successfully completed.'
+          : doneText(text, outcome.rowCount),
+        '',
+      );
+    local.session.commit(); // one session per statement here: what SQL*Plus commits at its end
+  } catch (error) {
+    fail(plus, error, text);
+  }
+}
+
+function doneText(sql: string, rows: number): string {
+  const [first = '', second = ''] = sql
+    .trim()
+    .split(/\s+/, 2)
+    .map((word) => word.toUpperCase());
+  if (['INSERT', 'UPDATE', 'DELETE'].includes(first))
+    return `${rows} row${rows === 1 ? '' : 's'} ${first === 'INSERT' ? 'created' : first === 'UPDATE' ? 'updated' : 'deleted'}.`;
+  const name = `${second[0] ?? ''}${second.slice(1).toLowerCase()}`;
+  const verb = {
+    ALTER: 'altered',
+    CREATE: 'created',
+    DROP: 'dropped',
+    GRANT: 'succeeded',
+    REVOKE: 'succeeded',
+    TRUNCATE: 'truncated',
+  }[first];
+  if (first === 'GRANT' || first === 'REVOKE') return `${first[0]}${first.slice(1).toLowerCase()} succeeded.`;
+  return `${name} ${verb ?? 'done'}.`;
+}

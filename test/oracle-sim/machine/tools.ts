@@ -1,0 +1,93 @@
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Server } from '../instance/backend.ts';
+import { runRman } from './rman/run.ts';
+import { runSqlPlus } from './sqlplus.ts';
+import { runNid } from './nid.ts';
+
+/** A call of a command on the simulated machine. */
+export interface ToolCall {
+  tool: string;
+  argv: string[];
+  cwd: string;
+  environment: Record<string, string>;
+  stdin: string;
+}
+
+export interface ToolResult {
+  stdout: string;
+  exitCode: number;
+}
+
+type Tool = (call: ToolCall, server: Server) => Promise<ToolResult>;
+
+const tools: Record<string, Tool> = { rman: runRman, sqlplus: runSqlPlus, nid: runNid };
+
+export interface Tools extends AsyncDisposable {
+  /** ORACLE_HOME of the machine; the commands lie in its `bin`. */
+  home: string;
+  bin: string;
+}
+
+/**
+ * Puts rman, sqlplus and nid into `folder/oracle/bin`, as programs that any shell of the machine finds. They act on the instance
+ * over a Unix socket beside them; as on a real machine who can run them is SYSDBA.
+ */
+export async function installTools(server: Server, folder: string): Promise<Tools> {
+  const home = join(folder, 'oracle');
+  const bin = join(home, 'bin');
+  const socketPath = join(home, 's');
+  await mkdir(bin, { recursive: true });
+  for (const name of Object.keys(tools)) {
+    const path = join(bin, name);
+    await writeFile(path, program(name, socketPath));
+    await chmod(path, 0o755);
+  }
+  const listener = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => socket.destroy());
+    void answer(socket, server);
+  });
+  listener.listen(socketPath);
+  await once(listener, 'listening');
+  await chmod(socketPath, 0o777);
+  return {
+    home,
+    bin,
+    async [Symbol.asyncDispose]() {
+      const closed = once(listener, 'close');
+      listener.close();
+      await closed;
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function answer(socket: Socket, server: Server): Promise<void> {
+  const call = JSON.parse(await text(socket)) as ToolCall;
+  const tool = tools[call.tool];
+  const result = await (tool?.(call, server) ?? Promise.resolve({ stdout: '', exitCode: 127 })).catch(
+    (error: unknown): ToolResult => ({ stdout: `the simulator failed: ${String(error)}\n`, exitCode: 70 }),
+  );
+  socket.end(JSON.stringify(result));
+}
+
+/** The program knows nothing itself: it hands everything over, prints what comes back, and ends as it is told. */
+function program(name: string, socketPath: string): string {
+  return `#!${process.execPath}
+const { connect } = require('node:net');
+const { text } = require('node:stream/consumers');
+(async () => {
+  const stdin = process.stdin.isTTY ? '' : await text(process.stdin);
+  const call = { tool: ${JSON.stringify(name)}, argv: process.argv.slice(2), cwd: process.cwd(), environment: { ...process.env }, stdin };
+  const socket = connect(${JSON.stringify(socketPath)});
+  socket.on('error', () => { process.stdout.write('ORA-12547: TNS:lost contact\\n'); process.exit(1); });
+  socket.end(JSON.stringify(call));
+  const { stdout, exitCode } = JSON.parse(await text(socket));
+  process.exitCode = exitCode;
+  process.stdout.write(stdout);
+})();
+`;
+}
