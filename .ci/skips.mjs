@@ -17,6 +17,10 @@ export const allowedSkips = [
     test: /^faults of vSphere (?:the vCenter drops every connection|somebody deletes the machine)/,
     why: 'much like others that run, ten seconds each, with CLONA_LONG_TESTS=1',
   },
+  {
+    test: /^npm-groovy-lint/,
+    why: 'it needs Java, which is not on every image',
+  },
 ];
 
 /** Of a report of vitest: how many were skipped, and the names of those that nobody allowed. */

@@ -1,10 +1,8 @@
 /**
- * The one place where text becomes part of a command line in a guest. Pure: text in, text out, golden-tested.
+ * The one place where text becomes part of a command line in a guest, beside powershell.ts for Windows. Pure: text
+ * in, text out, golden-tested.
  */
 import { ClonaError } from '../errors.ts';
-
-/** cmd.exe, the default shell of OpenSSH on Windows, takes no longer line. */
-const longestWindowsCommand = 8000;
 
 /** One word for a POSIX shell: everything in single quotes is literal, only the quote itself must leave them. */
 export function quoteSh(word: string): string {
@@ -12,19 +10,6 @@ export function quoteSh(word: string): string {
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(word) && !word.startsWith('=')
     ? word
     : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-/** One literal for PowerShell. It also closes strings at typographic quotes, which are doubled like the plain one. */
-export function quotePowerShell(word: string): string {
-  refuseNul(word);
-  return `'${word.replaceAll(/['\u2018\u2019\u201A\u201B]/g, '$&$&')}'`;
-}
-
-/** One argument by the rules of CommandLineToArgvW: backslashes count only in front of a double quote. */
-export function quoteWindowsArgument(word: string): string {
-  refuseNul(word);
-  if (word !== '' && !/[\s"]/.test(word)) return word;
-  return `"${word.replaceAll(/(\\*)"/g, '$1$1\\"').replace(/(\\+)$/, '$1$1')}"`;
 }
 
 export interface CommandFrame {
@@ -74,73 +59,15 @@ function readEnvironment(lines: number): string {
   ].join('\n');
 }
 
-/** What is sent to a Windows guest, whichever its default shell: the script travels as base64 of UTF-16. */
-export function powerShellCommand(script: string, options: CommandFrame = {}): string {
-  const lines = ["$ErrorActionPreference = 'Stop'", "$ProgressPreference = 'SilentlyContinue'"];
-  if (options.envLines !== undefined && options.envLines > 0) lines.push(readWindowsEnvironment());
-  if (options.cwd !== undefined) lines.push(`Set-Location -LiteralPath ${quotePowerShell(options.cwd)}`);
-  lines.push(script);
-  const encoded = Buffer.from(lines.join('\n'), 'utf16le').toString('base64');
-  const command = `powershell.exe -NoLogo -NoProfile -NonInteractive -EncodedCommand ${encoded}`;
-  if (command.length > longestWindowsCommand) {
-    throw new ClonaError('guestFailed', 'the PowerShell script is too long for one command line', {
-      hint: 'upload it as a file and run that',
-    });
-  }
-  return command;
-}
-
-/**
- * A command for PowerShell. Its own way of passing arguments loses double quotes (about_Parsing, before 7.3), so
- * the command line is quoted here and given to the process as it is; stdin and stdout are inherited untouched.
- */
-export function powerShellScript(argv: readonly string[]): string {
-  const [program, ...rest] = requireCommand(argv);
-  return [
-    '$start = New-Object System.Diagnostics.ProcessStartInfo',
-    `$start.FileName = ${quotePowerShell(program)}`,
-    `$start.Arguments = ${quotePowerShell(rest.map(quoteWindowsArgument).join(' '))}`,
-    '$start.WorkingDirectory = (Get-Location).ProviderPath',
-    '$start.UseShellExecute = $false',
-    '$child = [System.Diagnostics.Process]::Start($start)',
-    '$child.WaitForExit()',
-    'exit $child.ExitCode',
-  ].join('\n');
-}
-
-/** One line of stdin: base64 of `NAME=value` pairs, divided by NUL. */
-export function powerShellEnvironment(env: Readonly<Record<string, string>>): {
-  text: string;
-  lines: number;
-} {
-  const pairs = Object.entries(env).map(([name, value]) => {
-    refuseNul(value);
-    return `${requireName(name)}=${value}`;
-  });
-  if (pairs.length === 0) return { text: '', lines: 0 };
-  return { text: `${Buffer.from(pairs.join('\0'), 'utf8').toString('base64')}\n`, lines: 1 };
-}
-
-/** Read byte by byte, because a reader with a buffer would swallow the start of the command's own stdin. */
-function readWindowsEnvironment(): string {
-  return [
-    '$source = [Console]::OpenStandardInput()',
-    '$line = New-Object System.Text.StringBuilder',
-    'while (($byte = $source.ReadByte()) -ne 10) { if ($byte -lt 0) { exit 126 }; [void]$line.Append([char]$byte) }',
-    '$text = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($line.ToString()))',
-    "foreach ($pair in $text.Split([char]0)) { $name, $value = $pair.Split('=', 2); [Environment]::SetEnvironmentVariable($name, $value) }",
-    'Remove-Variable line, text, pair, name, value',
-  ].join('\n');
-}
-
-function requireCommand(argv: readonly string[]): [string, ...string[]] {
+/** The program and its arguments; nothing is no command. */
+export function requireCommand(argv: readonly string[]): [string, ...string[]] {
   const [program, ...rest] = argv;
   if (program === undefined || program === '')
     throw new ClonaError('guestFailed', 'there is no command to run');
   return [program, ...rest];
 }
 
-function requireName(name: string): string {
+export function requireName(name: string): string {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
     throw new ClonaError('guestFailed', `"${name}" is no name for an environment variable`);
   }
@@ -148,6 +75,6 @@ function requireName(name: string): string {
 }
 
 /** No operating system takes a NUL in an argument; cutting there would run something else than was asked for. */
-function refuseNul(word: string): void {
+export function refuseNul(word: string): void {
   if (word.includes('\0')) throw new ClonaError('guestFailed', 'a command may not contain a NUL character');
 }

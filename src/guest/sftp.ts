@@ -16,7 +16,11 @@ export interface GuestFiles {
 }
 
 /** Opens the SFTP subsystem on a connection; it is closed with the connection. */
-export async function openSftp(client: Client): Promise<GuestFiles> {
+export async function openSftp(
+  client: Client,
+  /** How the guest's paths are written in SFTP. */
+  toSftp: (path: string) => string = (path) => path,
+): Promise<GuestFiles> {
   const sftp = await new Promise<SFTPWrapper>((resolve, reject) => {
     client.sftp((error, opened) => (error === undefined ? resolve(opened) : reject(error)));
   }).catch((cause: unknown) => {
@@ -32,22 +36,22 @@ export async function openSftp(client: Client): Promise<GuestFiles> {
             done();
           },
         });
-        await transfer(sftp.createReadStream(path), collect, signal);
+        await transfer(sftp.createReadStream(toSftp(path)), collect, signal);
         return Buffer.concat(chunks);
       }),
     write: async (path, content, mode, signal) =>
       named('written', path, signal, async () => {
-        await replace(sftp, path, Readable.from([Buffer.from(content)]), mode, signal);
+        await replace(sftp, toSftp(path), Readable.from([Buffer.from(content)]), mode, signal);
       }),
     upload: async (localPath, path, signal) =>
       named('written', path, signal, async () => {
-        await replace(sftp, path, createReadStream(localPath), 0o644, signal);
+        await replace(sftp, toSftp(path), createReadStream(localPath), 0o644, signal);
       }),
     download: async (path, localPath, signal) =>
       named('read', path, signal, async () => {
         const partial = `${localPath}.${randomBytes(6).toString('hex')}.partial`;
         try {
-          await pipeline(sftp.createReadStream(path), createWriteStream(partial, { flags: 'wx' }), {
+          await pipeline(sftp.createReadStream(toSftp(path)), createWriteStream(partial, { flags: 'wx' }), {
             signal,
           });
           await rename(partial, localPath);
@@ -57,7 +61,7 @@ export async function openSftp(client: Client): Promise<GuestFiles> {
       }),
     list: async (path, signal) =>
       named('listed', path, signal, async () => {
-        const entries = await call<{ filename: string }[]>((done) => sftp.readdir(path, done));
+        const entries = await call<{ filename: string }[]>((done) => sftp.readdir(toSftp(path), done));
         return entries.map(({ filename }) => filename).sort();
       }),
   };

@@ -3,14 +3,8 @@ import type { NodeSSH } from 'node-ssh';
 import type { Client } from 'ssh2';
 import { ClonaError } from '../errors.ts';
 import type { CommandOptions, CommandResult, Guest, GuestAddress } from './guest.ts';
-import {
-  powerShellCommand,
-  powerShellEnvironment,
-  powerShellScript,
-  shCommand,
-  shEnvironment,
-  shScript,
-} from './quote.ts';
+import { powerShellOrder, powerShellScript, powerShellText, windowsSftpPath } from './powershell.ts';
+import { shCommand, shEnvironment, shScript } from './quote.ts';
 import { openSftp, type GuestFiles } from './sftp.ts';
 import { createGroupMark, runChannel, type ChannelOrder } from './run-channel.ts';
 
@@ -27,7 +21,10 @@ export function createSshGuest(ssh: NodeSSH, address: GuestAddress): Guest {
   let files: Promise<GuestFiles> | undefined;
   const useFiles = async (signal: AbortSignal): Promise<GuestFiles> => {
     signal.throwIfAborted();
-    const opening = (files ??= openSftp(client));
+    const opening = (files ??= openSftp(
+      client,
+      address.platform === 'windows' ? windowsSftpPath : undefined,
+    ));
     try {
       return await opening;
     } catch (error) {
@@ -45,10 +42,7 @@ export function createSshGuest(ssh: NodeSSH, address: GuestAddress): Guest {
     run: async (argv, options) =>
       run(address.platform === 'windows' ? powerShellScript(argv) : shScript(argv), options),
     runShell: async (script, options) =>
-      run(
-        address.platform === 'windows' ? `${script}\nif ($LASTEXITCODE) { exit $LASTEXITCODE }` : script,
-        options,
-      ),
+      run(address.platform === 'windows' ? powerShellText(script) : script, options),
     readFile: async (path, signal) => (await useFiles(signal)).read(path, signal),
     writeFile: async (path, content, mode, signal) =>
       (await useFiles(signal)).write(path, content, mode, signal),
@@ -72,8 +66,7 @@ function composeOrder(platform: 'linux' | 'windows', script: string, options: Co
   const { env = {}, cwd } = options;
   if (platform === 'windows') {
     // OpenSSH on Windows ends a session's processes with it: they are one job object.
-    const { text, lines } = powerShellEnvironment(env);
-    return { command: powerShellCommand(script, { cwd, envLines: lines }), head: text, groupMark: undefined };
+    return { ...powerShellOrder(script, { cwd, env }), groupMark: undefined };
   }
   const { text, lines } = shEnvironment(env);
   const groupMark = createGroupMark();

@@ -108,6 +108,20 @@ export async function createVsphereWorld(
   };
 }
 
+/** An upgrade of its database and its program, which works. */
+export async function writeKit({ folder }: VsphereWorld): Promise<string> {
+  const kit = join(folder, 'kits', '1.1');
+  await mkdir(kit, { recursive: true });
+  const steps = '  - name: migrate\n    sql: migrate.sql\n  - name: program\n    run: sh program.sh\n';
+  await writeFile(
+    join(kit, 'kit.yaml'),
+    `name: erp\nversion: '1.1'\nfromVersions: ['1.0']\nsteps:\n${steps}`,
+  );
+  await writeFile(join(kit, 'migrate.sql'), 'alter table orders add column note text;');
+  await writeFile(join(kit, 'program.sh'), 'echo installed > "$CLONA_SYSTEM_DISK/installed"\n');
+  return kit;
+}
+
 function siteText(
   { server, user, guests }: SimulatedVsphere,
   { guest, binDir, socketDir }: LiveDatabase,

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { closedConditions } from '../../../src/gate/gate.ts';
@@ -18,6 +18,7 @@ import {
   createVsphereWorld,
   openVsphereContext,
   whyNoVsphereWorld,
+  writeKit,
   type VsphereWorld,
 } from '../../support/vsphere-world.ts';
 
@@ -77,19 +78,6 @@ async function promote(world: VsphereWorld, context: Context): Promise<void> {
   expect(await world.vsphere.govc('snapshot.tree', '-vm', live)).toContain(result.promotion);
   expect(await sql(world, "select value from setting where key = 'users'")).toEqual([{ value: 'open' }]);
   expect(await orders(world)).toBe(1003);
-}
-
-async function writeKit({ folder }: VsphereWorld): Promise<string> {
-  const kit = join(folder, 'kits', '1.1');
-  await mkdir(kit, { recursive: true });
-  const steps = '  - name: migrate\n    sql: migrate.sql\n  - name: program\n    run: sh program.sh\n';
-  await writeFile(
-    join(kit, 'kit.yaml'),
-    `name: erp\nversion: '1.1'\nfromVersions: ['1.0']\nsteps:\n${steps}`,
-  );
-  await writeFile(join(kit, 'migrate.sql'), 'alter table orders add column note text;');
-  await writeFile(join(kit, 'program.sh'), 'echo installed > "$CLONA_SYSTEM_DISK/installed"\n');
-  return kit;
 }
 
 /** After the opening: what would be lost must be named, and LIVE is on a new timeline before its log goes on. */
