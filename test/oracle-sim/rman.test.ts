@@ -159,6 +159,7 @@ describe('rman on the simulated machine', () => {
       cloneTools,
       restoreProgram(`SET UNTIL TIME "TO_DATE('${at}', 'YYYY-MM-DD HH24:MI:SS')";`),
     );
+    expect(restored.stdout).toContain('media recovery complete');
     expect(restored.code).toBe(0);
     expect([null, 1]).toContain(await sum(clone));
   });
@@ -245,8 +246,8 @@ describe('rman on the simulated machine', () => {
     await rman(liveTools, backup);
     const branch = await scnNow();
     await insert(2);
-    await rman(liveTools, 'BACKUP ARCHIVELOG ALL;');
     const until = await scnNow();
+    await rman(liveTools, 'BACKUP ARCHIVELOG ALL;');
     const back = `SHUTDOWN ABORT;\nSTARTUP MOUNT;\nRUN { SET UNTIL SCN ${branch}; RESTORE DATABASE; RECOVER DATABASE; }\nALTER DATABASE OPEN RESETLOGS;\n`;
     expect(await rman(liveTools, back)).toMatchObject({ code: 0 });
     expect(await sum(live)).toBe(1);
