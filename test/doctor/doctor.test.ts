@@ -133,8 +133,9 @@ describe('doctor', () => {
       `failed archive.location: there is no folder ${join(folder, 'a')}`,
       `failed archive.mirror: there is no folder ${join(folder, 'b')}`,
     ]);
-    await write('a/file', '');
-    const there = await diagnose('archive: { location: a, mirror: a/file }');
+    await mkdir(join(folder, 'a'));
+    await write('file', '');
+    const there = await diagnose('archive: { location: a, mirror: file }');
     expect(saidBy(there, 'archiveFolders')[0]).toMatch(/^ok /);
     expect(saidBy(there, 'archiveFolders')[1]).toContain('is no folder');
     expect(saidBy(there, 'archiveSpace')[0]).toMatch(/% full/);
