@@ -27,7 +27,6 @@ export function writeBackupProgram({ kind, level, tag, channels, compressed }: B
   const names = Array.from({ length: Math.max(1, Math.trunc(channels)) }, (_, index) => `c${index + 1}`);
   const logs = kind === 'managed' ? ` PLUS ARCHIVELOG${named}` : '';
   const lines = [
-    'CONNECT TARGET /',
     ...(kind === 'cold' ? ['SHUTDOWN IMMEDIATE;', 'STARTUP MOUNT;'] : []),
     'RUN {',
     ...names.map((name) => `  ALLOCATE CHANNEL ${name} DEVICE TYPE DISK;`),
@@ -39,4 +38,4 @@ export function writeBackupProgram({ kind, level, tag, channels, compressed }: B
 }
 
 /** After a cold backup, whatever came of it: a command file of RMAN ends at its first error, so this is one of its own. */
-export const reopenProgram = 'CONNECT TARGET /\nALTER DATABASE OPEN;\n';
+export const reopenProgram = 'ALTER DATABASE OPEN;\n';

@@ -35,9 +35,10 @@ export function judgeRecovery({ text, exitCode, openMode }: RecoveryOutput): Clo
       details: { codes, line: one.line.slice(0, 300) },
     });
   }
-  const [first] = harmful;
+  // The last line of a stack names the cause best; what frames it says nothing.
+  const cause = harmful.findLast(({ code }) => !frames.has(code)) ?? harmful[0];
   const said =
-    first === undefined ? `it ended with exit code ${exitCode ?? 'none'}` : first.line.trim().slice(0, 200);
+    cause === undefined ? `it ended with exit code ${exitCode ?? 'none'}` : cause.line.trim().slice(0, 200);
   return new ClonaError('recoveryFailed', `the restore did not succeed: ${said}`, {
     hint: 'the whole output is kept as evidence; look the codes up in Oracle Database Error Messages',
     details: { codes, openMode: openMode ?? null, exitCode },
@@ -62,6 +63,8 @@ const atTheEnd: ReadonlySet<string> = new Set([
   'RMAN-03015',
   'RMAN-11003',
 ]);
+
+const frames: ReadonlySet<string> = new Set(['RMAN-00571', 'RMAN-00569']);
 
 /** Codes that only tell how recovery goes on: which log comes next, that one is no longer needed. */
 const talk: ReadonlySet<string> = new Set([

@@ -31,7 +31,7 @@ export interface MountedFacts {
 
 export type RestoreUntil = { kind: 'scn'; scn: Position } | { kind: 'time'; wall: string };
 
-/** First program: an instance under production's name, its control file, and what the archive holds. NOCATALOG. */
+/** Programs are for `rman target / nocatalog cmdfile=…`. First: an instance under production's name, its control file, and what the archive holds. NOCATALOG. */
 export function writeMountProgram(
   facts: RestoreFacts,
   target: RestoreTarget,
@@ -40,7 +40,6 @@ export function writeMountProgram(
 ): string {
   return lines([
     '# The clone knows its own control file only. No recovery catalog: nothing of a clone gets into the one of production.',
-    'CONNECT TARGET /',
     `SET DBID ${requireDbid(facts.dbid)};`,
     `STARTUP FORCE NOMOUNT DBA PFILE=${quoteRman(parameterFile, 'the parameter file')};`,
     `RESTORE CONTROLFILE FROM ${quoteRman(controlFilePiece, 'the piece with the control file')};`,
@@ -86,7 +85,6 @@ export function writeRestoreProgram(
     (_, index) => `c${index + 1}`,
   );
   return lines([
-    'CONNECT TARGET /',
     ...(key.current ? [] : [`RESET DATABASE TO INCARNATION ${key.key};`]),
     ...(mounted.changeTracking ? ['ALTER DATABASE DISABLE BLOCK CHANGE TRACKING;'] : []),
     ...mounted.restorePoints.map((name) => `DROP RESTORE POINT ${quoteName(name, 'a restore point')};`),
@@ -113,7 +111,6 @@ export function writeRestoreProgram(
 /** What RMAN itself would take, and whether it can be read: grades 1 and 2 before anything is restored. */
 export function writeValidateProgram(until: RestoreUntil, archiveDirs: readonly string[]): string {
   return lines([
-    'CONNECT TARGET /',
     ...archiveDirs.map((folder) => `CATALOG START WITH ${quoteRman(folder, 'archiveDirs')} NOPROMPT;`),
     'RUN {',
     `  ${writeUntil(until)}`,

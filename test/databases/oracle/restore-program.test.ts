@@ -70,7 +70,6 @@ describe('the restore program', () => {
     const { facts } = prepare();
     const text = writeMountProgram(facts, linux, '/data/clona/init.ora', facts.controlFiles[0]!.handle);
     expect(text.split('\n').filter((line) => !line.startsWith('#') && !line.includes('CONFIGURE'))).toEqual([
-      'CONNECT TARGET /',
       'SET DBID 1234567890;',
       "STARTUP FORCE NOMOUNT DBA PFILE='/data/clona/init.ora';",
       expect.stringMatching(/^RESTORE CONTROLFILE FROM '\/backup\/\d+_1\.bkp';$/),
@@ -87,7 +86,6 @@ describe('the restore program', () => {
     const { catalog } = prepare();
     const text = writeRestoreProgram(planRecovery(catalog, lostOnline), catalog, mounted, linux, scn);
     expect(text.split('\n').filter((line) => !line.startsWith('#'))).toEqual([
-      'CONNECT TARGET /',
       "ALTER DATABASE RENAME FILE '/u01/erp/redo01.log' TO '/data/clona/redo_1.log';",
       "ALTER DATABASE RENAME FILE '/u02/erp/redo01.log' TO '/data/clona/redo_2.log';",
       'RUN {',

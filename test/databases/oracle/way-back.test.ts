@@ -99,8 +99,7 @@ describe("RMAN's backup", () => {
     expect(
       writeBackupProgram({ kind: 'managed', level: 1, channels: 1, compressed: true, tag: 'nightly' }),
     ).toBe(
-      `CONNECT TARGET /
-RUN {
+      `RUN {
   ALLOCATE CHANNEL c1 DEVICE TYPE DISK;
   BACKUP AS COMPRESSED BACKUPSET INCREMENTAL LEVEL 1 CHECK LOGICAL DATABASE TAG 'NIGHTLY' PLUS ARCHIVELOG TAG 'NIGHTLY';
   BACKUP CURRENT CONTROLFILE TAG 'NIGHTLY';

@@ -1,0 +1,52 @@
+import { ClonaError } from '../../errors.ts';
+import type { MountedFacts } from './restore-program.ts';
+
+export interface MountedDatabase extends MountedFacts {
+  openMode: string;
+  dbid: string;
+  name: string;
+}
+
+const lines = {
+  incarnation: `TO_CHAR(INCARNATION#) || '|' || TO_CHAR(RESETLOGS_CHANGE#) || '|' || TO_CHAR(RESETLOGS_TIME, 'YYYY-MM-DD"T"HH24:MI:SS') || '|' || STATUS FROM V$DATABASE_INCARNATION`,
+  member: 'MEMBER FROM V$LOGFILE',
+  temp: 'TO_CHAR(FILE#) FROM V$TEMPFILE',
+  tracking: 'STATUS FROM V$BLOCK_CHANGE_TRACKING',
+  point: `NAME FROM V$RESTORE_POINT WHERE GUARANTEE_FLASHBACK_DATABASE = 'YES'`,
+  database: `FLASHBACK_ON || '|' || OPEN_MODE || '|' || TO_CHAR(DBID) || '|' || NAME FROM V$DATABASE`,
+} as const;
+
+/** What the restored control file says, each line marked: SQL*Plus would print an SCN as 2.8147E+14 (TO_CHAR does not). */
+export const mountedQueries: readonly string[] = Object.entries(lines).map(
+  ([kind, rest]) => `SELECT 'clona|${kind}|' || ${rest};`,
+);
+
+export function readMountedFacts(output: string): MountedDatabase {
+  const found = new Map<string, string[]>(Object.keys(lines).map((kind) => [kind, []]));
+  for (const line of output.split(/\r?\n/)) {
+    const match = /^clona\|(\w+)\|(.*)$/.exec(line.trim());
+    if (match !== null) found.get(match[1] ?? '')?.push(match[2] ?? '');
+  }
+  const of = (kind: keyof typeof lines): string[] => found.get(kind) ?? [];
+  const [flashback, openMode, dbid, name] = of('database')[0]?.split('|') ?? [];
+  if (openMode === undefined || dbid === undefined || name === undefined) {
+    throw new ClonaError('recoveryFailed', 'the clone does not say what its control file holds', {
+      hint: 'its output is kept in the folder of the run',
+      details: { output: output.slice(0, 1000) },
+    });
+  }
+  return {
+    incarnations: of('incarnation').map((text) => {
+      const [key, resetlogs = '', resetlogsTime = null, status = ''] = text.split('|');
+      return { key: Number(key), resetlogs, resetlogsTime, status };
+    }),
+    logMembers: of('member'),
+    tempFiles: of('temp').map(Number),
+    changeTracking: of('tracking').includes('ENABLED'),
+    flashback: flashback !== 'NO',
+    restorePoints: of('point'),
+    openMode,
+    dbid,
+    name,
+  };
+}
