@@ -1,0 +1,106 @@
+import type { OracleSession } from '../connect.ts';
+import { quoteName } from '../rman-text.ts';
+import { readCount } from '../values.ts';
+import { markTable } from './clone-schema.ts';
+import type { ConstraintFact, InvalidObject, SchemaFacts } from './compare.ts';
+
+/** Tables that hold rows of their own: no nested or external ones, no overflow, none in the recycle bin, not our mark. */
+const tablesOf = `SELECT TABLE_NAME FROM DBA_TABLES
+ WHERE OWNER = :owner AND NESTED = 'NO' AND SECONDARY = 'N' AND TEMPORARY = 'N' AND DROPPED = 'NO'
+   AND (IOT_TYPE IS NULL OR IOT_TYPE = 'IOT') AND (EXTERNAL IS NULL OR EXTERNAL = 'NO') AND TABLE_NAME <> '${markTable}'
+ ORDER BY TABLE_NAME`;
+
+const constraintsOf = `SELECT TABLE_NAME, CONSTRAINT_NAME, CONSTRAINT_TYPE, STATUS, VALIDATED, GENERATED, R_OWNER FROM DBA_CONSTRAINTS
+ WHERE OWNER = :owner AND CONSTRAINT_TYPE IN ('P', 'U', 'R', 'C') AND TABLE_NAME NOT LIKE 'BIN$%'
+ ORDER BY TABLE_NAME, CONSTRAINT_NAME`;
+
+const invalidOf = `SELECT OBJECT_NAME, OBJECT_TYPE FROM DBA_OBJECTS
+ WHERE OWNER = :owner AND STATUS = 'INVALID' ORDER BY OBJECT_TYPE, OBJECT_NAME`;
+
+export async function readConstraints(session: OracleSession, owner: string): Promise<ConstraintFact[]> {
+  const rows = await session.query(constraintsOf, { owner }, 'reading DBA_CONSTRAINTS');
+  return rows.map(([table, name, type, status, validated, generated, referenced]) => ({
+    table: table ?? '',
+    name: name ?? '',
+    type: type ?? '',
+    enabled: status === 'ENABLED',
+    validated: validated === 'VALIDATED',
+    generated: generated === 'GENERATED NAME',
+    referencedSchema: referenced ?? null,
+  }));
+}
+
+export async function readInvalid(session: OracleSession, owner: string): Promise<InvalidObject[]> {
+  const rows = await session.query(invalidOf, { owner }, 'reading DBA_OBJECTS');
+  return rows.map(([name, type]) => ({ name: name ?? '', type: type ?? '' }));
+}
+
+/** Counts every table: NUM_ROWS is an estimate of the last statistics. */
+export async function countRows(
+  session: OracleSession,
+  owner: string,
+  onTable: (table: string, rows: string) => void,
+): Promise<SchemaFacts['rows']> {
+  const counts: Record<string, string> = {};
+  const tables = await session.query(tablesOf, { owner }, 'reading DBA_TABLES');
+  for (const [table] of tables) {
+    if (table === null || table === undefined) continue;
+    const from = `${quoteName(owner, 'a schema')}.${quoteName(table, 'a table')}`;
+    const [row] = await session.query(`SELECT COUNT(*) FROM ${from}`, {}, `counting ${from}`);
+    counts[table] = row?.[0] ?? '0';
+    onTable(table, counts[table]);
+  }
+  return counts;
+}
+
+export interface FoundUser {
+  exists: boolean;
+  markedFor: string | null;
+}
+
+/** Whether a user is there, and whose copy it says it is. */
+export async function findUser(session: OracleSession, name: string): Promise<FoundUser> {
+  const [user] = await session.query(
+    'SELECT COUNT(*) FROM DBA_USERS WHERE USERNAME = :name',
+    { name },
+    'reading DBA_USERS',
+  );
+  if (readCount(user?.[0] ?? null) === 0) return { exists: false, markedFor: null };
+  const [marked] = await session.query(
+    'SELECT COUNT(*) FROM DBA_TABLES WHERE OWNER = :name AND TABLE_NAME = :mark',
+    { name, mark: markTable },
+    'reading DBA_TABLES',
+  );
+  if (readCount(marked?.[0] ?? null) === 0) return { exists: true, markedFor: null };
+  const from = `${quoteName(name, 'a schema')}."${markTable}"`;
+  const [row] = await session.query(`SELECT LIVE_SCHEMA FROM ${from}`, {}, `reading ${from}`);
+  return { exists: true, markedFor: row?.[0] ?? null };
+}
+
+export interface ServerFacts {
+  version: string;
+  majorVersion: number;
+  compatible: string | null;
+  characterSet: string | null;
+}
+
+export async function readServer(session: OracleSession): Promise<ServerFacts> {
+  const [instance] = await session.query('SELECT VERSION_FULL FROM V$INSTANCE', {}, 'reading V$INSTANCE');
+  const [compatible] = await session.query(
+    `SELECT VALUE FROM V$PARAMETER WHERE NAME = 'compatible'`,
+    {},
+    'reading V$PARAMETER',
+  );
+  const [characterSet] = await session.query(
+    `SELECT VALUE FROM NLS_DATABASE_PARAMETERS WHERE PARAMETER = 'NLS_CHARACTERSET'`,
+    {},
+    'reading NLS_DATABASE_PARAMETERS',
+  );
+  const version = instance?.[0] ?? session.driver.oracleServerVersionString;
+  return {
+    version,
+    majorVersion: Number(version.split('.')[0]),
+    compatible: compatible?.[0] ?? null,
+    characterSet: characterSet?.[0] ?? null,
+  };
+}

@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ClonaError } from '../../../errors.ts';
+import type { OnProgress } from '../../../progress.ts';
+import type { OracleSession } from '../connect.ts';
+import { refusedCall } from './import-failure.ts';
+import {
+  askJob,
+  describeJob,
+  detachJob,
+  explainJob,
+  openJob,
+  startJob,
+  stopJob,
+  type ImportJob,
+  type PlsqlCall,
+} from './job-text.ts';
+
+export interface RunJobOptions {
+  session: OracleSession;
+  job: ImportJob;
+  encryptionPassword?: string | undefined;
+  /** Between two questions how far it is. Default 1000. */
+  pollMs?: number | undefined;
+  /** Opens a second session when this one was interrupted, to end the job that goes on without us. */
+  openOther: () => Promise<OracleSession>;
+  signal: AbortSignal;
+  onProgress: OnProgress;
+}
+
+export interface JobEnd {
+  /** COMPLETED, STOPPED …, or GONE: the server has forgotten it. Whether it was good is for its log to say. */
+  state: string;
+  errors: number;
+}
+
+const ended = /^(?:COMPLETED|STOPPED|NOT RUNNING|IDLING)$/;
+
+/** Runs an import on the server by DBMS_DATAPUMP and waits for its end. An interruption ends the job, too. */
+export async function runImportJob(options: RunJobOptions): Promise<JobEnd> {
+  const { session, job, encryptionPassword, signal } = options;
+  const handle = await openHandle(session, job);
+  try {
+    for (const call of describeJob(job, handle, encryptionPassword)) await runCall(session, handle, call);
+    await runCall(session, handle, startJob(handle));
+  } catch (error) {
+    // A job that was never started leaves its master table behind unless it is stopped.
+    await runPlain(session, stopJob(handle)).catch(() => {});
+    throw error;
+  }
+  try {
+    return await waitForEnd(options, handle);
+  } catch (error) {
+    if (signal.aborted) await endFromOutside(options);
+    throw error;
+  }
+}
+
+async function openHandle(session: OracleSession, job: ImportJob): Promise<string> {
+  const { sql, binds } = openJob(job);
+  const { handle } = await session.execute(sql, binds, ['handle']);
+  if (handle === undefined || handle === null) {
+    throw new ClonaError('databaseFailed', 'DBMS_DATAPUMP.OPEN gave no handle');
+  }
+  return handle;
+}
+
+async function runPlain(session: OracleSession, { sql, binds }: PlsqlCall): Promise<void> {
+  await session.execute(sql, binds);
+}
+
+/** ORA-39001 and ORA-39002 say nothing: what they mean is asked of the job in this very session. */
+async function runCall(session: OracleSession, handle: string, call: PlsqlCall): Promise<void> {
+  try {
+    await runPlain(session, call);
+  } catch (error) {
+    if (!(error instanceof ClonaError) || codeOf(error) === null) throw error;
+    // SUCCESS_WITH_INFO: it was done, and something was noted.
+    if (codeOf(error) === 'ORA-31627') return;
+    const { sql, binds } = explainJob(handle);
+    const said = await session
+      .execute(sql, binds, ['text'])
+      .then(({ text }) => text ?? '')
+      .catch(() => '');
+    throw refusedCall(said === '' ? error.message : said, error);
+  }
+}
+
+async function waitForEnd(options: RunJobOptions, handle: string): Promise<JobEnd> {
+  const { session, job, signal, onProgress, pollMs = 1000 } = options;
+  const { sql, binds } = askJob(handle);
+  for (;;) {
+    let status: Record<string, string | null>;
+    try {
+      status = await session.execute(sql, binds, ['state', 'percent', 'errors']);
+    } catch (error) {
+      // ORA-31626: it ended between two questions, and is gone.
+      if (error instanceof ClonaError && /^ORA-(?:31626|31623)$/.test(codeOf(error) ?? '')) {
+        return { state: 'GONE', errors: 0 };
+      }
+      throw error;
+    }
+    const { state = '', percent = '0', errors = '0' } = status;
+    const count = Number(errors ?? 0);
+    if (state === null || ended.test(state)) {
+      await runPlain(session, detachJob(handle)).catch(() => {});
+      return { state: state ?? 'GONE', errors: count };
+    }
+    const detail = `${percent ?? 0} %${count > 0 ? `, ${count} errors` : ''}`;
+    onProgress({ step: `import ${job.name}`, state: 'running', detail });
+    await sleep(pollMs, undefined, { signal });
+  }
+}
+
+/** The server knows nothing of our interruption: without this the job would write on for hours. */
+async function endFromOutside({ job, openOther }: RunJobOptions): Promise<void> {
+  try {
+    await using other = await openOther();
+    const sql = 'BEGIN :handle := DBMS_DATAPUMP.ATTACH(job_name => :name); END;';
+    const { handle } = await other.execute(sql, { name: job.name }, ['handle']);
+    if (handle !== undefined && handle !== null) await runPlain(other, stopJob(handle));
+  } catch {
+    // It ended by itself, or the server is gone: the interruption is told as it is.
+  }
+}
+
+/** The code of the server's error, as `serverError` keeps it. */
+export function codeOf(error: ClonaError): string | null {
+  const code = error.details?.['code'];
+  return typeof code === 'string' ? code : null;
+}
