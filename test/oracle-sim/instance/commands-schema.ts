@@ -2,6 +2,7 @@ import { OraError } from '../wire/values.ts';
 import type { TokenCursor } from '../sql/cursor.ts';
 import { parseType } from '../sql/view-columns.ts';
 import { findUser, type User } from './accounts.ts';
+import { listCode, saveCode } from './code-objects.ts';
 import { currentIncarnation, mounted, opened, saveControl } from './physical/database.ts';
 import { requirePrivilege, type Action, type Session } from './session.ts';
 import { databaseOf, readParameterFile } from './startup.ts';
@@ -214,6 +215,9 @@ function parseDropUser(cursor: TokenCursor, session: Session): Action {
     if ([...instance.sessions.values()].some((one) => one.user === name))
       throw new OraError(1940, 'cannot drop a user that is currently connected');
     for (const place of tables) saveTable(database!, session.transaction(), place, null);
+    if (database !== null && database.open !== null) {
+      for (const object of listCode(database)) if (object.owner === name) saveCode(session, object, true);
+    }
     session.commit();
     instance.users = instance.users.filter((one) => one.name !== name);
   };

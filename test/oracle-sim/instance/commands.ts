@@ -1,6 +1,9 @@
 import { OraError } from '../wire/values.ts';
 import { TokenCursor } from '../sql/cursor.ts';
 import type { Command } from '../sql/session.ts';
+import { findUser } from './accounts.ts';
+import { prepareCode } from './code-objects.ts';
+import { parseAlterTable } from './constraints.ts';
 import { prepareDatabaseCommand } from './commands-database.ts';
 import { prepareSchemaCommand } from './commands-schema.ts';
 import { prepareSystemCommand } from './commands-system.ts';
@@ -13,7 +16,7 @@ export function prepareCommand(sql: string, session: Session): Command {
   const cursor = new TokenCursor(sql);
   if (cursor.is('INSERT') || cursor.is('UPDATE') || cursor.is('DELETE'))
     return prepareDml(cursor, sql, session);
-  const action = parse(cursor, session);
+  const action = prepareCode(cursor, sql, session) ?? parse(cursor, session);
   const { token } = cursor;
   if (token.kind !== 'end') {
     if (token.text === ';') throw new OraError(911, 'invalid character', token.at);
@@ -46,7 +49,8 @@ function parseAlter(cursor: TokenCursor, session: Session): Action {
   if (cursor.accept('SYSTEM')) return prepareSystemCommand(cursor, session);
   if (cursor.accept('DATABASE')) return prepareDatabaseCommand(cursor, session);
   if (cursor.accept('TABLESPACE')) return prepareTablespaceCommand(cursor, session);
-  if (cursor.accept('SESSION')) return parseAlterSession(cursor);
+  if (cursor.accept('TABLE')) return parseAlterTable(cursor, session);
+  if (cursor.accept('SESSION')) return parseAlterSession(cursor, session);
   if (cursor.is('USER')) return prepareSchemaCommand(cursor, session);
   throw new OraError(940, 'invalid ALTER command', cursor.token.at);
 }
@@ -64,13 +68,20 @@ const sessionParameters = new Set([
 ]);
 
 /** Taken and without effect: what depends on them here asks for its format itself. */
-function parseAlterSession(cursor: TokenCursor): Action {
+function parseAlterSession(cursor: TokenCursor, session: Session): Action {
+  let schema: string | null = null;
   if (!cursor.accept('SET')) throw new OraError(922, 'missing or invalid option', cursor.token.at);
   while (cursor.token.kind === 'word') {
     const { text, at } = cursor.next();
     if (!sessionParameters.has(text)) throw new OraError(2248, 'invalid option for ALTER SESSION', at);
     cursor.expect('=', 927, 'missing equal sign');
-    cursor.next();
+    const value = cursor.next().text;
+    if (text === 'CURRENT_SCHEMA') schema = value;
   }
-  return () => {};
+  return () => {
+    if (schema === null) return;
+    if (findUser(session.instance, `"${schema}"`) === undefined)
+      throw new OraError(1435, 'user does not exist');
+    session.setSchema(schema);
+  };
 }

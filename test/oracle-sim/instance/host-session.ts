@@ -48,6 +48,7 @@ export function hostSession({
 
     endTransaction(database, transaction, commits);
   };
+  let schema = user.name;
   const session: Session = {
     instance,
     user,
@@ -58,6 +59,10 @@ export function hostSession({
       opened(database);
       info.transaction ??= beginTransaction(database);
       return info.transaction;
+    },
+    schema: () => schema,
+    setSchema: (name) => {
+      schema = name;
     },
     commit: () => end(true),
   };

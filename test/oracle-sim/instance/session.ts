@@ -12,6 +12,9 @@ export interface Session {
   transaction(): number;
   dictionary(): Dictionary;
   context: EvaluationContext;
+  /** CURRENT_SCHEMA: where names without one are looked for and made. */
+  schema(): string;
+  setSchema(name: string): void;
   commit(): void;
 }
 

@@ -2,6 +2,7 @@ import { OraError } from '../wire/values.ts';
 import { rowsFrom, type Given } from '../sql/fixtures.ts';
 import type { View } from '../sql/scope.ts';
 import { parseType } from '../sql/view-columns.ts';
+import type { StoredConstraint } from './constraints.ts';
 import { holds, type User } from './accounts.ts';
 import type { Instance } from './instance.ts';
 import { readPage, changePage } from './physical/change.ts';
@@ -12,6 +13,7 @@ import { fromText, toText } from './physical/files.ts';
 export interface StoredTable {
   columns: { name: string; type: string }[];
   rows: Given[string][][];
+  constraints?: StoredConstraint[];
 }
 
 export interface TablePlace {

@@ -1,5 +1,8 @@
 import type { Given } from '../sql/fixtures.ts';
 import type { Instance } from './instance.ts';
+import { codeObjectRows, codeViews } from './code-objects.ts';
+import { constraintRows } from './constraints.ts';
+import { pumpOf } from '../pump/state.ts';
 import { listTables } from './tables.ts';
 import type { Rows } from './view-rows.ts';
 import { hostTime } from './instance.ts';
@@ -69,15 +72,34 @@ export const schemaViews: Record<string, Rows> = {
       DROPPED: 'NO',
     })),
   DBA_OBJECTS: (instance) =>
-    tables(instance).map(({ owner, name }, index) => ({
-      OWNER: owner,
-      OBJECT_NAME: name,
-      OBJECT_ID: 70_000 + index,
-      OBJECT_TYPE: 'TABLE',
-      STATUS: 'VALID',
-      TEMPORARY: 'N',
-      GENERATED: 'N',
-      ORACLE_MAINTAINED: 'N',
+    tables(instance)
+      .map(({ owner, name }, index) => ({
+        OWNER: owner,
+        OBJECT_NAME: name,
+        OBJECT_ID: 70_000 + index,
+        OBJECT_TYPE: 'TABLE',
+        STATUS: 'VALID',
+        TEMPORARY: 'N',
+        GENERATED: 'N',
+        ORACLE_MAINTAINED: 'N',
+      }))
+      .concat(codeObjectRows(instance) as never[]),
+  ...codeViews,
+  DBA_CONSTRAINTS: constraintRows,
+  DBA_DIRECTORIES: (instance) =>
+    Array.from(pumpOf(instance).directories, ([name, path]) => ({
+      OWNER: 'SYS',
+      DIRECTORY_NAME: name,
+      DIRECTORY_PATH: path,
+    })),
+  DBA_DATAPUMP_JOBS: (instance) =>
+    Array.from(pumpOf(instance).jobs.values(), ({ owner, name, operation, state, degree }) => ({
+      OWNER_NAME: owner,
+      JOB_NAME: name,
+      OPERATION: operation,
+      JOB_MODE: 'SCHEMA',
+      STATE: state,
+      DEGREE: degree,
     })),
   DBA_TAB_COLUMNS: (instance) =>
     tables(instance).flatMap(({ owner, name, table }) =>

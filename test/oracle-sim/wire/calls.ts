@@ -13,7 +13,7 @@ import {
 } from './messages.ts';
 import type { Reader } from './reader.ts';
 import { executeOptions, functions, readExecute, readLob, readReexecute } from './requests.ts';
-import { OraError, type SqlValue } from './values.ts';
+import { OraError, type ColumnType, type SqlValue } from './values.ts';
 import type { Writer } from './writer.ts';
 
 interface Cursor {
@@ -171,7 +171,7 @@ export class CallHandler {
     writer.u8(messageType.rowData);
     for (const [index, info] of bindInfos.entries()) {
       if (!outs.has(index)) continue;
-      const value = outs.get(index) ?? null;
+      const value = convertOut(outs.get(index) ?? null, outBindType(info));
       if (value === null) writer.u8(0);
       else writer.bytes(valueBytes(value, outBindType(info)));
       writer.sb(0);
@@ -194,4 +194,10 @@ export class CallHandler {
     const error = ended ? new OraError(noDataFound, 'no data found') : null;
     writeEnd(writer, { error, cursor: cursor.id, rowCount: cursor.fetched, inTransaction });
   }
+}
+
+/** The server turns a number into text where the client has bound text. */
+function convertOut(value: SqlValue, type: ColumnType): SqlValue {
+  const isNumber = typeof value === 'bigint' || typeof value === 'number';
+  return isNumber && type.kind === 'VARCHAR2' ? String(value) : value;
 }

@@ -148,13 +148,13 @@ function findUnnamed(files: readonly DumpFile[], named: readonly string[]): stri
     : [`${missing.join(', ')} is named in the log of the export and is missing`];
 }
 
-/** Paths that follow `Dump file set for "S"."J" is:`, in any language: lines that are nothing but an indented path. */
+/** Paths that follow `Dump file set for S.J is:`, in any language: lines that are nothing but an indented path. */
 export function readDumpNames(exportLog: string): string[] {
   const names: string[] = [];
   let listing = false;
   for (const raw of exportLog.split(/\r?\n/)) {
     const line = raw.replace(/^\d{1,4}[-.\p{L}\d]+ \d{2}:\d{2}:\d{2}[.\d]*: ?/u, '').replace(/^W-\d+ /, '');
-    if (/"[^"]+"\."[^"]+"[^"\d]*[:：]\s*$/.test(line)) listing = true;
+    if (/[\w"$#]+\.[\w"$#]+.*[:：]\s*$/u.test(line) && !line.startsWith('ORA-')) listing = true;
     else if (listing && /^\s{1,4}(?:[A-Za-z]:\\|\\\\|\/|\+|https?:)\S.*$/.test(line)) names.push(line.trim());
     else if (line.trim() !== '') listing = false;
   }

@@ -15,7 +15,7 @@ import { makeCloneUsers } from './make-users.ts';
 import { chooseDump, readJobLog } from './read-dumps.ts';
 import { readServer } from './read-schema.ts';
 import { runImportJob } from './run-job.ts';
-import type { ImportJob } from './job-text.ts';
+import { allowedDegree, type ImportJob } from './job-text.ts';
 
 export interface SchemaImportOptions {
   /** Of the server that imports; the user needs DATAPUMP_IMP_FULL_DATABASE and DBA views. */
@@ -116,7 +116,8 @@ export async function importIntoCloneSchemas(options: SchemaImportOptions): Prom
 }
 
 function describe(options: SchemaImportOptions, pairs: readonly SchemaPair[]): ImportJob {
-  const { label, tablespaces, directory, dumpFiles, parallel } = options;
+  const { label, tablespaces, directory, dumpFiles } = options;
+  const parallel = { degree: allowedDegree(options.parallel), licensed: options.parallel.licensed };
   const word = label
     .toUpperCase()
     .replaceAll(/[^A-Z0-9]+/g, '_')

@@ -80,10 +80,10 @@ export function describeJob(job: ImportJob, handle: string, encryptionPassword?:
     call('METADATA_FILTER', `name => 'EXCLUDE_PATH_EXPR', value => :expr`, { expr: `IN (${excluded})` }),
   );
   const remap = (name: string, from: string, to: string): PlsqlCall =>
-    call('METADATA_REMAP', 'name => :rname, old_value => :old, value => :new', {
-      rname: name,
-      old: from,
-      new: to,
+    call('METADATA_REMAP', 'name => :remap, old_value => :from_name, value => :to_name', {
+      remap: name,
+      from_name: from,
+      to_name: to,
     });
   for (const { live, clone } of job.pairs) calls.push(remap('REMAP_SCHEMA', live, clone));
   for (const [from, to] of Object.entries(job.tablespaces)) calls.push(remap('REMAP_TABLESPACE', from, to));
@@ -126,7 +126,7 @@ END;`;
   return { sql, binds: { handle } };
 }
 
-/** Why a call was refused: the codes behind ORA-39001 and ORA-39002. OUT: text. */
+/** Why a call was refused: the codes behind ORA-39001 and ORA-39002. OUT: answer. */
 export function explainJob(handle: string): PlsqlCall {
   const sql = `DECLARE
   job_state VARCHAR2(30);
@@ -142,12 +142,12 @@ BEGIN
     said := SUBSTR(said || entries(i).LogText || CHR(10), 1, 30000);
     i := entries.NEXT(i);
   END LOOP;
-  :text := said;
+  :answer := said;
 END;`;
   return { sql, binds: { handle } };
 }
 
-/** What a file says of itself. OUT: type, text (`code=value` by line). */
+/** What a file says of itself. OUT: ftype, answer (`code=value` by line). */
 export function askDumpFile(directory: string, file: string): PlsqlCall {
   const sql = `DECLARE
   info ku$_dumpfile_info;
@@ -156,13 +156,13 @@ export function askDumpFile(directory: string, file: string): PlsqlCall {
   i NUMBER;
 BEGIN
   DBMS_DATAPUMP.GET_DUMPFILE_INFO(filename => :fname, directory => :dir, info_table => info, filetype => file_type);
-  :type := TO_CHAR(file_type);
+  :ftype := TO_CHAR(file_type);
   i := info.FIRST;
   WHILE i IS NOT NULL LOOP
     said := SUBSTR(said || TO_CHAR(info(i).item_code) || '=' || info(i).value || CHR(10), 1, 30000);
     i := info.NEXT(i);
   END LOOP;
-  :text := said;
+  :answer := said;
 END;`;
   return { sql, binds: { fname: file, dir: directory } };
 }

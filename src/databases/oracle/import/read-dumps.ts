@@ -30,8 +30,8 @@ export async function readDumpFiles(
   for (const name of names) {
     const { sql, binds } = askDumpFile(directory, name);
     try {
-      const { type, text } = await session.execute(sql, binds, ['type', 'text']);
-      files.push(readDumpFile(name, Number(type ?? 0), text ?? ''));
+      const { ftype, answer } = await session.execute(sql, binds, ['ftype', 'answer']);
+      files.push(readDumpFile(name, Number(ftype ?? 0), answer ?? ''));
     } catch (error) {
       const { details, message } = toClonaError(error);
       // ORA-39211: no information; ORA-31640: cannot be opened; the others (no right, connection) concern them all.

@@ -78,8 +78,8 @@ async function runCall(session: OracleSession, handle: string, call: PlsqlCall):
     if (codeOf(error) === 'ORA-31627') return;
     const { sql, binds } = explainJob(handle);
     const said = await session
-      .execute(sql, binds, ['text'])
-      .then(({ text }) => text ?? '')
+      .execute(sql, binds, ['answer'])
+      .then(({ answer }) => answer ?? '')
       .catch(() => '');
     throw refusedCall(said === '' ? error.message : said, error);
   }
@@ -102,12 +102,15 @@ async function waitForEnd(options: RunJobOptions, handle: string): Promise<JobEn
     const { state = '', percent = '0', errors = '0' } = status;
     const count = Number(errors ?? 0);
     if (state === null || ended.test(state)) {
-      await runPlain(session, detachJob(handle)).catch(() => {});
+      // One that stopped could be started again: we never do, so its master table goes.
+      const last = state === 'COMPLETED' ? detachJob(handle) : stopJob(handle);
+      await runPlain(session, last).catch(() => {});
       return { state: state ?? 'GONE', errors: count };
     }
     const detail = `${percent ?? 0} %${count > 0 ? `, ${count} errors` : ''}`;
     onProgress({ step: `import ${job.name}`, state: 'running', detail });
-    await sleep(pollMs, undefined, { signal });
+    await sleep(pollMs, undefined, { signal }).catch(() => {});
+    signal.throwIfAborted();
   }
 }
 

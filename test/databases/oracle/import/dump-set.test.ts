@@ -56,8 +56,6 @@ test('a last part that is missing is known from the log of the export alone', ()
   const log = `Master table "SYS"."SYS_EXPORT_SCHEMA_01" erfolgreich geladen/entladen
 ******************************************************************************
 Für SYS.SYS_EXPORT_SCHEMA_01 festgelegte Dumpdatei ist:
-  /backup/none.dmp
-Dump file set for "SYS"."SYS_EXPORT_SCHEMA_01" is:
   /backup/ERP01.DMP
   /backup/erp02.dmp
 Job "SYS"."SYS_EXPORT_SCHEMA_01" successfully completed at Thu May 1 08:05:05 2025 elapsed 0 00:00:05`;
