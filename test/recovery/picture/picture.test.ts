@@ -203,15 +203,22 @@ test('in the terminal a label is written where it fits, else only its mark', () 
   }
 });
 
-test('in the terminal a backup stands before a branch that passes', () => {
-  const catalog = catalogOf({
-    incarnations: [inc(1), inc(2, 1, 50), inc(3, 1, 70)],
-    backups: [bk('X', 50, 50, { incarnation: 3 })],
-    logs: [log(1, 1, 100)],
-  });
-  const rows = sketchHistory(catalog, {}, 60).split('\n');
-  expect(rows.findIndex((row) => row.includes('▾X'))).toBe(3);
-  expect(rows[3]).toMatch(/▾X +│/);
+test('in the terminal a backup stands before a branch that passes, also right behind the label of another', () => {
+  const rowOf = (...labels: string[]): string => {
+    const catalog = catalogOf({
+      incarnations: [inc(1), inc(2, 1, 50), inc(3, 1, 70)],
+      backups: labels.map((label, index) => bk(label, 50 - 20 * index, 50 - 20 * index, { incarnation: 3 })),
+      logs: [log(1, 1, 100), log(1, 30, 40, { incarnation: 3 })],
+    });
+    return sketchHistory(catalog, {}, 80).split('\n')[3]!;
+  };
+  const at = rowOf('X').indexOf('▾X');
+  expect(rowOf('X')).toMatch(/▾X +│/);
+  const room = at - rowOf('X', 'y').indexOf('▾y') - 2;
+  for (let length = 1; length <= room; length += 1) {
+    expect(rowOf('X', 'y'.repeat(length)).indexOf('▾X')).toBe(at);
+  }
+  expect(rowOf('X', 'y'.repeat(room + 1))).not.toContain('▾X');
 });
 
 test('the terminal shows the same', () => {

@@ -39,11 +39,11 @@ describe('one lane, ten positions a pixel', () => {
     [
       'too near to be told apart',
       [
-        [0, 1],
-        [3, 4],
-        [6, 7],
+        [1000, 1001],
+        [1003, 1004],
+        [1006, 1007],
       ],
-      ['0 to 0.7'],
+      ['100 to 100.7'],
     ],
     [
       'near, with a gap to be seen',
