@@ -60,7 +60,7 @@ function answerReachable(
     target: { incarnation, until },
     backup: chosen.label,
     logs,
-    usesOnlineLog: low < until && coveredUpTo(coverage.threads, low, 'archived') < until,
+    usesOnlineLog: coveredUpTo(coverage.threads, low, 'archived') < until,
     resetDatabaseToIncarnation: incarnation === catalog.currentIncarnation ? null : incarnation,
     opensNewIncarnation: opensNewIncarnation(search, incarnation, until),
     redoFrom: chosen.start,

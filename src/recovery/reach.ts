@@ -44,11 +44,9 @@ function endOf({ consistentFrom }: Backup): Position {
 }
 
 function reachLatest(catalog: Catalog): Reach['newest'] {
-  const { reachable, backup, target } = planRecovery(catalog, {
-    until: { kind: 'latest' },
-    lost: 'online-log',
-  });
-  return reachable && backup !== null && target.until !== null ? { position: target.until, backup } : null;
+  const { backup, redoTo } = planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' });
+  // Both or neither: a target that is reached by redo.
+  return backup !== null && redoTo !== null ? { position: redoTo, backup } : null;
 }
 
 /** By itself, as far as its own end: nothing else may stand in for it. */
@@ -60,10 +58,10 @@ function serves(catalog: Catalog, { label }: Backup): boolean {
 function withBases(catalog: Catalog, backups: readonly Backup[]): Backup[] {
   const wanted = new Set<string>();
   const byLabel = new Map(catalog.backups.map((backup) => [backup.label, backup]));
-  const add = (backup: Backup | undefined): void => {
-    if (backup === undefined || wanted.has(backup.label)) return;
+  const add = (backup: Backup): void => {
+    if (wanted.has(backup.label)) return;
     wanted.add(backup.label);
-    for (const base of backup.requires ?? []) add(byLabel.get(base));
+    for (const base of backup.requires ?? []) add(byLabel.get(base)!); // checkCatalog found it
   };
   for (const backup of backups) add(backup);
   return catalog.backups.filter(({ label }) => wanted.has(label));

@@ -9,7 +9,7 @@ import { readReach, reachToJson } from '../../src/recovery/reach.ts';
 import { liesOn } from '../../src/recovery/serve.ts';
 import { anyCatalog } from './arbitrary.ts';
 import { bk, catalogOf, inc, log, online } from './build.ts';
-import { cutIn, lowest, pathOf, running } from './reference.ts';
+import { ask, cutIn, lowest, pathOf, running, serves } from './reference.ts';
 
 const runs = Number(process.env['CLONA_RUNS'] ?? 1500);
 
@@ -204,6 +204,60 @@ describe('gaps of the log', () => {
 });
 
 describe('what an archive can bring back', () => {
+  test('is what the settled details say of its backups, one by one', () => {
+    fc.assert(
+      fc.property(anyCatalog, (catalog) => {
+        const path = pathOf(catalog, catalog.currentIncarnation);
+        const lost = 'online-log';
+        const serving = catalog.backups
+          .filter((one) => one.kind !== 'export' && !running(one) && path.includes(one.incarnation))
+          .filter((one) => Number(one.consistentFrom) <= cutIn(catalog, path, one.incarnation))
+          .filter((one) => {
+            const own = { catalog, path: pathOf(catalog, one.incarnation), lost } as const;
+            return serves(own, one, Number(one.consistentFrom));
+          });
+        const proven = serving.filter(({ grade }) => (grade ?? 0) >= 3);
+        const end = (backups: Catalog['backups'], pick: (...ends: number[]) => number): number | null =>
+          backups.length === 0 ? null : pick(...backups.map((one) => Number(one.consistentFrom)));
+        const { until, backup } = ask(catalog, catalog.currentIncarnation, null, lost);
+        const found = readReach(catalog);
+        expect(found.newest).toEqual(until === null ? null : { position: BigInt(until), backup });
+        expect([found.oldest?.position ?? null, found.newestProven?.position ?? null].map(String)).toEqual(
+          [end(serving, Math.min), end(proven, Math.max)].map(String),
+        );
+        const named = [found.oldest?.backup, found.newestProven?.backup].filter((one) => one !== undefined);
+        expect(serving.map(({ label }) => label)).toEqual(expect.arrayContaining(named));
+        // Of each proven one how far it leads; what does not serve leads nowhere.
+        const graded = catalog.backups.filter(({ grade }) => (grade ?? 0) >= 3);
+        const leads = graded
+          .filter((one) => path.includes(one.incarnation))
+          .map(({ label }) => ask(catalog, catalog.currentIncarnation, null, lost, label).until)
+          .filter((p) => p !== null);
+        // What a proven one stands on comes along, and may lead further.
+        if (graded.some(({ requires }) => requires !== undefined)) return;
+        expect(String(found.newestProvable)).toBe(leads.length === 0 ? 'null' : String(Math.max(...leads)));
+      }),
+      { numRuns: Math.min(300, runs) },
+    );
+  });
+
+  test('a grade of 3 is proof enough, and what a proven backup stands on comes along', () => {
+    const chain = catalogOf({
+      backups: [
+        bk('A', 50, 60, { grade: 0 }),
+        bk('B', 100, 110, { requires: ['A'], grade: 3 }),
+        bk('C', 120, 130, { requires: ['A', 'B'], grade: 3 }),
+        bk('D', 200, 210, { grade: 2 }),
+      ],
+      logs: [log(1, 50, 150), log(2, 200, 300)],
+    });
+    expect(reachToJson(readReach(chain))).toMatchObject({
+      newest: { position: '300', backup: 'D' },
+      newestProven: { position: '130', backup: 'C', grade: 3 },
+      newestProvable: '150',
+    });
+  });
+
   const logs = [log(1, 50, 300)];
   test.each<[string, Partial<Catalog>, unknown]>([
     ['nothing', {}, { newest: null, oldest: null, newestProven: null, newestProvable: null }],

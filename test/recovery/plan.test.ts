@@ -5,7 +5,7 @@ import type { Catalog } from '../../src/recovery/catalog.ts';
 import { listIncarnations } from '../../src/recovery/incarnations.ts';
 import { planRecovery } from '../../src/recovery/plan.ts';
 import { asPosition } from '../../src/recovery/position.ts';
-import { parseUntil, type Question } from '../../src/recovery/question.ts';
+import { defaultQuestion, parseUntil, type Question } from '../../src/recovery/question.ts';
 import { bk, catalogOf, inc, log, online, workedExample } from './build.ts';
 
 function plan(catalog: Catalog, until = 'latest', more: Partial<Question> = {}): PlanAnswer {
@@ -153,6 +153,15 @@ describe('A3: latest and the end of the log', () => {
   test('a log of CURRENT that ends where the online log ends is applied with it', () => {
     const both = { ...one, logs: [...one.logs, log(2, 50, 80)] };
     expect(brief(plan(both))).toBe('1@80 B 10-80 [1/1/1 1/1/2]');
+  });
+
+  test('an online log of one thread that ends later means that recovery stops before the end', () => {
+    const two = {
+      ...one,
+      logs: [log(1, 1, 50), log(1, 1, 50, { thread: 2 })],
+      onlineLogs: [online(50, 80), online(50, 70, { thread: 2 })],
+    };
+    expect(brief(plan(two))).toBe('1@70 B 10-70 [1/1/1 1/2/1] online, opens');
   });
 
   test('an online log that another incarnation left behind keeps nothing open', () => {
@@ -782,6 +791,10 @@ describe('A14 and R9: an unreachable target', () => {
     expect(plan(lost).steps.join('\n')).toContain('import the export EXP');
     expect(plan(catalogOf({})).steps).toHaveLength(1);
   });
+});
+
+test('whoever asks nothing asks for the latest after the loss of the database', () => {
+  expect(defaultQuestion).toEqual({ until: parseUntil('latest'), lost: 'database' });
 });
 
 describe('A20: wrong questions', () => {
