@@ -44,10 +44,12 @@ async function runServe(context: VerbContext, options: OptionValues): Promise<Ve
   const { keepZone } = await import('../serve/keep-zone.ts');
   const archives = site.database.engine === 'postgres' && options['withoutLog'] !== true;
   const { keepReceiving } = await import('../serve/keep-receiving.ts');
-  const receives = site.archive.receiver ? [keepReceiving] : [];
+  const { receivesLog, streamsLog } = await import('../pipeline/log-streams.ts');
+  const moves = streamsLog(site) ? [] : [keepArchiving];
+  const receives = receivesLog(site) ? [keepReceiving] : [];
   const { dropSlotsOnce } = await import('../serve/drop-left-slots.ts');
   const { keepStarted } = await import('../serve/keep-started.ts');
-  const besides = archives ? [keepStarted, dropSlotsOnce, keepArchiving, keepZone, ...receives] : [];
+  const besides = archives ? [keepStarted, dropSlotsOnce, ...moves, keepZone, ...receives] : [];
   await serve({
     site,
     jobs,

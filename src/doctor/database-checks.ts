@@ -1,7 +1,7 @@
 import type { Connection } from '../databases/postgres/connect.ts';
 import { formatDuration, formatSize } from '../site/units.ts';
 import { failed, ok, skipped, warning, type Finding, type Patient } from './check.ts';
-import { settingRules } from './setting-rules.ts';
+import { settingRules, type SettingRule } from './setting-rules.ts';
 
 /** Only this check reports that there is no way in; the others then are silent about it. */
 export async function databaseReachable({ production }: Patient): Promise<Finding[]> {
@@ -53,7 +53,7 @@ export async function databaseSettings(patient: Patient): Promise<Finding[]> {
   const settings = new Map(rows.map(({ name, setting }) => [name, setting]));
   const found: Finding[] = [];
   const fine: string[] = [];
-  for (const rule of settingRules) {
+  for (const rule of rulesOf(patient)) {
     const value = settings.get(rule.name);
     if (value === undefined) continue; // an older server that has no such setting
     const verdict = rule.judge(value, settings);
@@ -65,6 +65,12 @@ export async function databaseSettings(patient: Patient): Promise<Finding[]> {
     found.push(state(`${rule.name} is ${value === '' ? 'empty' : value}: ${verdict}`, rule.mend));
   }
   return fine.length === 0 ? found : [ok(`settings: ${fine.join(', ')}`), ...found];
+}
+
+/** Where the log is streamed the server need not hand it over by itself (docs/decisions/0112). */
+function rulesOf({ site }: Patient): readonly SettingRule[] {
+  if (site.machines.platform !== 'vsphere') return settingRules;
+  return settingRules.filter(({ name }) => !name.startsWith('archive_'));
 }
 
 /** What a backup needs: the replication protocol, or the right to begin one by SQL. */
@@ -124,7 +130,8 @@ export async function logArchiving(patient: Patient): Promise<Finding[]> {
         6,
       ),
     );
-  } else if (archiver !== undefined) found.push(ok(`archiving works: ${archiver.archived} segments so far`));
+  } else if (archiver !== undefined && patient.site.machines.platform === 'local')
+    found.push(ok(`archiving works: ${archiver.archived} segments so far`));
   const slots = await connection.query<{ name: string; active: boolean; status: string; held: string }>(
     `select slot_name as name, active, coalesce(wal_status, 'unknown') as status,
        coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint as held

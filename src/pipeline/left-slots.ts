@@ -2,12 +2,12 @@ import { connect } from '../databases/postgres/connect.ts';
 import { dropSlot, readSlots, type LeftSlot } from '../databases/postgres/left-slots.ts';
 import { ClonaError } from '../errors.ts';
 import type { Site } from '../site/site.ts';
-import { listStreamPlaces, slotName, streamSlots } from './log-streams.ts';
+import { listStreamPlaces, receivesLog, slotName, streamSlots } from './log-streams.ts';
 import { findProduction } from './production.ts';
 
 /** Slots of receivers that the site wants no more: switched off, or their destination is gone. They still keep log. */
 export async function findLeftSlots(site: Site, signal: AbortSignal): Promise<LeftSlot[]> {
-  const wanted = new Set(site.archive.receiver ? listStreamPlaces(site).map(({ slot }) => slot) : []);
+  const wanted = new Set(receivesLog(site) ? listStreamPlaces(site).map(({ slot }) => slot) : []);
   const names = streamSlots(site).filter((name) => !wanted.has(name));
   await using session = await connect(await findProduction(site, signal), signal, {
     applicationName: 'clona slots',

@@ -35,6 +35,16 @@ export function slotName(site: Pick<Site, 'name'>): string {
   return `clona_${site.name.replaceAll('-', '_')}`;
 }
 
+/** A LIVE on vSphere is another host: nobody here sees a spool of it (docs/decisions/0112). */
+export function streamsLog({ machines }: Pick<Site, 'machines'>): boolean {
+  return machines.platform === 'vsphere';
+}
+
+/** Whether anything of the site receives streams, so that their slots are wanted. */
+export function receivesLog(site: Pick<Site, 'machines' | 'archive'>): boolean {
+  return site.archive.receiver || streamsLog(site);
+}
+
 export function listStreamPlaces(site: Site): StreamPlace[] {
   const { location, mirror } = site.archive;
   const place = (destination: Destination, folder: string): StreamPlace => ({
@@ -69,7 +79,7 @@ export async function openStreamPlace(
  * is no bound of what would be lost.
  */
 export async function readLogStreams(site: Site, signal: AbortSignal, now: Date): Promise<LogStreamFacts[]> {
-  if (!site.archive.receiver) return [];
+  if (!receivesLog(site)) return [];
   const end = await readEnd(site, signal).catch(() => null);
   signal.throwIfAborted();
   const found: LogStreamFacts[] = [];

@@ -6,13 +6,15 @@ import { resolveDatabaseAddress } from '../site/address.ts';
 import type { Site } from '../site/site.ts';
 
 /** Where production's database is: by the site file, else as its machine says. */
-export async function findProduction(
-  { database, machines }: Pick<Site, 'database' | 'machines'>,
-  signal: AbortSignal,
-): Promise<DatabaseAddress> {
+export async function findProduction(site: Site, signal: AbortSignal): Promise<DatabaseAddress> {
+  const { database, machines } = site;
   const given = await resolveDatabaseAddress(database);
   if (given !== undefined) return given;
   const { platform, root, live } = machines;
+  if (platform === 'vsphere' && database.engine === 'postgres') {
+    const { openProductionDoor } = await import('./vsphere/production-door.ts');
+    return openProductionDoor(site);
+  }
   if (platform !== 'local') {
     throw new ClonaError('siteInvalid', `nothing says where the database of ${live.name} is`, {
       hint: 'give database.url, or database.host and its companions',

@@ -43,7 +43,7 @@ export async function removeStaging(
     return;
   }
   const { removeVsphereStaging } = await import('./vsphere/staging-machine.ts');
-  const { nameDatabase } = await import('./vsphere/platform.ts');
+  const { nameDatabase } = await import('./vsphere/site-settings.ts');
   await removeVsphereStaging(site, options, await nameDatabase(site));
 }
 

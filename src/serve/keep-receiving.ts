@@ -1,8 +1,11 @@
+import type { Archive } from '../archive/repository.ts';
 import { receiveLog } from '../databases/postgres/log-receiver.ts';
 import { dropArchivedStreams } from '../pipeline/archived-streams.ts';
-import { listStreamPlaces, openStreamPlace, type StreamPlace } from '../pipeline/log-streams.ts';
+import { listStreamPlaces, openStreamPlace, streamsLog, type StreamPlace } from '../pipeline/log-streams.ts';
+import { compressStreams } from '../pipeline/machine/stream-log.ts';
 import { openSite } from '../pipeline/open-site.ts';
 import { findProduction } from '../pipeline/production.ts';
+import { silent } from '../progress.ts';
 import type { Site } from '../site/site.ts';
 import { notify } from './notify.ts';
 import type { Clock } from './scheduler.ts';
@@ -45,7 +48,7 @@ async function keepPlace(site: Site, place: StreamPlace, { clock, signal, note }
           pauseMs = firstPauseMs;
           if (clock.now().getTime() - tidiedAtMs < tidyEveryMs) return;
           tidiedAtMs = clock.now().getTime();
-          dropArchivedStreams(archive).catch((error: unknown) => note(`${name}: ${String(error)}`));
+          tidy(site, archive, signal).catch((error: unknown) => note(`${name}: ${String(error)}`));
         },
       });
     } catch (error) {
@@ -57,6 +60,13 @@ async function keepPlace(site: Site, place: StreamPlace, { clock, signal, note }
     await clock.waitUntil(new Date(clock.now().getTime() + pauseMs), signal).catch(() => {});
     pauseMs = Math.min(2 * pauseMs, longestPauseMs);
   }
+}
+
+/** Where nothing else compresses the log it is done here; raw segments go once they lie compressed beside. */
+async function tidy(site: Site, archive: Archive, signal: AbortSignal): Promise<void> {
+  if (streamsLog(site))
+    await compressStreams(site, { archive, mirror: undefined }, { signal, onProgress: silent });
+  await dropArchivedStreams(archive);
 }
 
 /** A slot that the server gave up leaves a hole in the stream: a fact, and somebody must take a backup. */

@@ -11,13 +11,14 @@ export interface GuestBridge extends AsyncDisposable {
 }
 
 /**
- * A Unix socket here whose connections lead to one in the guest, whatever network the guest has. The guest is asked for
- * with every connection: it may be opened with the first one.
+ * A Unix socket here whose connections lead to one in the guest, whatever network the guest has. `open` is asked with
+ * every connection; `ownsGuests`: the guest is the connection's own, is closed with it, and nothing waits for the bridge.
  */
 export async function openGuestBridge(
   open: () => Promise<Guest>,
   socket: string,
   signal: AbortSignal,
+  ownsGuests = false,
 ): Promise<GuestBridge> {
   const folder = await mkdtemp(join(tmpdir().length > 60 ? '/tmp' : tmpdir(), 'clona-b-'));
   const sockets = new Set<Socket>();
@@ -25,12 +26,13 @@ export async function openGuestBridge(
     sockets.add(near);
     near.on('error', () => {});
     near.on('close', () => sockets.delete(near));
-    void carry(open, socket, near, signal);
+    void carry(open, socket, near, signal, ownsGuests);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(join(folder, '.s.PGSQL.5432'), resolve);
   });
+  if (ownsGuests) server.unref();
   return {
     folder,
     [Symbol.asyncDispose]: async () => {
@@ -48,9 +50,14 @@ async function carry(
   socket: string,
   near: Socket,
   signal: AbortSignal,
+  ownsGuests: boolean,
 ): Promise<void> {
   try {
     const guest = await open();
+    if (ownsGuests) {
+      if (near.destroyed) return await guest[Symbol.asyncDispose]();
+      near.once('close', () => void Promise.resolve(guest[Symbol.asyncDispose]()).catch(() => {}));
+    }
     const far = await guest.forward({ socket }, signal);
     far.on('error', () => near.destroy());
     far.on('close', () => near.destroy());

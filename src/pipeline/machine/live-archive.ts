@@ -23,8 +23,8 @@ import { ClonaError } from '../../errors.ts';
 import type { Site } from '../../site/site.ts';
 import { mirrorBackups } from '../mirror-backups.ts';
 import { requireOwnDisk } from '../production.ts';
-import { archiveByStream, reserveStreams, streamsLog } from './stream-log.ts';
-import { slotName } from '../log-streams.ts';
+import { archiveByStream, reserveStreams } from './stream-log.ts';
+import { slotName, streamsLog } from '../log-streams.ts';
 import type { BackupTaken, Step } from '../operations.ts';
 
 /** The site's archive and mirror, made on first use. */

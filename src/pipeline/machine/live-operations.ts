@@ -6,13 +6,12 @@ import { openArchive } from '../../archive/repository.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import { resolveDatabaseAddress } from '../../site/address.ts';
 import { findLeftSlots } from '../left-slots.ts';
-import { readLogStreams } from '../log-streams.ts';
+import { readLogStreams, streamsLog } from '../log-streams.ts';
 import type { Operations } from '../operations.ts';
 import { withMachine, type MachineAccess, type SiteAccess } from './access.ts';
 import { archiveLog, backUpLive, measureLiveSpool } from './live-archive.ts';
 import { observeMachine, takeBearing } from './observe.ts';
 import { isArchiveWhole } from './restore-staging.ts';
-import { streamsLog } from './stream-log.ts';
 import { drainSessions, measureLosses, runUserSteps } from './users.ts';
 
 type LiveOperations = Pick<

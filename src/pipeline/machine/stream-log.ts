@@ -1,4 +1,4 @@
-import { link, mkdir, rm, stat } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { errorCode } from '../../archive/durable-file.ts';
@@ -26,11 +26,6 @@ import type { Work } from './platform.ts';
 
 /** How long a stream may bring nothing before it counts as broken, in milliseconds. */
 const patienceMs = 60_000;
-
-/** A LIVE on vSphere is another host: nobody here sees a spool of it (docs/decisions/0112). */
-export function streamsLog({ machines }: Pick<Site, 'machines'>): boolean {
-  return machines.platform === 'vsphere';
-}
 
 /** Makes the slots of the streams: from now on LIVE keeps its log for them, which is where a backup's log must begin. */
 export async function reserveStreams(
@@ -133,16 +128,13 @@ function lateError({ folder }: Archive): ClonaError {
 }
 
 /** Whole segments of every stream go compressed into archive and mirror (R13), as from a spool. */
-async function compressStreams(
+export async function compressStreams(
   site: Site,
   { archive, mirror }: { archive: Archive; mirror: Archive | undefined },
   { signal, onProgress }: Work,
 ): Promise<void> {
   const all = [archive, ...(mirror === undefined ? [] : [mirror])];
-  // Its name is none of a timeline's: nobody takes it for a stream. What a killed run left there is linked again.
-  const spoolDir = join(archive.folder, mirrorFolder, '.whole');
-  await rm(spoolDir, { recursive: true, force: true });
-  await mkdir(spoolDir, { recursive: true });
+  const spoolDir = await makeSpool(join(archive.folder, mirrorFolder));
   for (const { name: timeline } of await listFolder(join(archive.folder, mirrorFolder))) {
     if (!/^[0-9A-F]{8}$/.test(timeline)) continue;
     for (const { name, path, sizeBytes } of await listMirrored(archive, timeline)) {
@@ -166,6 +158,21 @@ async function compressStreams(
   if (problems[0] !== undefined) throw problems[0];
   await rm(spoolDir, { recursive: true, force: true });
   for (const one of all) await dropArchivedStreams(one);
+}
+
+const spoolPrefix = '.whole-';
+const spoolLifetimeMs = 3_600_000;
+
+/** Its name is none of a timeline's: nobody takes it for a stream. What a killed run left goes; it held links only. */
+async function makeSpool(folder: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  for (const { name } of await listFolder(folder)) {
+    const path = join(folder, name);
+    if (!name.startsWith(spoolPrefix)) continue;
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs > spoolLifetimeMs) await rm(path, { recursive: true, force: true });
+  }
+  return mkdtemp(join(folder, spoolPrefix));
 }
 
 async function isArchived(archives: readonly Archive[], name: string): Promise<boolean> {

@@ -21,10 +21,10 @@ import { clearDatabase } from './clear-database.ts';
 import { openVsphereDoor, requireMachine } from './door.ts';
 import {
   inventoryPlaces,
+  nameDatabase,
   resolveVimAddress,
   vsphereMachine,
   vsphereSettings,
-  type DatabaseName,
 } from './site-settings.ts';
 import { makeVsphereStaging, removeVsphereStaging } from './staging-machine.ts';
 import { waitForGuest } from './wait-for-guest.ts';
@@ -127,17 +127,6 @@ function machinesBySession(site: Site, withVim: WithVim): Machines {
       call(name, false, signal, async (vm) => vm.listSnapshots(name, signal)),
     probeIsolation: async (name, signal) =>
       call(name, false, signal, async (vm) => vm.probeIsolation(name, signal)),
-  };
-}
-
-/** What the database is called and at which port of its machine it listens. */
-export async function nameDatabase({ database }: Pick<Site, 'database'>): Promise<DatabaseName> {
-  const given = await resolveDatabaseAddress(database);
-  return {
-    engine: database.engine,
-    database: given?.database ?? database.name ?? 'postgres',
-    user: given?.user ?? database.user ?? 'postgres',
-    port: given?.port ?? database.port ?? 5432,
   };
 }
 

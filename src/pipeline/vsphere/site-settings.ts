@@ -7,6 +7,7 @@ import type { VimAddress } from '../../machines/vsphere/client.ts';
 import { isolatedNetworkName, machinePath, type InventoryPlaces } from '../../machines/vsphere/inventory.ts';
 import type { VsphereMachine } from '../../machines/vsphere/machines.ts';
 import { sourcePath } from '../../machines/vsphere/prepare-clone.ts';
+import { resolveDatabaseAddress } from '../../site/address.ts';
 import { resolveSecret } from '../../site/secret.ts';
 import type { Site } from '../../site/site.ts';
 
@@ -125,4 +126,15 @@ function jumpHost({ jumpHost: jump }: VsphereSettings): GuestAddress | undefined
 export function inventoryPlaces(settings: VsphereSettings): InventoryPlaces {
   const { datacenter, cluster, resourcePool, datastore, datastoreCluster, folder } = settings;
   return { datacenter, cluster, resourcePool, datastore, datastoreCluster, folder };
+}
+
+/** What the database is called and at which port of its machine it listens. */
+export async function nameDatabase({ database }: Pick<Site, 'database'>): Promise<DatabaseName> {
+  const given = await resolveDatabaseAddress(database);
+  return {
+    engine: database.engine,
+    database: given?.database ?? database.name ?? 'postgres',
+    user: given?.user ?? database.user ?? 'postgres',
+    port: given?.port ?? database.port ?? 5432,
+  };
 }
