@@ -35,7 +35,9 @@ export const archiving: OracleFenceItem = {
 };
 
 function isOwn(place: string | null, recoveryDir: string): boolean {
-  return place === 'USE_DB_RECOVERY_FILE_DEST' || place === recoveryDir;
+  if (place === 'USE_DB_RECOVERY_FILE_DEST' || place === recoveryDir) return true;
+  const inside = ['/', '\\'].some((separator) => place?.startsWith(`${recoveryDir}${separator}`) === true);
+  return inside && place?.includes('..') === false;
 }
 
 /** 0 stops DBMS_JOB and the Scheduler (Database Reference, JOB_QUEUE_PROCESSES), and queues are not propagated. */

@@ -1,0 +1,184 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { DatabaseAddress } from '../../../src/databases/database.ts';
+import { writeBackupProgram } from '../../../src/databases/oracle/backup-program.ts';
+import { connectOracle, type OracleSession } from '../../../src/databases/oracle/connect.ts';
+import { requireOracleFence } from '../../../src/databases/oracle/fence/fence.ts';
+import { runRman, type OracleTools } from '../../../src/databases/oracle/guest-tools.ts';
+import { judgeRecovery } from '../../../src/databases/oracle/judge-recovery.ts';
+import { restoreOracle } from '../../../src/databases/oracle/restore.ts';
+import type { RestoreTarget } from '../../../src/databases/oracle/restore-target.ts';
+import { readOracleCatalog } from '../../../src/databases/oracle/site-catalog.ts';
+import { silent } from '../../../src/progress.ts';
+import { judgeJobLog } from '../../../src/proof/job-log.ts';
+import { planRecovery } from '../../../src/recovery/plan.ts';
+import { installTools, type Tools } from '../../oracle-sim/machine/tools.ts';
+import { startOracleSim, type OracleSim } from '../../oracle-sim/server.ts';
+import { createHostGuest } from '../../support/host-guest.ts';
+import { makeTestFolder } from '../../support/machine.ts';
+
+// Driver-verified, not Oracle-verified: rman, sqlplus and nid are those of test/oracle-sim.
+
+const signal = AbortSignal.timeout(55_000);
+let folder: string;
+let live: OracleSim;
+let clone: OracleSim;
+let liveTools: Tools;
+let cloneTools: Tools;
+
+beforeEach(async () => {
+  folder = await makeTestFolder();
+  let clock = Date.parse('2026-03-01T10:00:00Z');
+  const now = (): number => (clock += 1000);
+  const recoveryArea = join(folder, 'archive');
+  live = await startOracleSim({ instance: { now, storage: { folder: join(folder, 'live'), recoveryArea } } });
+  clone = await startOracleSim({
+    instance: { now, storage: { folder: join(folder, 'clone'), create: false } },
+  });
+  liveTools = await installTools(live.server, join(folder, 'live'));
+  cloneTools = await installTools(clone.server, join(folder, 'clone'));
+  await execute(live, 'CREATE TABLE orders (id NUMBER)');
+});
+
+afterEach(async () => {
+  for (const one of [liveTools, cloneTools, live, clone]) await one[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const addressOf = ({ host, port, user, password }: OracleSim): DatabaseAddress => ({
+  engine: 'oracle',
+  host,
+  port,
+  database: 'ERP',
+  user,
+  password,
+});
+
+async function execute(sim: OracleSim, sql: string): Promise<void> {
+  await using session = await connectOracle(addressOf(sim), signal);
+  await session.execute(sql);
+}
+
+async function insert(id: number): Promise<void> {
+  await using session = await connectOracle(addressOf(live), signal);
+  await session.driver.execute('INSERT INTO orders VALUES (:1)', [id], { autoCommit: true });
+}
+
+async function scnNow(): Promise<string> {
+  await using session = await connectOracle(addressOf(live), signal);
+  return (await session.query('SELECT CURRENT_SCN + 1 FROM V$DATABASE'))[0]![0]!;
+}
+
+function toolsOf({ home }: Tools, name: string): OracleTools {
+  const workDir = join(folder, name, 'work');
+  return {
+    guest: createHostGuest(join(folder, name)),
+    home,
+    instanceName: name.toUpperCase(),
+    workDir,
+    signal,
+  };
+}
+
+async function backUp(level: 0 | 1 | null): Promise<void> {
+  const tools = toolsOf(liveTools, 'live');
+  await mkdir(tools.workDir, { recursive: true });
+  const program = writeBackupProgram({ kind: 'managed', level, channels: 1, compressed: true });
+  const { text, exitCode } = await runRman(tools, 'backup', program);
+  expect(judgeRecovery({ text, exitCode })).toBeNull();
+  expect(judgeJobLog(text)).toMatchObject({ kind: 'rman', verdict: 'ok' });
+}
+
+const target = (): RestoreTarget => ({
+  platform: 'linux',
+  databaseName: 'CLONAERP',
+  instanceName: 'CLONAERP',
+  dataDir: join(folder, 'clone/data'),
+  recoveryDir: join(folder, 'clone/fra'),
+  recoveryBytes: 1_000_000_000,
+  archiveDirs: [`${join(folder, 'archive')}/`],
+  channels: 1,
+});
+
+async function restore(
+  position: string,
+  change: (catalog: Awaited<ReturnType<typeof readOracleCatalog>>) => void = () => {},
+) {
+  const found = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+  change(found);
+  const { catalog, facts } = found;
+  const until = { kind: 'position', position: BigInt(position) } as Parameters<
+    typeof planRecovery
+  >[1]['until'];
+  const plan = planRecovery(catalog, { until, lost: 'online-log' });
+  expect(plan.reachable).toBe(true);
+  const scn = { kind: 'scn', scn: plan.redoTo! } as const;
+  const tools = toolsOf(cloneTools, 'clone');
+  return restoreOracle({ plan, catalog, facts, target: target(), tools, until: scn, onProgress: silent });
+}
+
+async function openClone(): Promise<OracleSession> {
+  const { host, port, password } = clone;
+  const address = { engine: 'oracle', host, port, database: 'ERP', user: 'SYS', password } as const;
+  return connectOracle({ ...address, oracle: { privilege: 'sysdba' } }, signal);
+}
+
+test('a plan becomes a clone: at its SCN, on its own disks, with a name and a DBID of its own, restricted', async () => {
+  await insert(1);
+  await backUp(0);
+  await insert(2);
+  await backUp(1);
+  await insert(4);
+  const until = await scnNow();
+  await insert(8);
+  await execute(live, 'ALTER SYSTEM ARCHIVE LOG CURRENT');
+  const { dbid, name, outputs } = await restore(until);
+  expect(name).toBe('CLONAERP');
+  expect(dbid).not.toBe('1789012345');
+  expect(Object.keys(outputs)).toEqual(['mount', 'restore', 'close', 'rename', 'open']);
+  await using session = await openClone();
+  expect(await session.query('SELECT SUM(id) FROM clona.orders')).toEqual([['7']]);
+  const files = await session.query('SELECT NAME FROM V$DATAFILE');
+  expect(files.every(([file]) => file?.startsWith(join(folder, 'clone/data')))).toBe(true);
+  expect(await session.query('SELECT LOGINS FROM V$INSTANCE')).toEqual([['RESTRICTED']]);
+  const { recoveryDir, recoveryBytes } = target();
+  const fence = { session, recoveryDir, recoveryBytes, rules: [], onProgress: silent };
+  expect((await requireOracleFence(fence)).parts.map(({ holds }) => holds)).toEqual([
+    true,
+    true,
+    true,
+    true,
+    true,
+  ]);
+  expect(await session.query('SELECT LOGINS FROM V$INSTANCE')).toEqual([['ALLOWED']]);
+});
+
+test('folders of the clone that hold anything are left alone', async () => {
+  await insert(1);
+  await backUp(null);
+  await execute(live, 'ALTER SYSTEM ARCHIVE LOG CURRENT');
+  await mkdir(join(folder, 'clone/data/precious'), { recursive: true });
+  await expect(restore(await scnNow().then((scn) => String(BigInt(scn) - 2n)))).rejects.toMatchObject({
+    kind: 'targetOccupied',
+  });
+});
+
+test('a log that is gone is named, with what would help', async () => {
+  await insert(1);
+  await backUp(null);
+  await execute(live, 'ALTER SYSTEM ARCHIVE LOG CURRENT');
+  await insert(2);
+  const until = await scnNow();
+  await insert(3);
+  await execute(live, 'ALTER SYSTEM ARCHIVE LOG CURRENT');
+  await using session = await connectOracle(addressOf(live), signal);
+  const logs = await session.query('SELECT NAME FROM V$ARCHIVED_LOG ORDER BY SEQUENCE#');
+  const last = logs.at(-1)![0]!;
+  await rm(last);
+  await expect(restore(until)).rejects.toMatchObject({
+    kind: 'archiveGap',
+    exitCode: 5,
+    message: expect.stringMatching(/thread 1, sequence 3, from SCN \d+ \(RMAN-06054\)/),
+  });
+});
