@@ -1,3 +1,4 @@
+import type { ArchiveProof } from '../databases/postgres/prove/prove-archive.ts';
 import { ClonaError } from '../errors.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
 
@@ -31,7 +32,8 @@ export const verb: Verb = {
   ],
   exits: {
     4: 'the proof failed, or the job log is not ok',
-    6: 'there is no archive or backup, or a disk failed',
+    5: 'there is no archive, or no such backup in it',
+    6: 'a disk failed',
     7: 'another run has the site',
   },
   changesNothing: (options) => options['jobLog'] !== undefined,
@@ -77,17 +79,23 @@ async function proveAlone(
 ): Promise<VerbResult> {
   const { proveFromArchive, rememberArchiveProof } =
     await import('../databases/postgres/prove/prove-archive.ts');
+  const { asAbsent } = await import('../databases/postgres/catalog.ts');
   const { describeArchiveProof, newestLabel } = await import('./prove-archive.ts');
   const { signal, onProgress, note } = context;
   const grade = readNumber(options['grade'], '--grade', 1, 2) ?? 2;
-  const proof = await proveFromArchive({
-    archiveDir,
-    mirrorDir: readText(options['mirror']),
-    label: readText(options['backup']) ?? (await newestLabel(archiveDir)),
-    grade: grade === 1 ? 1 : 2,
-    workers: readNumber(options['workers'], '--workers', 1, 64),
-    signal,
-    onProgress,
+  const workers = readNumber(options['workers'], '--workers', 1, 64);
+  const prove = async (): Promise<ArchiveProof> =>
+    proveFromArchive({
+      archiveDir,
+      mirrorDir: readText(options['mirror']),
+      label: readText(options['backup']) ?? (await newestLabel(archiveDir)),
+      grade: grade === 1 ? 1 : 2,
+      workers,
+      signal,
+      onProgress,
+    });
+  const proof = await prove().catch((error: unknown) => {
+    throw asAbsent(error);
   });
   // An archive that may only be read is proven all the same.
   await rememberArchiveProof(archiveDir, proof, 'clona prove --archive', new Date()).catch((error: unknown) =>

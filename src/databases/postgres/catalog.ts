@@ -106,7 +106,7 @@ async function readFolders(
 }
 
 /** To restore from, an archive that is not there reaches nothing: that is no failure of this machine. */
-function asAbsent(error: unknown): unknown {
+export function asAbsent(error: unknown): unknown {
   if (!(error instanceof ClonaError) || error.kind !== 'archiveMissing') return error;
   const { message, hint, details } = error;
   return new ClonaError('archiveAbsent', message, { cause: error.cause, hint, details });
