@@ -90,9 +90,26 @@ async function replace(
     await call<void>((done) => sftp.chmod(partial, mode, done));
     await moveOver(sftp, partial, path);
   } catch (error) {
+    const full = await isFull(sftp, path);
     await call<void>((done) => sftp.unlink(partial, done)).catch(() => {});
-    throw error;
+    throw full ? diskFull(path, error) : error;
   }
+}
+
+/** SFTP knows no status for a full disk, OpenSSH says just "Failure": its own question about the disk tells. */
+async function isFull(sftp: SFTPWrapper, path: string): Promise<boolean> {
+  const folder = path.includes('/') ? path.slice(0, path.lastIndexOf('/') + 1) : '.';
+  const facts = await call<{ f_bavail?: unknown }>((done) =>
+    sftp.ext_openssh_statvfs(folder, (error, found: { f_bavail?: unknown }) => done(error, found)),
+  ).catch(() => undefined);
+  return Number(facts?.f_bavail) === 0;
+}
+
+function diskFull(path: string, cause: unknown): ClonaError {
+  return new ClonaError('diskFull', `no space left on the guest for ${path}`, {
+    cause,
+    hint: 'give that disk more room and run the same command again',
+  });
 }
 
 /** SFTP's own rename may refuse an existing name (draft-ietf-secsh-filexfer-02, 6.5); OpenSSH has one that does not. */
@@ -138,7 +155,9 @@ async function named<Result>(
     return await Promise.race([work(), aborted.promise]);
   } catch (cause) {
     signal.throwIfAborted();
+    if (cause instanceof ClonaError) throw cause;
     const message = cause instanceof Error ? cause.message : String(cause);
+    if (verb === 'written' && /no space left|ENOSPC|EDQUOT/i.test(message)) throw diskFull(path, cause);
     throw new ClonaError('guestFailed', `${path} cannot be ${verb} in the guest: ${message}`, { cause });
   } finally {
     signal.removeEventListener('abort', onAbort);

@@ -136,7 +136,7 @@ export function keepError(thrown: unknown): KeptError {
   const error = toClonaError(thrown);
   const causes: string[] = [];
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
-    if (cause.message !== error.message) causes.push(cause.message);
+    if (!error.message.includes(cause.message)) causes.push(cause.message);
   }
   const because = causes.length === 0 ? '' : ` (${causes.join('; ').slice(0, 2000)})`;
   return {

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { statfsSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,4 +28,12 @@ export async function mountSmallDisk(megabytes: number): Promise<{ folder: strin
       await rm(parent, { recursive: true, force: true });
     },
   };
+}
+
+/** Takes all room of a disk but so many megabytes; removing the file gives it back. */
+export function fillDisk(folder: string, leaveMegabytes: number): string {
+  const path = join(folder, 'ballast');
+  const { bavail, bsize } = statfsSync(folder);
+  writeFileSync(path, Buffer.alloc(Math.max(0, bavail * bsize - leaveMegabytes * 2 ** 20)));
+  return path;
 }

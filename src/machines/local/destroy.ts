@@ -1,6 +1,6 @@
 import { readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ClonaError } from '../../errors.ts';
+import { ClonaError, toClonaError } from '../../errors.ts';
 import { exists, machinePaths, readRecord, runFolderOf, type MachinePaths } from './layout.ts';
 import { withFileLock } from './lock.ts';
 import { killProcesses } from './processes.ts';
@@ -20,7 +20,7 @@ export async function destroyLocalMachine(options: DestroyOptions, signal: Abort
   const paths = machinePaths(root, name);
   // Deleted by hand with everything around it: its processes may still be there.
   if (!(await exists(dirname(paths.folder)))) return removeMachine(paths, signal);
-  await withFileLock(paths.lock, signal, async () => {
+  const remove = async (): Promise<void> => {
     const record = await readRecord(paths).catch((error: unknown) => {
       if (force) return undefined;
       throw error;
@@ -32,6 +32,11 @@ export async function destroyLocalMachine(options: DestroyOptions, signal: Abort
       });
     }
     await removeMachine(paths, signal);
+  };
+  await withFileLock(paths.lock, signal, remove).catch(async (error: unknown) => {
+    // On a full disk nobody else gets the lock either, and it is this removal that gives room.
+    if (toClonaError(error).kind !== 'diskFull' || (await exists(paths.lock))) throw error;
+    await remove();
   });
   await removeEmptyRoot(root);
 }

@@ -1,5 +1,7 @@
 import { readArchive } from '../../databases/postgres/catalog.ts';
 import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
+import { discardRestore } from '../../databases/postgres/restore/discard.ts';
+import { mebibytes } from '../../databases/postgres/restore/estimate.ts';
 import { restore } from '../../databases/postgres/restore/restore.ts';
 import { openGuestPlace } from '../../databases/postgres/restore/place/guest-place.ts';
 import type { RestoreOptions, RestoreUntil } from '../../databases/postgres/restore/context.ts';
@@ -22,19 +24,25 @@ export async function planStagingRestore(
   const report = await withMachine(access, 'live', step.signal, async (live) =>
     planWithoutStaging(access, live, until, measured, step),
   );
-  const { neededBytes, freeBytes, seconds } = report.estimate;
+  const { neededBytes, freeBytes, backupBytes, seconds } = report.estimate;
+  // The proof makes a second copy of the database beside the restored one and fills it row by row (grade 4).
+  const bytesNeeded = neededBytes + backupBytes;
   const plan = {
     backup: report.label,
-    bytesNeeded: neededBytes,
+    bytesNeeded,
     bytesFree: freeBytes,
     secondsExpected: seconds,
     steps: stepsOf(report),
   };
-  if (until !== null && neededBytes > freeBytes) {
-    throw new ClonaError('diskFull', `the restore needs ${neededBytes} bytes, and ${freeBytes} are free`, {
-      hint: 'free space where the machines are, and refresh again',
-      details: { neededBytes, freeBytes },
-    });
+  if (until !== null && bytesNeeded > freeBytes) {
+    throw new ClonaError(
+      'diskFull',
+      `the restore and the copy that proves it need ${mebibytes(bytesNeeded)} MiB, and ${mebibytes(freeBytes)} MiB are free`,
+      {
+        hint: 'free space where the machines are, and refresh again',
+        details: { neededBytes: bytesNeeded, freeBytes },
+      },
+    );
   }
   return plan;
 }
@@ -94,12 +102,17 @@ async function restoreIntoGuest(
   }
   const { binaries } = door.server;
   await using place = openGuestPlace({ guest, lanes: further, binaries, workers, signal });
-  return await restore({
-    ...restoreOptions(access, machine, until, step),
-    place,
+  const options = restoreOptions(access, machine, until, step);
+  try {
     // A step that was killed goes on with what is right already.
-    replace: true,
-  });
+    return await restore({ ...options, place, replace: true });
+  } catch (error) {
+    // Others may need the room to end in order: the control database, the engine's state, LIVE.
+    if (error instanceof ClonaError && error.kind === 'diskFull') {
+      await discardRestore(place, options.target).catch(() => {});
+    }
+    throw error;
+  }
 }
 
 /** The staging machine may not be there yet. */

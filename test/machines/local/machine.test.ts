@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLocalMachine } from '../../../src/machines/local/create.ts';
 import { destroyLocalMachine } from '../../../src/machines/local/destroy.ts';
@@ -14,6 +14,7 @@ import { canIsolateNetwork } from '../../../src/machines/local/network.ts';
 import { listProcesses, processStamp } from '../../../src/machines/local/processes.ts';
 import { chooseMachinesRoot, runsAsRoot } from '../../../src/machines/local/reach.ts';
 import { findServer } from '../../../src/machines/local/ssh-process.ts';
+import { canMount, fillDisk, mountSmallDisk } from '../../support/small-disk.ts';
 import { createTestMachine, listLeftovers, makeTestFolder, type TestMachine } from '../../support/machine.ts';
 
 const signal = AbortSignal.timeout(300_000);
@@ -374,3 +375,15 @@ async function tick(milliseconds = 10): Promise<void> {
     setTimeout(resolve, milliseconds);
   });
 }
+
+test.skipIf(!canMount())(
+  'a machine on a full disk can be destroyed: that is what gives room again',
+  async () => {
+    await using disk = await mountSmallDisk(60);
+    for (const folder of [dirname(disk.folder), disk.folder]) await chmod(folder, 0o711);
+    const machine = await createTestMachine({ role: 'staging', root: disk.folder });
+    fillDisk(machine.facts.dataDisk, 0);
+    await destroyLocalMachine({ root: disk.folder, name: machine.facts.name }, signal);
+    expect(await listLeftovers(disk.folder, machine.facts.name)).toEqual([]);
+  },
+);

@@ -1,9 +1,8 @@
 import { ClonaError } from '../../../errors.ts';
 import type { DatabaseAddress } from '../../database.ts';
-import { connect, quoteLiteral, type Connection } from '../connect.ts';
+import { connect, databaseError, quoteLiteral, type Connection } from '../connect.ts';
 import { parseLsn } from '../lsn.ts';
 import { compareNumbers } from './compare-numbers.ts';
-import { toProblem } from './sessions.ts';
 
 /** A question of the site whose answer is one row of numbers. */
 export interface BusinessCount {
@@ -81,7 +80,7 @@ async function takeExact(
     signal.throwIfAborted();
     await session.query('ROLLBACK').catch(() => {});
     if (error instanceof ClonaError && error.kind !== 'databaseFailed') throw error;
-    const { message } = toProblem('counts', 'count', error, signal);
+    const message = databaseError(error).message.replace(/^the database says: /, '');
     return { reason: `the lock was given up: ${message}` };
   }
 }

@@ -12,7 +12,10 @@ export interface ProofProblem {
   sqlState: string | null;
 }
 
-/** Turns an error into a problem of one object; a stop by the signal, and nothing else, is thrown on. */
+/**
+ * Turns an error into a problem of one object. Thrown on are a stop by the signal, and that the server has no disk,
+ * memory or connections left (class 53, appendix A of the manual): that says nothing about the archive.
+ */
 export function toProblem(
   object: string,
   stage: ProofProblem['stage'],
@@ -22,8 +25,20 @@ export function toProblem(
   if (signal.aborted) throw databaseError(thrown, undefined, signal);
   const error = databaseError(thrown);
   const sqlState = error.details?.['sqlState'];
+  if (typeof sqlState === 'string' && sqlState.startsWith('53')) throw exhausted(error, sqlState);
   const message = error.message.replace(/^the database says: /, '');
   return { object, stage, message, sqlState: typeof sqlState === 'string' ? sqlState : null };
+}
+
+function exhausted(error: ClonaError, sqlState: string): ClonaError {
+  const said = error.message.replace(/^the database says: /, '');
+  if (sqlState === '53100') {
+    return new ClonaError('diskFull', `the disk of the server that proves is full: ${said}`, {
+      cause: error,
+      hint: 'the proof copies the database once more: free as much space as it has, and try again',
+    });
+  }
+  return new ClonaError('databaseFailed', `the server that proves cannot go on: ${said}`, { cause: error });
 }
 
 /**

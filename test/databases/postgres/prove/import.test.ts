@@ -1,7 +1,9 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseError } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importIntoClona, type ImportReport } from '../../../../src/databases/postgres/prove/import.ts';
+import { toProblem } from '../../../../src/databases/postgres/prove/sessions.ts';
 import { silent } from '../../../../src/progress.ts';
 import { createTestCluster, majorsAvailable, type TestCluster } from '../../../support/cluster.ts';
 import { pageChecksums } from '../../../../src/databases/postgres/prove/page-checksum.ts';
@@ -268,4 +270,13 @@ test("a check whose function leans on a role's search_path is validated, and a b
   }
   const { problems } = await prove(cluster, 'paths');
   expect(problems).toMatchObject([{ object: 'other.line: line_code_check', sqlState: '23514' }]);
+});
+
+test('a server without room says nothing about the archive: no problem of a table, but the end of the proof', () => {
+  const full = Object.assign(new DatabaseError('could not extend file', 1, 'error'), { code: '53100' });
+  expect(() => toProblem('public.orders', 'write', full, signal)).toThrow(
+    expect.objectContaining({ kind: 'diskFull', exitCode: 6 }),
+  );
+  const broken = Object.assign(new DatabaseError('invalid byte sequence', 1, 'error'), { code: '22021' });
+  expect(toProblem('public.orders', 'write', broken, signal)).toMatchObject({ sqlState: '22021' });
 });

@@ -243,9 +243,11 @@ async function must(guest: Guest, script: string, signal: AbortSignal): Promise<
 
 function tarError(stderr: string, where: string): ClonaError {
   const said = stderr.trim().slice(-500);
-  if (/No space left|quota exceeded/i.test(said)) {
+  // Of the hundred files that did not fit the first says enough.
+  const full = said.split('\n').find((line) => /No space left|quota exceeded/i.test(line));
+  if (full !== undefined) {
     return new ClonaError('diskFull', `no space left on the guest for ${where}`, {
-      cause: new Error(said),
+      cause: new Error(full),
       hint: 'give its data disk more room and run the same command again',
     });
   }

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, cp, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readBackupHeader } from '../../../../../src/archive/repository.ts';
+import { discardRestore } from '../../../../../src/databases/postgres/restore/discard.ts';
 import { openGuestPlace } from '../../../../../src/databases/postgres/restore/place/guest-place.ts';
 import type { RestoreReport } from '../../../../../src/databases/postgres/restore/report.ts';
 import { quoteSh } from '../../../../../src/guest/quote.ts';
@@ -15,6 +16,7 @@ import { startGuestServer, stopGuestServer } from '../../../../../src/databases/
 import { resolveBinaries } from '../../../../../src/databases/postgres/server-binaries.ts';
 import { uidOf } from '../../../../support/machine-user.ts';
 import { createTestMachine, type TestMachine } from '../../../../support/machine.ts';
+import { canMount, fillDisk, mountSmallDisk } from '../../../../support/small-disk.ts';
 import { tamperWithFile } from '../../../../support/tamper.ts';
 import { createProduction, type Production } from '../../../../support/production.ts';
 
@@ -184,3 +186,37 @@ test('a file that is not what the manifest says is taken from the mirror on this
   expect(report.warnings.join('\n')).toContain(`${path} does not match its checksum`);
   expect(await production.readRows(report.target.folder)).toEqual(production.expectRows(1, end));
 });
+
+test.skipIf(!canMount())(
+  'a disk of the guest that fills up meanwhile is said to be full, and gets its room back',
+  async () => {
+    const signal = AbortSignal.timeout(90_000);
+    await using disk = await mountSmallDisk(500);
+    for (const folder of [dirname(disk.folder), disk.folder]) await chmod(folder, 0o711);
+    await using machine = await createTestMachine({ role: 'staging', root: disk.folder });
+    const binaries = await resolveBinaries({ runAs: await uidOf(machine) });
+    await using guest = await machine.openGuest();
+    await using place = openGuestPlace({ guest, lanes: [], binaries, workers: 1, signal });
+    const target = join(machine.facts.dataDisk, 'pg');
+    for (const fillsAt of ['unpack and verify', 'replay the log']) {
+      let ballast = '';
+      const failed = production.restore({
+        until: { kind: 'latest' },
+        place,
+        target,
+        binaries,
+        onProgress: ({ step, state }) => {
+          if (step === fillsAt && state === 'started') ballast = fillDisk(disk.folder, 0);
+        },
+      });
+      await expect(failed).rejects.toMatchObject({ kind: 'diskFull', exitCode: 6 });
+      await discardRestore(place, target);
+      expect(
+        (await guest.list(machine.facts.dataDisk, signal)).filter((name) => name.startsWith('pg')),
+      ).toEqual([]);
+      await rm(ballast);
+    }
+    await restoreInto(machine, target, signal);
+    expect(await readRows(machine, target, signal)).toEqual(production.expectRows(1, end));
+  },
+);
