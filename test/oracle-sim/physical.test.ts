@@ -217,3 +217,68 @@ describe('a hot backup of the simulated instance', () => {
     expect(readFileSync(join(folder, 'copies', 'erp01.dbf'), 'utf8')).toContain('SIMULATED ORACLE DATAFILE');
   });
 });
+
+describe('ways back of a simulated LIVE', () => {
+  test('a guaranteed restore point brings the rows back, on a new incarnation', async () => {
+    await insert(1);
+    await using dba = await asSysdba();
+    await dba.execute('CREATE RESTORE POINT before_kit GUARANTEE FLASHBACK DATABASE');
+    await insert(2);
+    await expect(dba.execute('FLASHBACK DATABASE TO RESTORE POINT before_kit')).rejects.toThrow('ORA-38757');
+    await connection.close();
+    abort(sim.instance);
+    startUp(sim.instance, { force: false, restricted: false, until: 'MOUNT', pfile: null });
+    await using mounted = await asSysdba();
+    await mounted.execute('FLASHBACK DATABASE TO RESTORE POINT before_kit');
+    await expect(mounted.execute('ALTER DATABASE OPEN')).rejects.toThrow('ORA-01589');
+    await mounted.execute('ALTER DATABASE OPEN RESETLOGS');
+    connection = await oracledb.getConnection(sim);
+    expect(await sum()).toEqual([1, 1]);
+    expect(await rows("SELECT incarnation# i FROM v$database_incarnation WHERE status = 'CURRENT'")).toEqual([
+      { I: 2 },
+    ]);
+  });
+
+  test('Standard Edition has none', async () => {
+    sim.instance.settings.edition = 'SE2';
+    await using dba = await asSysdba();
+    await expect(dba.execute('CREATE RESTORE POINT p GUARANTEE FLASHBACK DATABASE')).rejects.toThrow(
+      'ORA-00439',
+    );
+  });
+
+  test('a restart of the node breaks sessions and loses nothing that was committed', async () => {
+    await insert(1);
+    sim.restartNode();
+    await expect(sum()).rejects.toThrow(/NJS-500|NJS-003/);
+    connection = await oracledb.getConnection(sim);
+    expect(await sum()).toEqual([1, 1]);
+  });
+
+  test('backup mode makes redo dear, and the statistics show it', async () => {
+    const redo = async (): Promise<number> =>
+      Number((await rows("SELECT value FROM v$sysstat WHERE name = 'redo size'"))[0]?.['VALUE']);
+    const before = await redo();
+    await insert(1);
+    const plain = (await redo()) - before;
+    await connection.execute('ALTER DATABASE BEGIN BACKUP');
+    const begun = await redo();
+    await insert(2);
+    expect((await redo()) - begun).toBeGreaterThan(plain * 10);
+  });
+
+  test('shows every archive destination, and which of them are used', async () => {
+    await connection.execute("ALTER SYSTEM SET log_archive_dest_7 = 'SERVICE=standby' SCOPE = BOTH");
+    const used = await rows(
+      "SELECT dest_id, target, destination FROM v$archive_dest WHERE status <> 'INACTIVE'",
+    );
+    expect(used).toEqual([
+      { DEST_ID: 1, TARGET: 'PRIMARY', DESTINATION: 'USE_DB_RECOVERY_FILE_DEST' },
+      { DEST_ID: 7, TARGET: 'STANDBY', DESTINATION: 'standby' },
+    ]);
+    await connection.execute("ALTER SYSTEM SET log_archive_dest_7 = '' SCOPE = BOTH");
+    expect(await rows('SELECT COUNT(*) n FROM v$archive_dest WHERE destination IS NOT NULL')).toEqual([
+      { N: 1 },
+    ]);
+  });
+});

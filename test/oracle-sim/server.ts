@@ -4,6 +4,7 @@ import { createFaults, type Faults, type Watch } from './faults.ts';
 import type { User } from './instance/accounts.ts';
 import { createBackend, type Server } from './instance/backend.ts';
 import { createInstance, type Instance, type InstanceSettings } from './instance/instance.ts';
+import { abort, startUp } from './instance/startup.ts';
 import type { Given } from './sql/fixtures.ts';
 import { WireSession } from './wire/session.ts';
 
@@ -32,6 +33,8 @@ export interface OracleSim extends AsyncDisposable {
   startListener(): Promise<void>;
   /** Breaks every connection, as the death of the node does. */
   killSessions(): void;
+  /** The node dies and comes back: every session breaks, memory is gone, crash recovery opens it again. */
+  restartNode(): void;
 }
 
 /** Not a secret: the password of the simulator's own users. */
@@ -84,6 +87,10 @@ export async function startOracleSim(options: OracleSimOptions = {}): Promise<Or
       await once(server, 'listening');
     },
     killSessions,
+    restartNode() {
+      abort(instance);
+      startUp(instance, { force: false, restricted: false, until: 'OPEN', pfile: null });
+    },
     async [Symbol.asyncDispose]() {
       const stopped = stopListener();
       killSessions();

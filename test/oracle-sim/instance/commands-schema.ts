@@ -3,7 +3,8 @@ import type { TokenCursor } from '../sql/cursor.ts';
 import { parseType } from '../sql/view-columns.ts';
 import { findUser, type User } from './accounts.ts';
 import { listCode, saveCode } from './code-objects.ts';
-import { currentIncarnation, mounted, opened, saveControl } from './physical/database.ts';
+import { opened } from './physical/database.ts';
+import { createRestorePoint, dropRestorePoint, flashBack } from './physical/flashback.ts';
 import { requirePrivilege, type Action, type Session } from './session.ts';
 import { databaseOf, readParameterFile } from './startup.ts';
 import { fileFor, findPlace, listTables, pageOf, saveTable, type StoredTable } from './tables.ts';
@@ -12,6 +13,8 @@ import { fileFor, findPlace, listTables, pageOf, saveTable, type StoredTable } f
 export function prepareSchemaCommand(cursor: TokenCursor, session: Session): Action {
   if (cursor.accept('CREATE', 'RESTORE', 'POINT')) return parseRestorePoint(cursor, session);
   if (cursor.accept('DROP', 'RESTORE', 'POINT')) return parseDropRestorePoint(cursor, session);
+  if (cursor.accept('FLASHBACK', 'DATABASE', 'TO', 'RESTORE', 'POINT'))
+    return parseFlashback(cursor, session);
   if (cursor.accept('CREATE', 'TABLE')) return parseCreateTable(cursor, session);
   if (cursor.accept('DROP', 'TABLE')) return parseDropTable(cursor, session);
   if (cursor.accept('TRUNCATE', 'TABLE')) return parseTruncate(cursor, session);
@@ -33,37 +36,27 @@ function parseRestorePoint(cursor: TokenCursor, { instance, user }: Session): Ac
     ...(guaranteed ? ['SYSBACKUP'] : ['SELECT ANY DICTIONARY', 'FLASHBACK ANY TABLE', 'SELECT_CATALOG_ROLE']),
   );
   return () => {
-    const database = databaseOf(instance);
-    const control = mounted(database);
-    if (guaranteed && instance.settings.edition === 'SE2')
+    if (guaranteed && instance.settings.edition === 'SE2') {
       throw new OraError(439, 'feature not enabled: Flashback Database');
-    if (guaranteed && control.logMode === 'NOARCHIVELOG')
-      throw new OraError(
-        38784,
-        `Cannot create restore point '${name}'.\nORA-38785: Media recovery must be enabled for guaranteed restore point.`,
-      );
-    if (control.restorePoints.some((one) => one.name === name))
-      throw new OraError(38778, `Restore point '${name}' already exists.`);
-    control.restorePoints.push({
-      name,
-      scn: control.scn,
-      at: database.now(),
-      incarnation: currentIncarnation(control).number,
-      guaranteed,
-    });
-    saveControl(database);
+    }
+    createRestorePoint(databaseOf(instance), name, guaranteed);
   };
 }
 
 function parseDropRestorePoint(cursor: TokenCursor, { instance, user }: Session): Action {
   const name = cursor.name();
   requirePrivilege(user, 'SELECT ANY DICTIONARY', 'FLASHBACK ANY TABLE', 'SELECT_CATALOG_ROLE');
+  return () => dropRestorePoint(databaseOf(instance), name);
+}
+
+/** FLASHBACK DATABASE TO RESTORE POINT name. */
+function parseFlashback(cursor: TokenCursor, { instance, user }: Session): Action {
+  requirePrivilege(user, 'SYSBACKUP');
+  const name = cursor.name();
   return () => {
-    const control = mounted(databaseOf(instance));
-    if (!control.restorePoints.some((one) => one.name === name))
-      throw new OraError(38780, `Restore point '${name}' does not exist.`);
-    control.restorePoints = control.restorePoints.filter((one) => one.name !== name);
-    saveControl(databaseOf(instance));
+    if (instance.settings.edition === 'SE2')
+      throw new OraError(439, 'feature not enabled: Flashback Database');
+    flashBack(databaseOf(instance), name);
   };
 }
 

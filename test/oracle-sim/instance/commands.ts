@@ -38,7 +38,8 @@ function parse(cursor: TokenCursor, session: Session): Action {
     cursor.is('DROP') ||
     cursor.is('GRANT') ||
     cursor.is('REVOKE') ||
-    cursor.is('TRUNCATE')
+    cursor.is('TRUNCATE') ||
+    cursor.is('FLASHBACK')
   ) {
     return prepareSchemaCommand(cursor, session);
   }

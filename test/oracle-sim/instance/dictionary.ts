@@ -20,6 +20,7 @@ const withoutControlFile = new Set([
   'V$OPTION',
   'V$SESSION',
   'V$SESSION_LONGOPS',
+  'V$SYSSTAT',
 ]);
 
 /** The names a user finds, with the errors of what it may not see or what is not there yet. */

@@ -118,6 +118,7 @@ function createStorage(settings: InstanceSettings, storage: StorageSettings): Da
     control: null,
     open: null,
     now: () => settings.now(),
+    redoBytes: 0,
     betweenBlocks: () => {},
   };
   if (!create) return database;

@@ -1,5 +1,5 @@
 /** Parameters that exist here, with what V$PARAMETER shows where nobody set them. */
-export const knownParameters: ReadonlyMap<string, string | null> = new Map([
+export const knownParameters: ReadonlyMap<string, string | null> = new Map<string, string | null>([
   ['aq_tm_processes', '1'],
   ['archive_lag_target', '0'],
   ['audit_trail', 'NONE'],
@@ -37,6 +37,11 @@ export const knownParameters: ReadonlyMap<string, string | null> = new Map([
   ['log_archive_dest_state_1', 'enable'],
   ['log_archive_dest_state_2', 'enable'],
   ['log_archive_dest_state_3', 'enable'],
+  ...Array.from({ length: 28 }, (_, index): [string, null] => [`log_archive_dest_${index + 4}`, null]),
+  ...Array.from({ length: 28 }, (_, index): [string, string] => [
+    `log_archive_dest_state_${index + 4}`,
+    'enable',
+  ]),
   ['log_archive_duplex_dest', null],
   ['log_archive_format', '%t_%s_%r.dbf'],
   ['log_file_name_convert', null],

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { OraError } from '../wire/values.ts';
 import type { Given } from '../sql/fixtures.ts';
-import { archiveFolder, controlFilePaths } from './physical/database.ts';
+import { controlFilePaths } from './physical/database.ts';
 import { readDataFile } from './physical/files.ts';
 import type { ControlDatafile } from './physical/types.ts';
 import { fromControl, type Rows } from './view-rows.ts';
@@ -126,23 +126,6 @@ export const fileViews: Record<string, Rows> = {
           FILE_SIZE_BLKS: 1130,
           CON_ID: 0,
         })),
-  V$ARCHIVE_DEST: fromControl((_, __, { database, settings }) => [
-    {
-      DEST_ID: 1,
-      DEST_NAME: 'LOG_ARCHIVE_DEST_1',
-      STATUS: 'VALID',
-      BINDING: 'MANDATORY',
-      TARGET: 'PRIMARY',
-      ARCHIVER: 'ARCH',
-      DESTINATION: database === null ? null : archiveFolder(database),
-      REOPEN_SECS: 300,
-      REGISTER: 'YES',
-      FAILURE_COUNT: 0,
-      VALID_NOW: 'YES',
-      DB_UNIQUE_NAME: settings.uniqueName,
-      CON_ID: 0,
-    },
-  ]),
   V$RECOVERY_FILE_DEST: fromControl((control, _, { database }) => {
     const name = database?.parameters.get('db_recovery_file_dest');
     if (name === undefined) return [];

@@ -4,6 +4,7 @@ import { knownParameters } from './parameters.ts';
 import { offsetText } from '../sql/formats.ts';
 import { backupViews } from './views-backups.ts';
 import { fileViews } from './views-files.ts';
+import { destinationViews } from './views-destinations.ts';
 import { databaseViews } from './views-database.ts';
 import { schemaViews } from './views-schema.ts';
 import type { Rows } from './view-rows.ts';
@@ -45,6 +46,16 @@ const instanceViews: Record<string, Rows> = {
       SERVICE_NAME: instance.settings.serviceName,
       CON_ID: 0,
     })),
+  V$SYSSTAT: ({ database }) => [
+    {
+      'STATISTIC#': 1,
+      NAME: 'redo size',
+      CLASS: 2,
+      VALUE: database?.redoBytes ?? 0,
+      STAT_ID: 1_236_385_760,
+      CON_ID: 0,
+    },
+  ],
   V$TRANSACTION: (instance) =>
     [...instance.sessions.values()].flatMap(({ transaction }) =>
       transaction === null
@@ -124,6 +135,7 @@ const views: Record<string, Rows> = {
   ...instanceViews,
   ...databaseViews,
   ...fileViews,
+  ...destinationViews,
   ...backupViews,
   ...schemaViews,
 };

@@ -31,6 +31,8 @@ function write(database: Database, file: number, page: string, to: PageState): b
     image,
   };
   open.redo.push(redo);
+  // A whole block is what makes backup mode dear: 8 KB, against the change alone.
+  database.redoBytes += image ? 8192 : (to.content?.length ?? 0) + 64;
   applyRedo(data, redo, known);
   markDirty(database, file, page);
   return redo.scn;

@@ -27,6 +27,8 @@ export interface Database {
   control: ControlFile | null;
   open: OpenDatabase | null;
   now: () => number;
+  /** Redo written since the instance was made: V$SYSSTAT. */
+  redoBytes: number;
   /** Called between the blocks that a backup reads: tests let work go on there. */
   betweenBlocks: () => void;
 }

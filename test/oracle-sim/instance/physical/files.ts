@@ -1,4 +1,14 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { OraError } from '../../wire/values.ts';
 import type { ControlFile, DataFile, FileHeader, Page, RedoLog } from './types.ts';
@@ -62,7 +72,20 @@ export function readControlFile(path: string): ControlFile {
 /** A header, then a page a line: what `cp` copies. */
 export function writeDataFile(path: string, { header, pages }: DataFile): void {
   const lines = Array.from(pages, ([id, page]) => toText([id, page]));
-  write(path, assemble('DATAFILE', [toText(header), ...lines]));
+  const text = assemble('DATAFILE', [toText(header), ...lines]);
+  if (existsSync(path)) writeInPlace(path, Buffer.from(text));
+  else write(path, text);
+}
+
+/** A datafile stays the file it is: by its inode it is told from a copy (R8). */
+function writeInPlace(path: string, bytes: Buffer): void {
+  const file = openSync(path, 'r+');
+  try {
+    writeSync(file, bytes, 0, bytes.length, 0);
+    ftruncateSync(file, bytes.length);
+  } finally {
+    closeSync(file);
+  }
 }
 
 export function readDataFile(path: string): DataFile {
