@@ -19,8 +19,8 @@ export async function withFileLock<Result>(
   const mine = JSON.stringify({ host: hostname(), pid: process.pid, stamp: await processStamp(process.pid) });
   const own = `${path}.${randomBytes(6).toString('hex')}`;
   const deadline = Date.now() + patienceMs;
-  await writeFile(own, mine, { mode: 0o600 });
   try {
+    await writeFile(own, mine, { mode: 0o600 });
     for (;;) {
       signal.throwIfAborted();
       if (await succeeds(link(own, path))) break;
