@@ -20,7 +20,7 @@ for (const role of ['live', 'staging'] as const) {
   );
 }
 
-testGuestContract('OpenSSH', startOpenSsh, whyNoOpenSsh());
+testGuestContract('OpenSSH', async () => startOpenSsh(), whyNoOpenSsh());
 
 testGuestContract(
   'OpenSSH through a jump host that is a local machine',

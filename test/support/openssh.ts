@@ -20,7 +20,10 @@ export function whyNoOpenSsh(): string | undefined {
 }
 
 /** A real sshd on a free loopback port, with three host keys of which the RSA one is pinned. */
-export async function startOpenSsh(): Promise<GuestUnderTest> {
+export async function startOpenSsh(
+  /** Further lines of sshd_config, given its own folder. */
+  more: (folder: string) => Promise<string[]> = async () => [],
+): Promise<GuestUnderTest> {
   const folder = await makeTestFolder();
   const keys = join(folder, 'keys');
   await mkdir(keys, { mode: 0o700 });
@@ -44,6 +47,7 @@ export async function startOpenSsh(): Promise<GuestUnderTest> {
     'PasswordAuthentication no',
     'PermitRootLogin prohibit-password',
     'Subsystem sftp internal-sftp',
+    ...(await more(folder)),
   ];
   await writeFile(join(folder, 'sshd_config'), `${config.join('\n')}\n`);
   const server = spawn(sshd, ['-D', '-e', '-f', join(folder, 'sshd_config')], { stdio: 'ignore' });
