@@ -73,8 +73,8 @@ export function summarize(report: DemoReport, folder: string | null): string {
     ...(folder === null
       ? []
       : [
-          `  kept for you to look around: cd ${folder}/site && clona status`,
-          `  and to take it all away: clona demo --remove ${folder} --yes`,
+          `  kept for you to look around: npx clona status --site ${folder}/site/clona.yaml`,
+          `  and to take it all away: npx clona demo --remove ${folder} --yes`,
         ]),
   ].join('\n');
 }

@@ -76,12 +76,12 @@ async function makeProduction(folder: string, signal: AbortSignal): Promise<Verb
       `${name} runs with ${production.rows} rows: its disks are beside ${systemDisk}`,
       '',
       `cd ${folder}`,
-      'clona doctor       # what is in order, what to look at',
-      'clona backup',
-      'clona refresh      # LIVE STAGING from the newest backup, proven',
-      'clona release --kit kits/2.1',
+      'npx clona doctor       # what is in order, what to look at',
+      'npx clona backup',
+      'npx clona refresh      # LIVE STAGING from the newest backup, proven',
+      'npx clona release --kit kits/2.1',
       '',
-      `clona demo --remove ${folder} --yes    # takes everything away again`,
+      `cd .. && npx clona demo --remove ${folder} --yes    # takes everything away again`,
     ].join('\n'),
   };
 }

@@ -140,7 +140,8 @@ async function downloadFtp(address: URL, file: string, options: DownloadOptions)
       port: address.port === '' ? 21 : Number(address.port),
       user: options.user ?? 'anonymous',
       password: options.password ?? 'anonymous@',
-      secure: address.protocol === 'ftps:',
+      // The port of old that speaks TLS from its first byte; elsewhere AUTH TLS comes before the password (RFC 4217).
+      secure: address.protocol === 'ftps:' && (address.port === '990' ? 'implicit' : true),
       ...(ca === undefined ? {} : { secureOptions: { ca, host: address.hostname } }),
     });
     const path = decodeURIComponent(address.pathname);

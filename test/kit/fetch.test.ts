@@ -230,7 +230,7 @@ describe('a signature', () => {
   });
 });
 
-describe.skipIf(!hasOpenssl)('by https', () => {
+describe.skipIf(!hasOpenssl)('by https and ftps', () => {
   let certificates: string;
   beforeAll(async () => {
     certificates = await mkdtemp(join(tmpdir(), 'clona-ca-'));
@@ -256,6 +256,9 @@ describe.skipIf(!hasOpenssl)('by https', () => {
     await writeFile(join(certificates, 'san'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
     const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'san', '-days', '2'];
     openssl('x509', '-req', '-in', 'server.csr', ...by, '-out', 'server.pem');
+    openssl('req', ...key, '-keyout', 'elsewhere.key', '-out', 'elsewhere.csr', '-subj', '/CN=elsewhere');
+    await writeFile(join(certificates, 'san'), 'subjectAltName=DNS:elsewhere.example\n');
+    openssl('x509', '-req', '-in', 'elsewhere.csr', ...by, '-out', 'elsewhere.pem');
   });
   afterAll(async () => {
     await rm(certificates, { recursive: true, force: true });
@@ -291,5 +294,33 @@ describe.skipIf(!hasOpenssl)('by https', () => {
     expect(seen).toEqual([`Basic ${Buffer.from('erp:secret').toString('base64')}`, undefined]);
     const down = fetch(`https://127.0.0.1:${server.port}/plain`, { ...options, into: join(work, 'b') });
     await expect(down).rejects.toThrow('which is refused');
+  });
+
+  async function serveFtp(name = 'server') {
+    const read = (file: string) => readFile(join(certificates, file));
+    const tls = { key: await read(`${name}.key`), cert: await read(`${name}.pem`), implicit: false };
+    return startFtpServer({ files: { '/kit.tar.gz': archive }, user: 'erp', password: 'secret', tls });
+  }
+
+  test('a kit comes by ftps without a hash, and neither password nor kit goes in the clear', async () => {
+    await using server = await serveFtp();
+    const ca = await readFile(join(certificates, 'ca.pem'), 'utf8');
+    const address = `ftps://127.0.0.1:${server.port}/kit.tar.gz`;
+    expect(await fetch(address, { ca, user: 'erp', password: 'secret' })).toMatchObject({ hash });
+    expect(server.commands[0]).toBe('AUTH TLS');
+    expect(server.commands).toContain('PROT P');
+  });
+
+  test.each([
+    ['an authority that nobody trusts', 'server', '127.0.0.1', false],
+    ['the certificate of another host', 'elsewhere', '127.0.0.1', true],
+  ])('no kit comes by ftps with %s, and the password is not sent', async (_what, name, host, trusted) => {
+    await using server = await serveFtp(name);
+    const ca = trusted ? await readFile(join(certificates, 'ca.pem'), 'utf8') : undefined;
+    const address = `ftps://${host}:${server.port}/kit.tar.gz`;
+    const fetched = fetch(address, { ca, user: 'erp', password: 'secret' });
+    await expect(fetched).rejects.toMatchObject({ kind: 'kitFetchFailed' });
+    expect(server.commands.filter((command) => /^(USER|PASS)/.test(command))).toEqual([]);
+    expect(await leftovers()).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 
 export interface FtpServer extends AsyncDisposable {
   port: number;
@@ -13,9 +14,11 @@ export interface FtpOptions {
   password: string;
   /** Closes the data connection after this many bytes, as a broken line does. */
   breakAfterBytes?: number;
+  /** Then nobody logs in, and no file goes, in the clear (RFC 4217); `implicit`: TLS from the first byte, as on port 990. */
+  tls?: { key: Buffer; cert: Buffer; implicit: boolean };
 }
 
-/** A small, strict FTP server (RFC 959, RFC 2428 EPSV, RFC 3659 SIZE): passive, binary, read only. */
+/** A small, strict FTP server (RFC 959, RFC 2428 EPSV, RFC 3659 SIZE, RFC 4217 TLS): passive, binary, read only. */
 export async function startFtpServer(options: FtpOptions): Promise<FtpServer> {
   const commands: string[] = [];
   const sockets = new Set<Socket>();
@@ -25,7 +28,8 @@ export async function startFtpServer(options: FtpOptions): Promise<FtpServer> {
   };
   const server = createServer((socket) => {
     keep(socket);
-    serve(socket, options, commands, keep);
+    const secured = options.tls?.implicit === true ? secure(socket, options, keep) : socket;
+    serve(secured, options, commands, keep);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -44,15 +48,19 @@ function portOf(server: Server): number {
   return (server.address() as AddressInfo).port; // it listens on TCP
 }
 
-function serve(
-  socket: Socket,
-  options: FtpOptions,
-  commands: string[],
-  keep: (socket: Socket) => void,
-): void {
+function secure(plain: Socket, { tls }: FtpOptions, keep: (socket: Socket) => void): Socket {
+  const secured = new TLSSocket(plain, { isServer: true, key: tls?.key, cert: tls?.cert });
+  keep(secured);
+  return secured;
+}
+
+function serve(first: Socket, options: FtpOptions, commands: string[], keep: (socket: Socket) => void): void {
+  let socket = first;
   const session = {
     user: '',
     loggedIn: false,
+    secured: first instanceof TLSSocket,
+    dataSecured: false,
     binary: false,
     data: undefined as Promise<Socket> | undefined,
   };
@@ -71,9 +79,11 @@ function serve(
   const send = async (path: string): Promise<void> => {
     const content = options.files[path];
     if (content === undefined) return void reply('550 no such file');
+    if (options.tls !== undefined && !session.dataSecured) return void reply('522 PROT P first');
     if (!session.binary || session.data === undefined) return void reply('503 TYPE I and EPSV first');
     reply('150 here it comes');
-    const data = await session.data;
+    const plain = await session.data;
+    const data = session.dataSecured ? secure(plain, options, keep) : plain;
     session.data = undefined;
     data.end(content.subarray(0, options.breakAfterBytes ?? content.length));
     await once(data, 'close');
@@ -84,7 +94,18 @@ function serve(
     const verb = word.toUpperCase();
     const argument = rest.join(' ');
     commands.push(verb === 'PASS' ? 'PASS' : line);
-    if (verb === 'USER') {
+    if (verb === 'AUTH' && options.tls !== undefined && !session.secured) {
+      reply('234 go on in TLS');
+      socket.removeAllListeners('data');
+      socket = secure(socket, options, keep);
+      session.secured = true;
+      listenTo(socket);
+    } else if (options.tls !== undefined && !session.secured) reply('534 AUTH TLS first');
+    else if (verb === 'PBSZ') reply('200 ok');
+    else if (verb === 'PROT') {
+      session.dataSecured = argument === 'P';
+      reply('200 ok');
+    } else if (verb === 'USER') {
       session.user = argument;
       reply('331 password please');
     } else if (verb === 'PASS') {
@@ -106,10 +127,13 @@ function serve(
   };
   let pending = '';
   let queue = Promise.resolve();
+  const listenTo = (from: Socket): void => {
+    from.setEncoding('utf8').on('data', (chunk: string) => {
+      const lines = (pending + chunk).split('\r\n');
+      pending = lines.pop() ?? '';
+      for (const line of lines) queue = queue.then(() => handle(line)).catch(() => void from.destroy());
+    });
+  };
+  listenTo(socket);
   reply('220 test server');
-  socket.setEncoding('utf8').on('data', (chunk: string) => {
-    const lines = (pending + chunk).split('\r\n');
-    pending = lines.pop() ?? '';
-    for (const line of lines) queue = queue.then(() => handle(line)).catch(() => void socket.destroy());
-  });
 }
