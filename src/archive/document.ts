@@ -21,10 +21,18 @@ export function decodeDocument<Value>(text: string, schema: ZodType<Value>, wher
   if (found === null) throw damaged(where, 'is cut off or was not written by clona');
   if (sha256(text.slice(0, found.index)) !== found[1])
     throw damaged(where, 'does not match its own checksum');
-  const parsed = schema.safeParse(JSON.parse(text));
+  const parsed = schema.safeParse(parseJson(text, where));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw damaged(where, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is of another shape'}`);
+}
+
+function parseJson(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw damaged(where, 'is not JSON');
+  }
 }
 
 /** Undefined where there is no such file. */

@@ -26,18 +26,24 @@ const longHeaderBytes = 40;
 const shortHeaderBytes = 24;
 const recordHeaderBytes = 24;
 const longHeaderFlag = 2;
+/** What a server can be built with (--with-wal-blocksize, in kilobytes). */
+const blockSizes: ReadonlySet<number> = new Set(
+  [1, 2, 4, 8, 16, 32, 64].map((kilobytes) => kilobytes * 1024),
+);
 
 /** What the first page of a segment says of itself; null when it does not look like one. */
 export function readSegmentIdentity(segment: Buffer): SegmentIdentity | null {
   if (segment.length < longHeaderBytes || (segment.readUInt16LE(2) & longHeaderFlag) === 0) return null;
   // Servers 15 to 18 write 0xD110 to 0xD118; later ones count on.
   if (segment.readUInt16LE(0) >> 8 !== 0xd1) return null;
+  const blockSizeBytes = segment.readUInt32LE(36);
+  if (!blockSizes.has(blockSizeBytes)) return null;
   return {
     timeline: segment.readUInt32LE(4),
     firstPosition: segment.readBigUInt64LE(8),
     systemIdentifier: segment.readBigUInt64LE(24).toString(),
     segmentSizeBytes: segment.readUInt32LE(32),
-    blockSizeBytes: segment.readUInt32LE(36),
+    blockSizeBytes,
   };
 }
 

@@ -1,7 +1,6 @@
-import { copyFile, cp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { proveChecksums } from '../../../../src/databases/postgres/prove/checksums.ts';
 import { proveLog, type LogProofReport } from '../../../../src/databases/postgres/prove/log.ts';
 import { makeProvenArchive, type ProvenArchive } from './proven-archive.ts';
 
@@ -102,100 +101,6 @@ describe('grade 2', () => {
     expect(proof).toBe(false);
   });
 });
-
-/** Of a single flipped byte: found by which proof, or harmless because nothing ever reads it. */
-async function judgeFlip(copy: string, file: string, at: number): Promise<'found' | 'harmless' | 'missed'> {
-  const path = join(copy, file);
-  await flip(path, at);
-  try {
-    if (isHarmless(file, await readFile(path), at)) return 'harmless';
-    const label = /backups\/(B\d)\//.exec(file)?.[1];
-    const proofs =
-      label === undefined
-        ? [async () => prove(copy, 'B1'), async () => prove(copy, 'B2')]
-        : [async () => proveChecksums({ archiveDir: copy, label, workers: 1, signal })];
-    for (const proof of proofs) {
-      const passed = await proof().then(
-        (report) => report.passed,
-        () => false,
-      );
-      if (!passed) return 'found';
-    }
-    return 'missed';
-  } finally {
-    await copyFile(join(made.archive.folder, file), path);
-  }
-}
-
-/**
- * Bytes that carry nothing: the reason in a .history file (free text, never a fact to act on) and its blanks, the number of
- * the skippable frame and the time of archiving in a log file's trailer, label files of the server beside the log, log
- * before the oldest backup, which no proof and no restore reads.
- */
-function isHarmless(file: string, bytes: Buffer, at: number): boolean {
-  if (file.endsWith('.backup')) return true;
-  if (file.endsWith('.history')) {
-    const text = bytes.toString('latin1');
-    const line = text.slice(text.lastIndexOf('\n', at - 1) + 1, at);
-    // A blank that became another blank reads the same, for us and for the server's scanf.
-    return /^\d+\s+\S+\s/.test(line) || /^[^\S\n]$/.test(bytes.toString('latin1', at, at + 1));
-  }
-  if (!file.startsWith('log/')) return false;
-  const trailer = bytes.length - 1024;
-  if (at === trailer) return true;
-  const from = bytes.indexOf('"archivedAt":"', trailer) + '"archivedAt":"'.length;
-  return at >= from && at < bytes.indexOf('"', from);
-}
-
-const flips = Number(process.env['CLONA_FLIPS'] ?? 30);
-
-test(
-  `of ${flips} single flipped bytes every one is found, or harmless and listed why`,
-  { timeout: 1_800_000 },
-  async () => {
-    const copy = await copyArchive();
-    const all = (await readdir(copy, { recursive: true })).sort();
-    const files: { file: string; size: number; isHead: boolean }[] = [];
-    const unread = new Set((await segments(copy)).map((name) => name.slice(0, 24)));
-    const first = (await prove(copy, 'B1')).from;
-    for (const file of all) {
-      const info = await stat(join(copy, file));
-      if (!info.isFile() || file.endsWith('grades.json')) continue;
-      const name = /log\/00000001\/([0-9A-F]{24})/.exec(file)?.[1];
-      if (name !== undefined && unread.has(name) && segmentEnd(name) <= BigInt(first)) continue;
-      files.push({ file, size: info.size, isHead: /\.json$|manifest$|\.history$/.test(file) });
-    }
-    const heads = files.filter(({ isHead }) => isHead);
-    const bodies = files.filter(({ isHead }) => !isHead);
-    const random = makeRandom(42);
-    const table = { found: 0, harmless: 0, missed: [] as string[] };
-    for (let index = 0; index < flips; index += 1) {
-      const group = index % 2 === 0 ? heads : bodies;
-      const { file, size } = group[Math.floor(random() * group.length)]!;
-      const at = Math.floor(random() * size);
-      const verdict = await judgeFlip(copy, file, at);
-      if (verdict === 'missed') table.missed.push(`${file}@${at}`);
-      else table[verdict] += 1;
-    }
-    process.stderr.write(`flips: ${JSON.stringify(table)}\n`);
-    expect(table.missed).toEqual([]);
-  },
-);
-
-function segmentEnd(name: string): bigint {
-  return (BigInt(`0x${name.slice(8, 16)}`) * 4096n + BigInt(`0x${name.slice(16, 24)}`) + 1n) * 2n ** 20n;
-}
-
-/** mulberry32: the same flips in every run. */
-function makeRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 async function flip(path: string, at: number): Promise<void> {
   await using handle = await open(path, 'r+');

@@ -13,8 +13,8 @@ export interface ProvenArchive extends AsyncDisposable {
   mirror: Archive;
 }
 
-/** A real archive with a mirror: backup B1, log, a second timeline, backup B2 on it, more log. */
-export async function makeProvenArchive(): Promise<ProvenArchive> {
+/** A real archive with a mirror: backup B1, log, a second timeline, backup B2 on it, more log; `rows` at a time. */
+export async function makeProvenArchive(rows = 8000): Promise<ProvenArchive> {
   const cluster = await createTestCluster({ walSegmentSizeMegabytes: 1 });
   const spoolDir = join(cluster.folder, 'spool');
   await mkdir(spoolDir);
@@ -29,7 +29,7 @@ export async function makeProvenArchive(): Promise<ProvenArchive> {
     await using session = await cluster.connect();
     await session.query(`CREATE TABLE IF NOT EXISTS t (v text)`);
     for (let round = 0; round < 3; round += 1) {
-      await session.query(`INSERT INTO t SELECT md5(n::text) FROM generate_series(1, 8000) n`);
+      await session.query(`INSERT INTO t SELECT md5(n::text) FROM generate_series(1, $1::int) n`, [rows]);
     }
     await archiveEverything(cluster.address, archiver);
   };
