@@ -7,6 +7,7 @@ import type { Server } from '../instance/backend.ts';
 import { runRman } from './rman/run.ts';
 import { runSqlPlus } from './sqlplus.ts';
 import { runNid } from './nid.ts';
+import { runExpdp, runImpdp } from './pump.ts';
 
 /** A call of a command on the simulated machine. */
 export interface ToolCall {
@@ -24,7 +25,13 @@ export interface ToolResult {
 
 type Tool = (call: ToolCall, server: Server) => Promise<ToolResult>;
 
-const tools: Record<string, Tool> = { rman: runRman, sqlplus: runSqlPlus, nid: runNid };
+const tools: Record<string, Tool> = {
+  rman: runRman,
+  sqlplus: runSqlPlus,
+  nid: runNid,
+  expdp: runExpdp,
+  impdp: runImpdp,
+};
 
 export interface Tools extends AsyncDisposable {
   /** ORACLE_HOME of the machine; the commands lie in its `bin`. */
@@ -33,7 +40,7 @@ export interface Tools extends AsyncDisposable {
 }
 
 /**
- * Puts rman, sqlplus and nid into `folder/oracle/bin`, as programs that any shell of the machine finds. They act on the instance
+ * Puts rman, sqlplus, nid, expdp and impdp into `folder/oracle/bin`, as programs that any shell of the machine finds. They act on the instance
  * over a Unix socket beside them; as on a real machine who can run them is SYSDBA.
  */
 export async function installTools(server: Server, folder: string): Promise<Tools> {
