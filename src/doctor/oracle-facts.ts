@@ -38,9 +38,12 @@ type More = Record<keyof typeof moreViews, (string | null)[][]>;
 /** Reads all of it on one connection. Throws `databasePrivilege` that names every missing grant, not only the first. */
 export async function readOracleFacts(address: DatabaseAddress, signal: AbortSignal): Promise<OracleFacts> {
   await using session = await connectOracle(address, signal, { module: 'clona doctor', timeoutMs: 5000 });
-  const rows = await readControlFile(session).catch(async (error: unknown) => {
+  const { rows, denied } = await readControlFile(session).catch(async (error: unknown) => {
     throw await nameEveryGrant(session, error);
   });
+  if (denied.length > 0) {
+    throw await nameEveryGrant(session, new ClonaError('databasePrivilege', denied.join(', ')));
+  }
   const more = await readMore(session);
   const { catalog, warnings, clock } = buildCatalog(rows, address.oracle?.timeZone);
   const text = (value: string | null | undefined): string => value ?? '';

@@ -46,13 +46,13 @@ export function describeOracleContract(name: string, open: () => Promise<OracleU
     );
 
     test('the control file becomes a catalog that holds together, and that a catalog file can hold', async () => {
-      const { catalog } = buildCatalog(await readControlFile(session));
+      const { catalog } = buildCatalog((await readControlFile(session)).rows);
       expect(catalog.incarnations.map(({ id }) => id)).toContain(catalog.currentIncarnation);
       expect(parseCatalog(JSON.stringify(catalogToJson(catalog)))).toEqual(catalog);
     });
 
     test('every target gets an answer with reasons', async () => {
-      const { catalog } = buildCatalog(await readControlFile(session));
+      const { catalog } = buildCatalog((await readControlFile(session)).rows);
       const plan = planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' });
       const { backups } = catalog;
       expect(plan.rejected.length + (plan.reachable ? 1 : 0)).toBe(backups.length);
@@ -60,7 +60,7 @@ export function describeOracleContract(name: string, open: () => Promise<OracleU
     });
 
     test('what a restore needs beside the catalog is known', async () => {
-      const rows = await readControlFile(session);
+      const { rows } = await readControlFile(session);
       const facts = readRestoreFacts(rows, buildCatalog(rows));
       expect(facts.dbid).toMatch(/^\d+$/);
       expect(facts.datafiles.length).toBeGreaterThan(0);

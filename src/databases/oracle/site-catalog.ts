@@ -96,11 +96,11 @@ async function readLive(
   signal: AbortSignal,
 ): Promise<{ memory: OracleMemory; warnings: string[] }> {
   await using session = await connectOracle(address, signal, { module: 'clona catalog' });
-  const rows = await readControlFile(session);
+  const { rows, warnings } = await readControlFile(session);
   const built = buildCatalog(rows, address.oracle?.timeZone);
   const facts = readRestoreFacts(rows, built);
   const readAt = new Date(built.clock.nowMs).toISOString();
-  return { memory: { catalog: built.catalog, facts, readAt }, warnings: built.warnings };
+  return { memory: { catalog: built.catalog, facts, readAt }, warnings: [...warnings, ...built.warnings] };
 }
 
 function refuseForeign(remembered: OracleMemory, live: OracleMemory): void {

@@ -58,7 +58,7 @@ describe('reading the control file through the driver', () => {
     const rows = twoFiles();
     await withSim({ views: asViews(rows) }, async (sim) => {
       await using session = await connectOracle(addressOf(sim), signal);
-      const read = await readControlFile(session);
+      const { rows: read } = await readControlFile(session);
       const { clock, ...rest } = read;
       const { clock: _, ...written } = rows;
       expect(rest).toEqual(written);
@@ -75,7 +75,7 @@ describe('reading the control file through the driver', () => {
     await withSim({ views: asViews(rows) }, async (sim) => {
       await using session = await connectOracle(addressOf(sim), signal);
       const before = sim.watch.roundTrips;
-      const { catalog } = buildCatalog(await readControlFile(session));
+      const { catalog } = buildCatalog((await readControlFile(session)).rows);
       expect(catalog.logs).toHaveLength(100_000);
       expect(sim.watch.roundTrips - before).toBeLessThan(60);
     });
@@ -94,12 +94,27 @@ describe('reading the control file through the driver', () => {
 });
 
 describe('a server that refuses', () => {
+  const some = [
+    'DATABASE',
+    'DATABASE_INCARNATION',
+    'LOG',
+    'ARCHIVED_LOG',
+    'BACKUP_SET',
+    'BACKUP_PIECE',
+    'BACKUP_DATAFILE',
+    'DATAFILE',
+  ];
   const users = [
     { name: 'CLONA', password: simPassword, grants: ['CREATE SESSION', 'SELECT_CATALOG_ROLE'] },
     { name: 'POOR', password: simPassword, grants: ['CREATE SESSION', 'SELECT ON SYS.V_$LOG'] },
     { name: 'OLD', password: simPassword, grants: ['CREATE SESSION'], status: 'EXPIRED' as const },
     { name: 'SHUT', password: simPassword, grants: ['CREATE SESSION'], status: 'LOCKED' as const },
     { name: 'NOBODY', password: simPassword, grants: [] },
+    {
+      name: 'SOME',
+      password: simPassword,
+      grants: ['CREATE SESSION', ...some.map((name) => `SELECT ON SYS.V_$${name}`)],
+    },
   ];
   let sim: OracleSim;
   let folder: string;
@@ -123,7 +138,7 @@ describe('a server that refuses', () => {
     ['an expired password', { user: 'OLD' }, 'databaseLogin', 2, /expired \(ORA-28001\)/],
     ['a locked account', { user: 'SHUT' }, 'databaseLogin', 2, /locked \(ORA-28000\)/],
     ['no CREATE SESSION', { user: 'NOBODY' }, 'databasePrivilege', 2, /may not open a session \(ORA-01045\)/],
-    ['no grant on a view', { user: 'POOR' }, 'databasePrivilege', 2, /V\$LOGFILE may not be read/],
+    ['no grant on a view', { user: 'POOR' }, 'databasePrivilege', 2, /V\$DATABASE may not be read/],
     [
       'an unknown service',
       { database: 'NOWHERE' },
@@ -137,10 +152,18 @@ describe('a server that refuses', () => {
     await expect(refused).rejects.toMatchObject({ kind, exitCode, message: expect.stringMatching(message) });
   });
 
+  test('a catalog does without what is not essential, and says what it then does not know', async () => {
+    const found = await readOracleCatalog(addressOf(sim, { user: 'SOME' }), { archiveDir: folder }, signal);
+    expect(found.catalog.backups.map(({ label }) => label)).toEqual([tag]);
+    expect(found.warnings.join('\n')).toMatch(
+      /V\$RESTORE_POINT may not be read: guaranteed restore points hold no/,
+    );
+  });
+
   test('the missing grant is named', async () => {
     const refused = readOracleCatalog(addressOf(sim, { user: 'POOR' }), { archiveDir: folder }, signal);
     await expect(refused).rejects.toMatchObject({
-      hint: expect.stringContaining('GRANT SELECT ON SYS.V_$LOGFILE TO'),
+      hint: expect.stringContaining('GRANT SELECT ON SYS.V_$DATABASE TO'),
     });
   });
 });
