@@ -4,6 +4,7 @@ import { ClonaError } from '../errors.ts';
 import { hashTree } from './hash.ts';
 import { manifestFile, type KitManifest, type KitStep } from './manifest.ts';
 import { parseManifest, type KitProblem } from './read-manifest.ts';
+import { checkSqlPlusText } from './sqlplus-text.ts';
 import { checkSqlText } from './sql-text.ts';
 import { readTree, type Tree } from './tree.ts';
 
@@ -70,6 +71,11 @@ async function checkStep(step: KitStep, tree: Tree): Promise<KitProblem[]> {
       if (!isFile(step.file)) return problem(`the kit holds no file ${step.file}`);
       const found = checkSqlText(await readFile(join(tree.directory, step.file), 'utf8'), step.transaction);
       return found.flatMap(({ line, message }) => problem(message, step.file, line));
+    }
+    case 'sqlplus': {
+      if (!isFile(step.file)) return problem(`the kit holds no file ${step.file}`);
+      const text = await readFile(join(tree.directory, step.file), 'utf8');
+      return checkSqlPlusText(text).map(({ line, message }) => problem(message, step.file, line)[0]!);
     }
     case 'files': {
       const prefix = `${step.from}/`;

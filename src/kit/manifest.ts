@@ -15,6 +15,15 @@ interface StepCommon {
 
 export type KitStep =
   | (StepCommon & { kind: 'sql'; file: string; transaction: boolean; lockTimeoutMs: number | null })
+  | (StepCommon & {
+      kind: 'sqlplus';
+      file: string;
+      client: 'sqlplus' | 'sqlcl';
+      /** Whether & in the script asks for a variable, as SQL*Plus does by itself. */
+      define: boolean;
+      /** Codes that the script passes over and the kit knows of: ORA-00942 … */
+      tolerate: string[];
+    })
   | (StepCommon & { kind: 'run'; command: { argv: string[] } | { script: string } })
   | (StepCommon & { kind: 'service'; action: ServiceAction; service: string })
   | (StepCommon & { kind: 'files'; from: string; to: string; replace: boolean });
@@ -80,6 +89,26 @@ const service = z
     return z.NEVER;
   });
 
+const sqlplus = z.union(
+  [
+    insidePath.transform((file) => ({ file, client: 'sqlplus' as const, define: false, tolerate: [] })),
+    z.strictObject({
+      file: insidePath,
+      client: z.enum(['sqlplus', 'sqlcl'], title('sqlplus or sqlcl')).default('sqlplus'),
+      define: z.boolean(title('true or false')).default(false),
+      tolerate: z
+        .array(
+          z
+            .string(title('a code like ORA-00942'))
+            .regex(/^(?:ORA-\d{5}|SP2-\d{4}|PLS-\d{5})$/, 'expected a code like ORA-00942'),
+          title('a list of codes'),
+        )
+        .default([]),
+    }),
+  ],
+  title('a path of the kit, or { file, client, define, tolerate }'),
+);
+
 const run = z.union(
   [
     z
@@ -98,6 +127,7 @@ const step = z
   .strictObject({
     name: z.string(title('a text')).min(1).max(120).optional(),
     sql: insidePath.optional(),
+    sqlplus: sqlplus.optional(),
     run: run.optional(),
     service: service.optional(),
     files: filesSource.optional(),
@@ -107,10 +137,12 @@ const step = z
     lockTimeout: timeout.optional(),
   })
   .superRefine((value, context) => {
-    const kinds = (['sql', 'run', 'service', 'files'] as const).filter((kind) => value[kind] !== undefined);
+    const kinds = (['sql', 'sqlplus', 'run', 'service', 'files'] as const).filter(
+      (kind) => value[kind] !== undefined,
+    );
     if (kinds.length !== 1) {
       const found = kinds.length === 0 ? 'none' : kinds.join(' and ');
-      const message = `a step is exactly one of sql, run, service and files; this one is ${found}`;
+      const message = `a step is exactly one of sql, sqlplus, run, service and files; this one is ${found}`;
       context.addIssue({ code: 'custom', message });
     }
     for (const key of ['transaction', 'lockTimeout'] as const) {
@@ -167,6 +199,7 @@ export const manifestSchema = z
 function stepName(input: StepInput, index: number): string {
   if (input.name !== undefined) return input.name;
   if (input.sql !== undefined) return `sql ${input.sql}`;
+  if (input.sqlplus !== undefined) return `sqlplus ${input.sqlplus.file}`;
   if (input.service !== undefined) return `${input.service.action} ${input.service.service} (${index + 1})`;
   if (input.files !== undefined) return `files ${input.files.to}`;
   return `run ${index + 1}`;
@@ -185,6 +218,9 @@ function toStep(input: StepInput, index: number): KitStep {
       lockTimeoutMs,
       repeatable: input.repeatable ?? false,
     };
+  }
+  if (input.sqlplus !== undefined) {
+    return { ...common, kind: 'sqlplus', ...input.sqlplus, repeatable: input.repeatable ?? false };
   }
   if (input.run !== undefined) {
     return { ...common, kind: 'run', command: input.run, repeatable: input.repeatable ?? false };

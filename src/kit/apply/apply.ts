@@ -18,6 +18,7 @@ import {
   type PlannedStep,
 } from './record.ts';
 import { askCommitted, runSqlOn, type RunSql } from './sql-step.ts';
+import { runSqlPlusStep, type SqlPlusPlace } from './sqlplus-step.ts';
 import { readProgramVersion, writeProgramVersion } from './version-file.ts';
 
 export interface ApplyKitOptions {
@@ -27,6 +28,8 @@ export interface ApplyKitOptions {
   place: KitPlace;
   /** PostgreSQL's address, or how another engine runs a SQL step. */
   database: DatabaseAddress | RunSql;
+  /** Oracle: where `sqlplus` steps run. */
+  sqlPlus?: SqlPlusPlace | undefined;
   /** What earlier runs of this kit on this very machine (since its last refresh) recorded, oldest first. */
   previousSteps?: readonly KitStepRecord[] | undefined;
   /** R17: what staging recorded; given on LIVE, where nothing else may run. */
@@ -66,6 +69,7 @@ export async function applyKit(options: ApplyKitOptions): Promise<KitReport> {
   const startedAt = new Date().toISOString();
   const planned = await planSteps(kit);
   if (options.recordedSteps !== undefined) requireSameProcedure(planned, options.recordedSteps);
+  for (const { step } of planned) if (step?.kind === 'sqlplus') requireSqlPlus(options, step.name);
   const earlier = latestByIndex(options.previousSteps ?? []);
   const versionBefore = await checkVersion(options, earlier);
   const plan = await decideAll(planned, earlier, options);
@@ -185,6 +189,18 @@ async function settle(record: KitStepRecord, options: ApplyKitOptions): Promise<
   return settled;
 }
 
+/** Before the first step runs: a kit for Oracle is not begun on another database. */
+function requireSqlPlus({ sqlPlus, kit }: ApplyKitOptions, step: string): SqlPlusPlace {
+  if (sqlPlus !== undefined) return sqlPlus;
+  throw new ClonaError(
+    'kitUnfit',
+    `step "${step}" of kit ${kit.manifest.name} is for SQL*Plus, and this database has none`,
+    {
+      hint: 'sqlplus steps are for Oracle, sql steps for PostgreSQL',
+    },
+  );
+}
+
 function guestWork(options: ApplyKitOptions, output: StepOutput): GuestWork {
   const { kit, guest, place, env = {}, signal } = options;
   return { kit, guest, place, env, output, signal };
@@ -241,10 +257,18 @@ async function runStep(next: PlannedStep, options: ApplyKitOptions): Promise<Kit
   }
 }
 
-function knownSecrets({ database, secrets = [], env = {} }: ApplyKitOptions): string[] {
+function knownSecrets({ database, sqlPlus, secrets = [], env = {} }: ApplyKitOptions): string[] {
   const password = typeof database === 'function' ? undefined : database.password;
+  const oracle =
+    sqlPlus === undefined
+      ? []
+      : [sqlPlus.address.password, sqlPlus.logon.kind === 'password' ? sqlPlus.logon.password : undefined];
   const named = Object.entries(env).filter(([name]) => /pass|pwd|secret|token|key/i.test(name));
-  return [...secrets, ...(password === undefined ? [] : [password]), ...named.map(([, value]) => value)];
+  return [
+    ...secrets,
+    ...[password, ...oracle].filter((one) => one !== undefined),
+    ...named.map(([, value]) => value),
+  ];
 }
 
 async function doStep(
@@ -258,6 +282,10 @@ async function doStep(
     const { version, versionFile } = kit.manifest;
     await writeProgramVersion(guest, place.systemDisk, version, versionFile, signal);
     output.line(`${versionFile} is ${version}`);
+    return 0;
+  }
+  if (step.kind === 'sqlplus') {
+    await runSqlPlusStep(step, guestWork(options, output), requireSqlPlus(options, step.name));
     return 0;
   }
   if (step.kind !== 'sql') return runGuestStep(step, guestWork(options, output));

@@ -16,6 +16,9 @@ export interface KitPlace {
   dataDisk: string;
 }
 
+/** Steps that are a command of the guest and nothing else. */
+export type GuestStep = Exclude<KitStep, { kind: 'sql' | 'sqlplus' }>;
+
 export interface GuestWork {
   guest: Guest;
   kit: Kit;
@@ -39,7 +42,7 @@ export function joinGuest(folder: string, path: string): string {
 export async function uploadKit(work: GuestWork): Promise<void> {
   const { guest, kit, signal } = work;
   if (guest.platform !== 'linux') {
-    throw new ClonaError('kitUnfit', 'kits with run, files or service steps need a Linux guest', {
+    throw new ClonaError('kitUnfit', 'kits with sqlplus, run, files or service steps need a Linux guest', {
       hint: 'Windows guests take kits of sql steps only, so far',
     });
   }
@@ -90,10 +93,7 @@ async function mustRun(guest: Guest, argv: readonly string[], options: CommandOp
 }
 
 /** Runs a step by SSH and gives its exit code; throws `kitStepFailed` past its timeout. */
-export async function runGuestStep(
-  step: Exclude<KitStep, { kind: 'sql' }>,
-  work: GuestWork,
-): Promise<number | null> {
+export async function runGuestStep(step: GuestStep, work: GuestWork): Promise<number | null> {
   const { guest, kit, place, output, signal } = work;
   const folder = kitFolder(work);
   const options: CommandOptions = {
@@ -123,7 +123,7 @@ export async function runGuestStep(
 }
 
 async function startStep(
-  step: Exclude<KitStep, { kind: 'sql' }>,
+  step: GuestStep,
   guest: Guest,
   place: KitPlace,
   folder: string,
@@ -158,10 +158,7 @@ function serviceCommand(step: KitStep & { kind: 'service' }, { systemDisk }: Kit
   return [joinGuest(systemDisk, `etc/init.d/${step.service}`), step.action];
 }
 
-async function withinTime(
-  step: Exclude<KitStep, { kind: 'sql' }>,
-  work: () => Promise<CommandResult>,
-): Promise<CommandResult> {
+async function withinTime(step: GuestStep, work: () => Promise<CommandResult>): Promise<CommandResult> {
   try {
     return await work();
   } catch (error) {

@@ -1,0 +1,149 @@
+import { ClonaError } from '../../errors.ts';
+
+/** How SQL*Plus or SQLcl log on; a password goes through stdin, never into argv or a file. */
+export type SqlPlusLogon =
+  /** `/ as sysdba`: the operating system's own account, a member of the dba group. */
+  | { kind: 'sysdba' }
+  /** `/@alias`: the secure external password store of the machine. */
+  | { kind: 'wallet'; alias: string }
+  | { kind: 'password'; user: string; password: string; connect?: string | undefined };
+
+export interface SqlPlusScript {
+  /** Of the script, as the machine sees it; `@@` in it finds its neighbours. */
+  path: string;
+  logon: SqlPlusLogon;
+  /** Nobody else's output can hold it: tells that the session began, and that the script came to its end. */
+  token: string;
+  /** Texts with & in them are texts, unless the script sets DEFINE itself. */
+  define: boolean;
+}
+
+const marks = (token: string): { begin: string; end: string } => ({
+  begin: `CLONA-${token}-BEGIN`,
+  end: `CLONA-${token}-END`,
+});
+
+/**
+ * What goes into the standard input of `sqlplus -S /nolog`. SQL*Plus goes on after most of its own mistakes: a CONNECT that fails
+ * stops nothing (SP2-0640 for every statement, exit 0), a script may set WHENEVER SQLERROR CONTINUE or EXIT by itself. So marks
+ * that only a session can write stand before and after the script, and the output is judged, too. SQL.SQLCODE is no exit code:
+ * shells keep 8 bits of it. Source: SQL*Plus User's Guide and Reference, WHENEVER SQLERROR, EXIT, CONNECT.
+ */
+export function sqlPlusInput({ path, logon, token, define }: SqlPlusScript): string {
+  const say = (mark: string): string => {
+    const at = Math.floor(mark.length / 2);
+    // In two parts: an echo of the statement is not its result.
+    return `SELECT '${mark.slice(0, at)}' || '${mark.slice(at)}' FROM DUAL;`;
+  };
+  const { begin, end } = marks(token);
+  return [
+    'WHENEVER OSERROR EXIT FAILURE ROLLBACK',
+    'WHENEVER SQLERROR EXIT FAILURE ROLLBACK',
+    'SET ECHO OFF',
+    'SET HEADING OFF',
+    'SET SERVEROUTPUT ON SIZE UNLIMITED',
+    `SET DEFINE ${define ? 'ON' : 'OFF'}`,
+    `CONNECT ${logonText(logon)}`,
+    say(begin),
+    'SET HEADING ON',
+    `@"${checkPath(path)}"`,
+    'SET HEADING OFF',
+    say(end),
+    'EXIT SUCCESS COMMIT',
+    '',
+  ].join('\n');
+}
+
+function logonText(logon: SqlPlusLogon): string {
+  switch (logon.kind) {
+    case 'sysdba':
+      return '/ AS SYSDBA';
+    case 'wallet':
+      return `/@${checkWord(logon.alias, 'the alias of the wallet')}`;
+    case 'password': {
+      const { user, password, connect } = logon;
+      if (/["\p{Cc}]/u.test(password)) {
+        throw new ClonaError(
+          'usage',
+          'the password holds a double quote or a control character, which SQL*Plus takes from no input',
+          {
+            hint: 'choose another password, or put it into a wallet on the machine',
+          },
+        );
+      }
+      const at = connect === undefined ? '' : `@${checkWord(connect, 'the connect string')}`;
+      return `"${checkWord(user, 'the user')}"/"${password}"${at}`;
+    }
+    default:
+      return logon satisfies never;
+  }
+}
+
+function checkWord(text: string, what: string): string {
+  if (text !== '' && !/["'\s\p{Cc}]/u.test(text)) return text;
+  throw new ClonaError('usage', `${what} ${JSON.stringify(text)} cannot be written for SQL*Plus`);
+}
+
+function checkPath(path: string): string {
+  if (path !== '' && !/["\p{Cc}]/u.test(path)) return path;
+  throw new ClonaError('usage', `the path ${JSON.stringify(path)} cannot be written for SQL*Plus`);
+}
+
+export interface SqlPlusVerdict {
+  ok: boolean;
+  /** One sentence; null when it is ok. */
+  failure: string | null;
+  /** Objects were created with compilation errors: whether they stay so is seen after recompiling. */
+  compilationWarnings: number;
+}
+
+/** Objects that a DROP did not find are what re-runnable scripts say all day; only where the kit says so. */
+export interface SqlPlusExpectation {
+  tolerate: readonly string[];
+  /** Its last word is EXIT: exit 0 is all that can be had. */
+  endsItself: boolean;
+}
+
+/**
+ * Judges what SQL*Plus said. Codes are the same in every language. A script that passes over its own errors (WHENEVER SQLERROR
+ * CONTINUE) is judged by them all the same: what it tolerates, the kit must name. Pure.
+ */
+export function judgeSqlPlus(
+  output: string,
+  exitCode: number | null,
+  token: string,
+  { tolerate, endsItself }: SqlPlusExpectation = { tolerate: [], endsItself: false },
+): SqlPlusVerdict {
+  const { begin, end } = marks(token);
+  const lines = output.split(/\r?\n/);
+  const compilationWarnings = lines.filter(
+    (line) => /\bSP2-08\d\d\b/.test(line) || isCompilationWarning(line),
+  ).length;
+  const fail = (failure: string): SqlPlusVerdict => ({ ok: false, failure, compilationWarnings });
+  const tolerated = new Set(tolerate);
+  const errors = lines.flatMap((line) => {
+    const code = /^\s*(?:ERROR:?\s*)?((?:ORA|SP2|PLS|TNS|CPY|O\/S)-\d{4,5})\b/.exec(line)?.[1];
+    if (code === undefined || tolerated.has(code) || isCompilationCode(code)) return [];
+    return [{ code, text: line.trim().slice(0, 300) }];
+  });
+  const [first] = errors;
+  if (!output.includes(begin)) {
+    return fail(`it could not log on${first === undefined ? '' : `: ${first.text}`}`);
+  }
+  if (first !== undefined) return fail(first.text);
+  if (exitCode !== 0) return fail(`SQL*Plus ended with exit code ${exitCode ?? 'none'}`);
+  if (!output.includes(end) && !endsItself)
+    return fail('the script ended SQL*Plus by itself (EXIT), so nobody knows whether all of it ran');
+  return { ok: true, failure: null, compilationWarnings };
+}
+
+/** SP2-0804 … SP2-0810: "created with compilation warnings", as they are numbered where SQL*Plus numbers them. */
+function isCompilationCode(code: string): boolean {
+  return /^SP2-08(?:0[2-9]|1\d)$/.test(code);
+}
+
+function isCompilationWarning(line: string): boolean {
+  return /^\s*(?:Warning|Warnung|Avertissement|Advertencia|Aviso|Avvertenza|警告|경고|Предупреждение)\s*[:：]/i.test(
+    line,
+  );
+}
