@@ -70,6 +70,13 @@ export function openLocalHost(server: Server): SessionHost {
   return openHost(server, { name: 'SYS', password: '', grants: ['SYSDBA'] }, 'SYSDBA', id, serial);
 }
 
+/** A session of a user whose password a program on the machine was given; the errors of a logon are thrown. */
+export function openUserHost(server: Server, user: User): SessionHost {
+  checkLogOn(server.instance, accountOf(user), null);
+  const { id, serial } = nextSession(server.instance);
+  return openHost(server, user, null, id, serial);
+}
+
 /** A service that nobody registered is ORA-12514, an unknown SID ORA-12505. */
 function listen({ settings, status }: Instance, { serviceName, sid }: ConnectData): number {
   if (serviceName !== null) {

@@ -145,6 +145,14 @@ function isValid(database: Database, { references }: Pick<CodeObject, 'reference
   return references.every((one) => tables.has(one) || code.has(one) || !owners.has(one.split('.')[0] ?? ''));
 }
 
+/** What names a table that goes is invalid from then on. */
+export function invalidateFor(session: Session, owner: string, name: string): void {
+  for (const object of listCode(databaseOf(session.instance), session.transaction())) {
+    if (object.valid && object.references.includes(`${owner}.${name}`))
+      saveCode(session, { ...object, valid: false });
+  }
+}
+
 /** Looks again at what is invalid, as UTL_RECOMP does; null: in every schema. */
 export function compileSchema(session: Session, schema: string | null): void {
   const database = databaseOf(session.instance);

@@ -2,7 +2,7 @@ import { OraError } from '../wire/values.ts';
 import type { TokenCursor } from '../sql/cursor.ts';
 import { parseType } from '../sql/view-columns.ts';
 import { findUser, type User } from './accounts.ts';
-import { listCode, saveCode } from './code-objects.ts';
+import { invalidateFor, listCode, saveCode } from './code-objects.ts';
 import { opened } from './physical/database.ts';
 import { createRestorePoint, dropRestorePoint, flashBack } from './physical/flashback.ts';
 import { requirePrivilege, type Action, type Session } from './session.ts';
@@ -137,7 +137,9 @@ function changeTable(
     opened(database);
     const place = findPlace(database, session.user, owner, name, 'DROP', 0);
     if (place === null) throw new OraError(942, 'table or view does not exist', at);
-    saveTable(database, session.transaction(), place, change(place.table));
+    const changed = change(place.table);
+    saveTable(database, session.transaction(), place, changed);
+    if (changed === null) invalidateFor(session, owner, name);
     session.commit();
   };
 }

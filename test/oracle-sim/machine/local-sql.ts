@@ -1,4 +1,5 @@
-import { openLocalHost, type Server } from '../instance/backend.ts';
+import type { User } from '../instance/accounts.ts';
+import { openLocalHost, openUserHost, type Server } from '../instance/backend.ts';
 import { openSqlSession } from '../sql/session.ts';
 import type { BackendSession, Outcome } from '../wire/backend.ts';
 import type { Column } from '../wire/values.ts';
@@ -9,9 +10,9 @@ export interface LocalSql extends Disposable {
   session: BackendSession;
 }
 
-/** A session `/ AS SYSDBA` of a program on the machine: also when nothing is started. */
-export function openLocalSql(server: Server): LocalSql {
-  const session = openSqlSession(1, 1, openLocalHost(server));
+/** A session `/ AS SYSDBA` of a program on the machine, also when nothing is started; or of a user who has logged on. */
+export function openLocalSql(server: Server, user: User | null = null): LocalSql {
+  const session = openSqlSession(1, 1, user === null ? openLocalHost(server) : openUserHost(server, user));
   return {
     session,
     async run(sql) {

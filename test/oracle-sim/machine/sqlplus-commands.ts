@@ -36,6 +36,9 @@ const commands: Record<string, Run> = {
   DEFINE: nothing,
   UNDEFINE: nothing,
   DISCONNECT: (plus) => {
+    plus.session?.session.commit();
+    plus.session?.[Symbol.dispose]();
+    plus.session = null;
     plus.connected = false;
   },
 };
@@ -209,8 +212,8 @@ function recover(plus: SqlPlus, rest: string): void {
 
 async function execute(plus: SqlPlus, rest: string): Promise<void> {
   requireConnection(plus);
-  using local = openLocalSql(plus.server);
-  await local.run(`BEGIN ${rest.replace(/;$/, '')}; END;`);
+  using own = plus.session === null ? openLocalSql(plus.server) : null;
+  await (plus.session ?? own!).run(`BEGIN ${rest.replace(/;$/, '')}; END;`);
   if (plus.feedback) plus.output.push('', 'PL/SQL procedure successfully completed.', '');
 }
 

@@ -1,12 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import type { Server } from '../instance/backend.ts';
+import { findUser } from '../instance/accounts.ts';
 import { OraError } from '../wire/values.ts';
+import { openLocalSql, type LocalSql } from './local-sql.ts';
 
 /** What SET, WHENEVER and CONNECT have made of the session. */
 export interface SqlPlus {
   server: Server;
   connected: boolean;
+  /** Of a user: kept from CONNECT to the end. SYSDBA has one for each statement, because it starts and stops the instance. */
+  session: LocalSql | null;
   output: string[];
   echo: boolean;
   heading: boolean;
@@ -20,8 +24,12 @@ export interface SqlPlus {
   cwd: string;
 }
 
-/** `/ AS SYSDBA` by the operating system; names and passwords go through the driver, not through here. */
+/** `/ AS SYSDBA` by the operating system, or user/password[@service]. */
 export function connect(plus: SqlPlus, logon: string): boolean {
+  plus.session?.[Symbol.dispose]();
+  plus.session = null;
+  plus.connected = false;
+  if (connectUser(plus, logon.trim())) return true;
   if (!/^\/\s+as\s+sysdba$/i.test(logon.trim())) {
     plus.output.push(
       'ERROR:',
@@ -36,7 +44,8 @@ export function connect(plus: SqlPlus, logon: string): boolean {
   return true;
 }
 
-export function readScript(plus: SqlPlus, name: string): string {
+export function readScript(plus: SqlPlus, given: string): string {
+  const name = given.replace(/^"(.*)"$/, '$1');
   const path = isAbsolute(name) ? name : join(plus.cwd, name);
   for (const one of [path, `${path}.sql`]) {
     try {
@@ -65,5 +74,19 @@ export function fail(plus: SqlPlus, error: unknown, sql: string | null): void {
       '',
     );
   }
+  if (plus.onError.exit !== null) plus.session?.session.rollback();
   if (plus.onError.exit !== null) plus.exit = plus.onError.exit === -1 ? error.code & 255 : plus.onError.exit;
+}
+
+function connectUser(plus: SqlPlus, logon: string): boolean {
+  const [, name = '', quoted, plain, service] =
+    /^("[^"]+"|\w+)\/(?:"([^"]*)"|([^@"]*))(?:@(\S+))?$/.exec(logon) ?? [];
+  const user = name === '' ? undefined : findUser(plus.server.instance, name);
+  if (user === undefined || user.password !== (quoted ?? plain)) return false;
+  const known = plus.server.instance.settings.serviceName.toUpperCase();
+  if (service !== undefined && service.toUpperCase().split('/').at(-1) !== known) return false;
+  plus.session = openLocalSql(plus.server, user);
+  plus.connected = true;
+  plus.output.push('Connected.');
+  return true;
 }

@@ -1,4 +1,5 @@
 import type { Server } from '../instance/backend.ts';
+import { listCode } from '../instance/code-objects.ts';
 import { connect, fail, readScript, type SqlPlus } from './sqlplus-session.ts';
 import { splitScript, type ScriptPart } from './sqlplus-script.ts';
 import { runSqlPlusCommand } from './sqlplus-commands.ts';
@@ -14,6 +15,7 @@ export async function runSqlPlus({ argv, cwd, stdin }: ToolCall, server: Server)
   const plus: SqlPlus = {
     server,
     connected: false,
+    session: null,
     output: [],
     echo: false,
     heading: true,
@@ -36,7 +38,9 @@ export async function runSqlPlus({ argv, cwd, stdin }: ToolCall, server: Server)
   return end(plus, plus.exit ?? 0);
 }
 
-function end({ output }: SqlPlus, exitCode: number): ToolResult {
+function end({ output, session }: SqlPlus, exitCode: number): ToolResult {
+  session?.session.commit();
+  session?.[Symbol.dispose]();
   return { stdout: output.length === 0 ? '' : `${output.join('\n')}\n`, exitCode: exitCode & 255 };
 }
 
@@ -55,7 +59,8 @@ async function runSql(plus: SqlPlus, { text, kind }: ScriptPart): Promise<void> 
     return;
   }
   try {
-    using local = openLocalSql(plus.server);
+    using own = plus.session === null ? openLocalSql(plus.server) : null;
+    const local = plus.session ?? own!; // one of the two is there
     const { columns, outcome, kind: ran } = await local.run(text);
     if (outcome.rows !== null) printRows(plus, columns, outcome.rows);
     else if (plus.feedback)
@@ -66,7 +71,8 @@ async function runSql(plus: SqlPlus, { text, kind }: ScriptPart): Promise<void> 
           : doneText(text, outcome.rowCount),
         '',
       );
-    local.session.commit(); // one session per statement here: what SQL*Plus commits at its end
+    own?.session.commit(); // one session per statement here: what SQL*Plus commits at its end
+    if (kind === 'block') warnOfErrors(plus, text);
   } catch (error) {
     fail(plus, error, text);
   }
@@ -90,4 +96,20 @@ function doneText(sql: string, rows: number): string {
   }[first];
   if (first === 'GRANT' || first === 'REVOKE') return `${first[0]}${first.slice(1).toLowerCase()} succeeded.`;
   return `${name} ${verb ?? 'done'}.`;
+}
+
+/** Code that does not compile is created all the same, and SQL*Plus goes on. */
+function warnOfErrors({ server, output }: SqlPlus, sql: string): void {
+  const [, kind = '', body = '', name = ''] =
+    /^\s*create\s+(?:or\s+replace\s+)?(procedure|function|package|trigger|type)\s+(body\s+)?(?:[\w$#]+\.)?"?([\w$#]+)/i.exec(
+      sql,
+    ) ?? [];
+  if (kind === '' || server.instance.database === null) return;
+  const type = `${kind}${body === '' ? '' : ' body'}`.toUpperCase();
+  const found = listCode(server.instance.database).find(
+    (one) => one.type === type && one.name === name.toUpperCase(),
+  );
+  if (found?.valid !== false) return;
+  const words = type.toLowerCase().replaceAll(/\b\w/g, (letter) => letter.toUpperCase());
+  output.splice(-2, 2, `Warning: ${words} created with compilation errors.`, '');
 }
