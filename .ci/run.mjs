@@ -119,7 +119,7 @@ await installPrograms();
 if (count(await step('install', 'npm ci --no-audit --no-fund', 6 * minute))) {
   count(await step('check', 'npm run -s check', 4 * minute));
   rmSync('reports/vitest.json', { force: true });
-  addReport('reports/vitest.json', await step('tests', 'npm test', 14 * minute));
+  addReport('reports/vitest.json', await step('tests', 'npm test', 19 * minute));
   rmSync('reports/package.json', { force: true });
   addReport('reports/package.json', await step('package', 'npm run -s test:package', 5 * minute));
   await playDemo();
