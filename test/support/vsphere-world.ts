@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { canRunGuests } from '../../scripts/demo/vsphere/guests.ts';
+import { openJumpHost, type JumpHost } from '../../scripts/demo/vsphere/jump-host.ts';
 import { installDatabase, type LiveDatabase } from '../../scripts/demo/vsphere/live-database.ts';
 import {
   startSimulatedVsphere,
@@ -66,16 +67,18 @@ const signal = new AbortController().signal;
 
 export async function createVsphereWorld(
   siteFile = '',
-  { bootTimeout = '60s' }: { bootTimeout?: string } = {},
+  { bootTimeout = '60s', jumpHost = false }: { bootTimeout?: string; jumpHost?: boolean } = {},
 ): Promise<VsphereWorld> {
   await using opened = new AsyncDisposableStack();
   const folder = await makeTestFolder();
   opened.defer(async () => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const vsphere = opened.use(await startSimulatedVsphere(join(folder, 'host')));
   const live = await installDatabase(vsphere, 'DC0_H0_VM0', { max_connections: 40, fsync: false }, signal);
+  const jump = jumpHost ? opened.use(await openJumpHost(vsphere.guests, folder)) : undefined;
+  if (jumpHost) vsphere.settings.network = 'inner';
   const sitePath = join(folder, 'clona.yaml');
   await writeFile(join(folder, 'vcenter-password'), `${vsphere.password}\n`, { mode: 0o600 });
-  await writeFile(sitePath, `${siteText(vsphere, live, bootTimeout)}${siteFile}`);
+  await writeFile(sitePath, `${siteText(vsphere, live, bootTimeout, jump)}${siteFile}`);
   await mkdir(join(folder, 'smoke'));
   await writeFile(
     join(folder, 'smoke', 'orders.sql'),
@@ -122,10 +125,16 @@ export async function writeKit({ folder }: VsphereWorld): Promise<string> {
   return kit;
 }
 
+function jumpText({ host, port, user, privateKeyFile, hostKey }: JumpHost): string {
+  return `
+    jumpHost: { host: ${host}, port: ${port}, user: ${user}, privateKey: 'file:${privateKeyFile}', hostKey: '${hostKey}' }`;
+}
+
 function siteText(
   { server, user, guests }: SimulatedVsphere,
   { guest, binDir, socketDir }: LiveDatabase,
   bootTimeout: string,
+  jump: JumpHost | undefined,
 ): string {
   return `
 name: test
@@ -144,7 +153,7 @@ machines:
     systemDisk: ${guests.systemDisk}
     dataDisk: ${guests.dataDisk}
     socketDir: ${socketDir}
-    bootTimeout: ${bootTimeout}
+    bootTimeout: ${bootTimeout}${jump === undefined ? '' : jumpText(jump)}
 guest:
   user: ${guest.user}
   privateKey: file:${guest.privateKeyFile}

@@ -27,8 +27,10 @@ export interface GuestHost extends AsyncDisposable {
   create: (name: string, source?: { name: string; snapshot?: string }) => Promise<void>;
   /** Off first. Gone already: nothing happens. */
   remove: (name: string) => Promise<void>;
-  /** Returns when it can be entered, and where. `macs`: of its network cards. Not isolated: this host's network is its own. */
-  powerOn: (name: string, macs: readonly string[], isIsolated?: boolean) => Promise<string>;
+  /** Returns when it can be entered, and where. `macs`: of its network cards. */
+  powerOn: (name: string, macs: readonly string[], network?: GuestNetwork) => Promise<string>;
+  /** At the SSH port of an `inner` machine, for who has a leg in their network; undefined: nobody there has the address. */
+  dialInside: (address: string) => Socket | undefined;
   /** All at once, as a power cut. */
   powerOff: (name: string) => Promise<void>;
   /** As an operating system does it: services end first. */
@@ -47,11 +49,15 @@ export interface GuestHost extends AsyncDisposable {
   disk: (name: string, disk: 'system' | 'data') => string;
 }
 
+/** `reachable`: from this host, and nothing from it. `inner`: from within their network only. `open`: this host's own. */
+export type GuestNetwork = 'reachable' | 'inner' | 'open';
+
 interface Running {
   process: ChildProcess;
   /** Process 1 of its namespaces, as this host counts. */
   init: number;
-  network: Server;
+  /** Undefined: it has no leg in this host's network. */
+  network: Server | undefined;
   sockets: Set<Socket>;
 }
 
@@ -96,7 +102,7 @@ export async function openGuestHost(folder: string): Promise<GuestHost> {
     const guest = running.get(name);
     if (guest === undefined) return;
     running.delete(name);
-    guest.network.close();
+    guest.network?.close();
     for (const socket of guest.sockets) socket.destroy();
     const { process: unshare } = guest;
     if (unshare.exitCode === null && unshare.signalCode === null) {
@@ -139,7 +145,12 @@ export async function openGuestHost(folder: string): Promise<GuestHost> {
       await powerOff(name);
       await rm(at(name), { recursive: true, force: true });
     },
-    async powerOn(name, macs, isIsolated = true) {
+    dialInside(address) {
+      const [name] = [...addresses].find(([, own]) => own === address) ?? [];
+      if (name === undefined || running.get(name)?.network !== undefined) return undefined;
+      return running.has(name) ? connect(join(places.net, `${name}.ssh`)) : undefined;
+    },
+    async powerOn(name, macs, network = 'reachable') {
       const address = addresses.get(name);
       if (address === undefined) throw new Error(`there is no machine ${name}`);
       if (running.has(name)) return address;
@@ -153,7 +164,7 @@ export async function openGuestHost(folder: string): Promise<GuestHost> {
         bootScript: join(host.systemDisk, 'boot'),
         socket: join(places.net, `${name}.ssh`),
       };
-      running.set(name, await boot(order, { at: at(name), places, name, address, port, isIsolated }));
+      running.set(name, await boot(order, { at: at(name), places, name, address, port, network }));
       return address;
     },
     async shutDown(name) {
@@ -233,12 +244,12 @@ interface BootPlace {
   name: string;
   address: string;
   port: number;
-  isIsolated: boolean;
+  network: GuestNetwork;
 }
 
 async function boot(
   order: GuestOrder,
-  { at, places, name, address, port, isIsolated }: BootPlace,
+  { at, places, name, address, port, network: kind }: BootPlace,
 ): Promise<Running> {
   await rm(order.socket, { force: true });
   const main = fileURLToPath(new URL('./guest-main.ts', import.meta.url));
@@ -253,7 +264,7 @@ exit $?`;
   const unshare = spawn(
     'unshare',
     [
-      ...namespaces.filter((option) => isIsolated || option !== '--net'),
+      ...namespaces.filter((option) => kind !== 'open' || option !== '--net'),
       '--',
       '/bin/sh',
       '-c',
@@ -277,6 +288,7 @@ exit $?`;
   ended.catch(() => {});
   const init = Number((await readFile(`/proc/${unshare.pid}/task/${unshare.pid}/children`, 'utf8')).trim());
   const sockets = new Set<Socket>();
+  if (kind === 'inner') return { process: unshare, init, network: undefined, sockets };
   const network = createServer((near) => joinSockets(near, order.socket, sockets));
   network.listen(port, address);
   await once(network, 'listening');

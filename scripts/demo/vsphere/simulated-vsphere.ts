@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { openVim, type Vim } from '../../../src/machines/vsphere/client.ts';
 import { text } from '../../../src/machines/vsphere/soap.ts';
 import { findVirtualMachine, readVirtualMachine } from '../../../src/machines/vsphere/virtual-machine.ts';
-import { openGuestHost, type GuestHost } from './guests.ts';
+import { openGuestHost, type GuestHost, type GuestNetwork } from './guests.ts';
 import { openVcenterFront, type VimCall } from './vcenter-front.ts';
 import { startVcsim } from './vcsim.ts';
 
@@ -33,8 +33,8 @@ export interface SimulationSettings {
   address: (vm: string, real: string) => string;
   /** A clone makes itself a new host key at its first boot. */
   renewsHostKey: boolean;
-  /** False: its port group leads to this host's own network, and so to production. */
-  isIsolated: boolean;
+  /** Of clones. `open`: their port group leads to this host's own network, and so to production. */
+  network: GuestNetwork;
 }
 
 /** Production in the simulator's own inventory. */
@@ -63,12 +63,12 @@ export async function startSimulatedVsphere(
     tellsAddress: () => true,
     address: (_vm, real) => real,
     renewsHostKey: false,
-    isIsolated: true,
+    network: 'reachable',
   };
   const own = { server: vcsim.server, user: vcsim.user, password: vcsim.password, allowUnverifiedTls: true };
   const signal = new AbortController().signal;
   const vim = opened.use(await openVim(own, signal));
-  const world: World = { vim, guests, settings, owners: new Map(), arrange: vcsim.govc };
+  const world: World = { vim, guests, live, settings, owners: new Map(), arrange: vcsim.govc };
   const front = opened.use(
     await openVcenterFront(
       vcsim.server,
@@ -102,6 +102,8 @@ export async function startSimulatedVsphere(
 interface World {
   vim: Vim;
   guests: GuestHost;
+  /** Name of production's VM. */
+  live: string;
   settings: SimulationSettings;
   /** Snapshot → VM. */
   owners: Map<string, string>;
@@ -154,7 +156,7 @@ async function outcome({ vim }: World, task: string | undefined): Promise<string
   }
 }
 
-async function powerOn({ vim, guests, settings, arrange }: World, id: string): Promise<void> {
+async function powerOn({ vim, guests, live, settings, arrange }: World, id: string): Promise<void> {
   const facts = await readVirtualMachine(
     vim,
     { type: 'VirtualMachine', moref: id },
@@ -163,7 +165,7 @@ async function powerOn({ vim, guests, settings, arrange }: World, id: string): P
   const real = await guests.powerOn(
     id,
     facts.networkCards.map(({ mac }) => mac),
-    settings.isIsolated,
+    facts.name === live ? 'reachable' : settings.network,
   );
   if (!settings.tellsAddress(facts.name)) return;
   const address = settings.address(facts.name, real);

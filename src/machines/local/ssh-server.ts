@@ -44,13 +44,14 @@ export function createSshServer(settings: SshServerSettings): ssh2.Server {
   return server;
 }
 
-function parsePublicKey(text: string): ssh2.ParsedKey {
+export function parsePublicKey(text: string): ssh2.ParsedKey {
   const parsed = ssh2.utils.parseKey(text);
   if (parsed instanceof Error) throw parsed;
   return parsed;
 }
 
-function authenticate(context: AuthContext, user: string, keys: readonly ssh2.ParsedKey[]): void {
+/** A login by one of these keys, and by nothing else. */
+export function authenticate(context: AuthContext, user: string, keys: readonly ssh2.ParsedKey[]): void {
   if (context.method !== 'publickey' || context.username !== user) return context.reject(['publickey']);
   const { key, blob, signature, hashAlgo } = context;
   const known = keys.find((candidate) => sameBytes(candidate.getPublicSSH(), key.data));

@@ -71,12 +71,13 @@ export function requireDatabaseHere(machine: MachineAccess): void {
   );
 }
 
-/** Runs `work` with the guest and its server, and closes the connection. */
+/** Runs `work` with the guest and its server; a connection that was opened for it is closed. */
 export async function withGuest<Result>(
   { facts, door }: MachineAccess,
   signal: AbortSignal,
   work: (guest: Guest, server: GuestServer) => Promise<Result>,
 ): Promise<Result> {
+  if (door.guest !== undefined) return work(door.guest, { guest: door.guest, ...door.server });
   await using guest = await openGuest(facts.guest, signal);
   await door.verify(guest, signal);
   return await work(guest, { guest, ...door.server });

@@ -48,6 +48,8 @@ export interface MachineDoor extends AsyncDisposable {
   server: Omit<GuestServer, 'guest'>;
   /** The database on the machine, as clona reaches it while the door is open. */
   address: DatabaseAddress;
+  /** The door's own connection, verified; undefined: one is opened for each piece of work. */
+  guest?: Guest;
   /** Throws where whoever answered is not this machine. */
   verify(guest: Guest, signal: AbortSignal): Promise<void>;
   /** Where the space for a restore can be asked before the staging machine is there. */

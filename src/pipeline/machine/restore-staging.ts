@@ -92,10 +92,10 @@ async function restoreIntoGuest(
   const { signal } = step;
   const workers = workersOf(access);
   const { facts, door } = machine;
-  await using guest = await openGuest(facts.guest, signal);
+  await using lanes = new AsyncDisposableStack();
+  const guest = door.guest ?? lanes.use(await openGuest(facts.guest, signal));
   await door.verify(guest, signal);
   await access.platform.clearForRestore(facts, door, guest, step.key, signal);
-  await using lanes = new AsyncDisposableStack();
   const further: Guest[] = [];
   for (let lane = 1; lane < workers; lane += 1) {
     further.push(lanes.use(await openGuest(facts.guest, signal)));

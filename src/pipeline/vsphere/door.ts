@@ -44,6 +44,7 @@ export async function openVsphereDoor({ site, facts, known, signal }: DoorOption
       port: 5432,
       ...(password === undefined ? {} : { password: await resolveSecret(password) }),
     },
+    guest,
     verify: async (other, abort) => requireMachine(other, facts, abort),
     openPlanned: async (workers, abort) => {
       const place = openGuestPlace({ guest, binaries, workers, signal: abort });

@@ -13,7 +13,7 @@ const missing = await whyNoVsphereWorld();
 const live = 'DC0_H0_VM0';
 
 describe.skipIf(missing !== undefined)(
-  `what may go wrong on vSphere${missing === undefined ? '' : ` (${missing})`}`,
+  `clones on vSphere, and what may go wrong with them${missing === undefined ? '' : ` (${missing})`}`,
   () => {
     let world: VsphereWorld;
     let opened: OpenedContext;
@@ -38,7 +38,7 @@ describe.skipIf(missing !== undefined)(
         tellsAddress: () => true,
         address: (_vm: string, real: string) => real,
         renewsHostKey: false,
-        isIsolated: true,
+        network: 'reachable',
       });
     });
 
@@ -48,6 +48,17 @@ describe.skipIf(missing !== undefined)(
       await using session = await world.session();
       return (await session.query('select count(*)::int as n from orders'))[0]!['n'];
     };
+
+    test('a clone that only a jump host can see is reached through it, its database too', async () => {
+      await using jumped = await createVsphereWorld('', { jumpHost: true });
+      await using inside = await openVsphereContext(jumped);
+      const { operations: through } = inside.context;
+      await through.createStaging(step('create'), name);
+      expect(await through.observe(step('observe'), name)).toMatchObject({
+        counts: { 'orders.n': '1000' },
+        programVersion: '1.0',
+      });
+    });
 
     test('a clone that never tells an address is named, and taken away', async () => {
       world.vsphere.settings.tellsAddress = (vm) => vm === live;
@@ -77,7 +88,7 @@ describe.skipIf(missing !== undefined)(
     });
 
     test('a clone that reaches production gets nothing restored', async () => {
-      world.vsphere.settings.isIsolated = false;
+      world.vsphere.settings.network = 'open';
       await expect(operations.createStaging(step('create'), name)).rejects.toMatchObject({
         kind: 'fenceFailed',
         details: { holes: expect.arrayContaining([expect.stringContaining("LIVE's guest at 127.")]) },

@@ -43,7 +43,7 @@ describe.skipIf(missing !== undefined)(
         expect.arrayContaining(['00000001', '00000002', '00000002.history']),
       );
       await tellAndDestroy(world, context);
-    }, 300_000);
+    }, 900_000);
   },
 );
 
