@@ -17,8 +17,7 @@ export const verb: Verb = {
     command
       .option(
         '--kind <kind>',
-        'managed: by the replication protocol; hot: for a role without REPLICATION; quiesced: writers pause for a moment, no archived log is needed; cold: the server is shut down (--yes), copied and started again, or is down already',
-        'managed',
+        'managed (default): by the replication protocol; hot (default for a role without REPLICATION): pg_backup_start and our own copy; quiesced: writers pause for a moment, no archived log is needed; cold: the server is shut down (--yes), copied and started again, or is down already',
       )
       .option('--label <name>', 'name of the backup; default: time and kind')
       .option(
@@ -212,7 +211,8 @@ async function checkDevices(
   if (warning !== null) note(`warning: ${warning}`);
 }
 
-function readKind(value: unknown): Kind {
+function readKind(value: unknown): Kind | undefined {
+  if (value === undefined) return undefined;
   const kind = kinds.find((known) => known === value);
   if (kind === undefined) throw new ClonaError('usage', `--kind is one of ${kinds.join(', ')}`);
   return kind;

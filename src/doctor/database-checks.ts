@@ -94,7 +94,7 @@ export async function databaseRights(patient: Patient): Promise<Finding[]> {
   else if (row.start) {
     found.push(
       warning(
-        `${row.role} lacks REPLICATION: backups copy the files over SSH, which is slower`,
+        `${row.role} lacks REPLICATION: backups are hot ones, copied by SQL where the files are on another host`,
         `alter role "${row.role}" replication`,
       ),
     );

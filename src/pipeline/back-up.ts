@@ -1,7 +1,7 @@
 import { acquireSiteLock } from '../control/lock.ts';
 import { addGrade, type Archive } from '../archive/repository.ts';
 import type { BackupHeader } from '../archive/format.ts';
-import type { BackupOptions } from '../databases/postgres/backup-context.ts';
+import type { BackupKind } from '../databases/postgres/backup-context.ts';
 import { takeBackup } from '../databases/postgres/backup.ts';
 import type { DatabaseAddress } from '../databases/database.ts';
 import { takeColdBackup } from '../databases/postgres/cold/backup-cold.ts';
@@ -25,7 +25,8 @@ import { newRunId } from './run-id.ts';
 export interface SiteBackupOptions {
   /** Who takes it, for the lock and the evidence. */
   by: string;
-  kind: BackupOptions['kind'] | 'cold';
+  /** Default: managed, or hot where the role has no REPLICATION. */
+  kind: BackupKind | 'cold' | undefined;
   /** Cold backups: asked before a running server is stopped; throws where that is not wanted. */
   confirmStop?: (() => Promise<void>) | undefined;
   label?: string | undefined;

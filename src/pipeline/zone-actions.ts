@@ -1,5 +1,5 @@
 import { applyRemoval } from '../databases/postgres/apply-removal.ts';
-import type { BackupOptions } from '../databases/postgres/backup-context.ts';
+import type { BackupKind } from '../databases/postgres/backup-context.ts';
 import type { ZoneAction, ZoneActionKind } from '../retention/zone.ts';
 import { dropArchivedStreams } from './archived-streams.ts';
 import { backUpUnderLock, type SiteBackup } from './back-up.ts';
@@ -25,7 +25,7 @@ export async function performAction(turn: Turn, { kind, reason }: ZoneAction): P
     case 'remove-obsolete':
       return [await removeObsolete(turn)];
     case 'force-backup': {
-      const { header } = await backUp(turn, 'managed');
+      const { header } = await backUp(turn, undefined);
       return [{ kind, detail: `backup ${header.label}`, facts: { backup: header.label } }];
     }
     case 'block-transactions':
@@ -83,7 +83,7 @@ async function removeObsolete({ opened, view, options, run }: Turn): Promise<Act
   };
 }
 
-async function backUp({ opened, options }: Turn, kind: BackupOptions['kind']): Promise<SiteBackup> {
+async function backUp({ opened, options }: Turn, kind: BackupKind | undefined): Promise<SiteBackup> {
   const { by, signal, onProgress } = options;
   return backUpUnderLock(opened, { by, kind, signal, onProgress });
 }

@@ -51,6 +51,11 @@ function parseUrl(engine: 'postgres' | 'oracle', text: string, from: string): Da
     });
   if (!URL.canParse(text)) throw wrong('is no URL');
   const url = new URL(text);
+  try {
+    for (const part of [url.hostname, url.pathname, url.username, url.password]) decodeURIComponent(part);
+  } catch {
+    throw wrong('has a % that is no %XX: write %25 for it');
+  }
   if (!/^(?:postgres|postgresql|oracle):$/.test(url.protocol)) throw wrong('is of no known kind');
   if (url.protocol.startsWith('oracle') !== (engine === 'oracle')) {
     throw wrong(`is not for the engine ${engine}`);

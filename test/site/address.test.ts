@@ -48,6 +48,7 @@ test.each([
   ['https://hunter2@db/erp', 'is of no known kind'],
   ['oracle://erp:hunter2@db/erp', 'is not for the engine postgres'],
   ['postgresql:///hunter2', 'names no host'],
+  ['postgresql://erp:hunter2%zz@db/erp', 'has a % that is no %XX'],
 ])('a wrong URL is refused without repeating it: %s', async (url, reason) => {
   vi.stubEnv('CLONA_TEST_URL', url);
   const refused = address('{ url: env:CLONA_TEST_URL }');

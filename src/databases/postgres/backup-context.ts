@@ -5,11 +5,14 @@ import type { DatabaseAddress } from '../database.ts';
 import type { ServerFacts } from './backup-facts.ts';
 import type { Connection } from './connect.ts';
 
+export type BackupKind = 'managed' | 'hot' | 'quiesced';
+
 export interface BackupOptions {
   address: DatabaseAddress;
   /** Opened by openOrCreateArchive with the identity of this database. */
   archive: Archive;
-  kind: 'managed' | 'hot' | 'quiesced';
+  /** Default: managed, or hot where the role has no REPLICATION. */
+  kind?: BackupKind | undefined;
   /** Default: made of the time and the kind. */
   label?: string | undefined;
   /** zstd level. Default 3. */

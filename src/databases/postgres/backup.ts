@@ -4,25 +4,26 @@ import { nameDevice, resolveDevice } from '../../archive/devices.ts';
 import { draftBackup } from '../../archive/repository.ts';
 import { silent, withProgress } from '../../progress.ts';
 import { readLogWork, readRequirements, readServerFacts } from './backup-facts.ts';
-import type { BackupOptions, CopiedFacts, CopyContext } from './backup-context.ts';
+import type { BackupKind, BackupOptions, CopiedFacts, CopyContext } from './backup-context.ts';
 import { checkSource, findFreeLabel, makeHeader, makeLabel, mebibytes, sum } from './backup-header.ts';
 import { copyHot } from './backup-hot.ts';
 import { copyManaged } from './backup-managed.ts';
 import { copyQuiesced } from './backup-quiesced.ts';
-import { connect } from './connect.ts';
+import { connect, type Connection } from './connect.ts';
 
 /**
  * Takes a backup of a running server into the archive. Whatever fails or is aborted: the server leaves backup mode (it
  * ends with the session) and goes on, the archive has no backup more than before.
  */
 export async function takeBackup(options: BackupOptions): Promise<BackupHeader> {
-  const { address, archive, kind, onProgress = silent } = options;
+  const { address, archive, onProgress = silent } = options;
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
   const startedAt = options.now();
-  const label = options.label ?? (await findFreeLabel(archive, makeLabel(startedAt, kind)));
   await using session = await connect(address, signal);
   const facts = await readServerFacts(session);
+  const kind = options.kind ?? (await chooseKind(session));
+  const label = options.label ?? (await findFreeLabel(archive, makeLabel(startedAt, kind)));
   checkSource(facts, archive);
   const before = await readLogWork(session);
   await using draft = await draftBackup(archive, label);
@@ -65,7 +66,7 @@ export async function takeBackup(options: BackupOptions): Promise<BackupHeader> 
  * When one of the two fails the other is stopped, and waited for.
  */
 async function copyAndAsk(
-  kind: BackupOptions['kind'],
+  kind: BackupKind,
   context: CopyContext,
   stop: AbortController,
 ): Promise<[CopiedFacts, ServerRequirements]> {
@@ -83,12 +84,20 @@ async function copyAndAsk(
   return Promise.all([copying, asking]);
 }
 
+/** What the role is allowed: the replication protocol, else pg_backup_start and our own copy. */
+async function chooseKind(session: Connection): Promise<BackupKind> {
+  const [row] = await session.query<{ may: boolean }>(
+    'SELECT rolreplication OR rolsuper AS may FROM pg_catalog.pg_roles WHERE rolname = current_user',
+  );
+  return row?.may === false ? 'hot' : 'managed';
+}
+
 async function askRequirements({ address, signal }: CopyContext): Promise<ServerRequirements> {
   await using session = await connect(address, signal);
   return await readRequirements(address, session, signal);
 }
 
-async function copyCluster(kind: BackupOptions['kind'], context: CopyContext): Promise<CopiedFacts> {
+async function copyCluster(kind: BackupKind, context: CopyContext): Promise<CopiedFacts> {
   switch (kind) {
     case 'managed':
       return copyManaged(context);

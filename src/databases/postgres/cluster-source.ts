@@ -8,6 +8,7 @@ import type { DatabaseAddress } from '../database.ts';
 import { readServerFacts, type ServerFacts } from './backup-facts.ts';
 import { listFilesBySql, listLocalFiles, type ClusterFile } from './cluster-files.ts';
 import { connect, quoteLiteral, type Connection } from './connect.ts';
+import { settlePagesElsewhere } from './prove/fractured-pages.ts';
 import { openCopySession, type ReplicationSession } from './replication/session.ts';
 
 /** How a hot backup gets at the files of a running cluster. */
@@ -144,12 +145,22 @@ async function fillBySql(
       continue;
     }
     const range = slot.bytes.subarray(at, at + part.length);
-    let used = 0;
-    const found = await readRange(reader, part.path, part.offset, part.length, (piece) => {
-      used += piece.copy(range, used);
-    });
+    const { path, offset } = part;
+    const readInto = async (target: Buffer, from: number): Promise<[number, number]> => {
+      let used = 0;
+      const found = await readRange(reader, path, from, target.length, (piece) => {
+        used += piece.copy(target, used);
+      });
+      return [used, found ?? 0];
+    };
+    const [used, found] = await readInto(range, offset);
+    if (part.pages !== undefined) {
+      await settlePagesElsewhere(range.subarray(0, used), part.pages, async (page, at) => {
+        await readInto(page, offset + at);
+      });
+    }
     range.fill(0, used);
-    files.push({ crc32c: crc32c(range), foundBytes: found ?? 0 });
+    files.push({ crc32c: crc32c(range), foundBytes: found });
     at += part.length;
   }
   return files;

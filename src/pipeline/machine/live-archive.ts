@@ -63,7 +63,6 @@ export async function backUpLive(site: Site, address: DatabaseAddress, step: Ste
     (await takeBackup({
       address,
       archive,
-      kind: 'managed',
       label,
       compressionLevel: site.archive.compressionLevel,
       workers: site.archive.workers,

@@ -185,8 +185,9 @@ describe.each([15, 18])('backups of server %i', (major) => {
       }
       const address = { ...cluster.address, user: 'keeper' };
       const label = 'hot-by-sql';
-      const header = await takeBackup({ address, archive, kind: 'hot', label, workers, now });
+      const header = await takeBackup({ address, archive, label, workers, now });
       expect(header.archives).toHaveLength(2);
+      expect(header.kind).toBe('hot');
       const dataDir = await unpackBackup(cluster, archive, header, 'restored-sql');
       await remapTablespaces(cluster, header, dataDir, 'restored-sql');
       await expectSameContent(cluster, dataDir);

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { judgePages, type PageVerdict } from './page-checksum.ts';
 
 /** How the pages of a range are judged while it is copied. */
@@ -34,6 +35,29 @@ export function settlePages(
       readAgain(page, at);
       return judgePages(page, blockSizeBytes, block, startPosition, tally).length > 0;
     });
+  }
+  return odd.length;
+}
+
+/** The same for pages that come through a session: the wait for one file holds up no other. */
+export async function settlePagesElsewhere(
+  content: Buffer,
+  { blockSizeBytes, firstBlock, startPosition }: CopiedPages,
+  readAgain: (page: Buffer, offset: number) => Promise<void>,
+): Promise<number> {
+  const tally: Record<PageVerdict, number> = { good: 0, new: 0, later: 0, damaged: 0, 'torn-new': 0 };
+  let odd = judgePages(content, blockSizeBytes, firstBlock, startPosition, tally);
+  for (let attempt = 0; odd.length > 0 && attempt < attempts; attempt += 1) {
+    if (attempt > 0) await wait(pauseMs);
+    const left: typeof odd = [];
+    for (const fault of odd) {
+      const at = (fault.block - firstBlock) * blockSizeBytes;
+      const page = content.subarray(at, at + blockSizeBytes);
+      await readAgain(page, at);
+      const faults = judgePages(page, blockSizeBytes, fault.block, startPosition, tally);
+      if (faults.length > 0) left.push(fault);
+    }
+    odd = left;
   }
   return odd.length;
 }

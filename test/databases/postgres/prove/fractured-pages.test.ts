@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
-import { settlePages } from '../../../../src/databases/postgres/prove/fractured-pages.ts';
+import {
+  settlePages,
+  settlePagesElsewhere,
+} from '../../../../src/databases/postgres/prove/fractured-pages.ts';
 import { pageChecksums } from '../../../../src/databases/postgres/prove/page-checksum.ts';
 
 const size = 8192;
@@ -41,4 +44,20 @@ test('a page written after the backup began needs no second look, one that is da
   const kept = Buffer.from(damaged);
   expect(settlePages(damaged, rules, (range) => range.set(kept))).toBe(1);
   expect(damaged.equals(kept)).toBe(true);
+});
+
+test('a page that comes through a session is read again in the same way', async () => {
+  const [whole, before, after] = [page(7, 500, 1), page(8, 500, 1), page(8, 2000, 2)];
+  const content = Buffer.concat([whole, fractured(before, after)]);
+  const asked: number[] = [];
+  const left = await settlePagesElsewhere(content, rules, async (range, offset) => {
+    asked.push(offset);
+    if (asked.length === 3) range.set(after);
+  });
+  expect([left, asked]).toEqual([0, [size, size, size]]);
+  expect(content.equals(Buffer.concat([whole, after]))).toBe(true);
+  const damaged = page(7, 500, 1);
+  damaged[5000] = 9;
+  const kept = Buffer.from(damaged);
+  expect(await settlePagesElsewhere(damaged, rules, async (range) => range.set(kept))).toBe(1);
 });
