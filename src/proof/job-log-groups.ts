@@ -1,4 +1,10 @@
-import { findRule, unknownRule, type JobLogEffect } from './job-log-rules.ts';
+import {
+  findRule,
+  isStatisticsOnly,
+  statisticsRule,
+  unknownRule,
+  type JobLogEffect,
+} from './job-log-rules.ts';
 
 export interface JobLogFinding {
   code: string | null;
@@ -61,7 +67,7 @@ export class JobLogGroups {
     this.#note(code);
     if (this.#group !== null && (rule === undefined || rule.effect === 'detail')) return;
     this.endGroup();
-    const { effect, meaning } = rule ?? unknownRule;
+    const { effect, meaning } = isStatisticsOnly(code, line) ? statisticsRule : (rule ?? unknownRule);
     this.#group = {
       code,
       effect: place.closed && isLateClientCode(code) ? 'notice' : effect === 'detail' ? 'missing' : effect,

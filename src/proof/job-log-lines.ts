@@ -142,8 +142,11 @@ export function parseJobLine(line: string, job: string | null): JobLine | null {
   if (name === null || /^\s*\.\s/.test(line) || findCode(line) !== null) return null;
   const tail = line.slice(name.index + name[0].length);
   if (
-    /^[^\d:："]*[:：]\s/.test(tail) &&
-    (/\*{4,}|\s\w+=/.test(tail) || /SYS_(?:EXPORT|IMPORT|SQL_FILE)_/.test(name[0]))
+    /^[^\d:："]*[:：](?:\s|$)/.test(tail) &&
+    (/\*{4,}|\s\w+=/.test(tail) ||
+      // A job of DBMS_DATAPUMP has any name and no command line behind it.
+      /^\s*[:：]\s*$/.test(tail) ||
+      /SYS_(?:EXPORT|IMPORT|SQL_FILE)_/.test(name[0]))
   ) {
     return { kind: 'start', job: name[0], saysErrors: false };
   }

@@ -21,6 +21,17 @@ interface JobLogRule {
 /** A code that is not in the table: missing, because success needs a log without errors we cannot explain. */
 export const unknownRule: JobLogRule = { effect: 'missing', meaning: 'an error whose harm is not known' };
 
+/** Statistics are gathered again; the rows are all there. A job that ends of it says so in its closing line. */
+export const statisticsRule: JobLogRule = {
+  effect: 'notice',
+  meaning: 'statistics could not be moved: gather them again',
+};
+
+/** `ORA-39126: … KUPW$WORKER.STATS_LOAD [MARKER]`: the name of the routine is the same in every language. */
+export function isStatisticsOnly(code: string, line: string): boolean {
+  return /^ORA-3912[56]$/.test(code) && /\bKUPW\$WORKER\.(?:STATS_(?:UN)?LOAD|GET_TABLE_STAT)/.test(line);
+}
+
 const dataPumpRules = {
   'ORA-31684': { effect: 'notice', meaning: 'the object exists already' },
   'ORA-39082': { effect: 'notice', meaning: 'created with compilation warnings' },
@@ -28,6 +39,7 @@ const dataPumpRules = {
   'ORA-31685': { effect: 'byObject', meaning: 'the object failed for lack of privileges' },
   'ORA-39111': { effect: 'notice', meaning: 'dependent object skipped, its base object exists already' },
   'ORA-39112': { effect: 'byObject', meaning: 'dependent object skipped, its base object was not created' },
+  'ORA-31697': { effect: 'fatal', meaning: 'the job was broken off at one of its steps' },
   'ORA-31693': { effect: 'missing', meaning: "a table's data failed and was skipped" },
   'ORA-31696': { effect: 'missing', meaning: "a table's data cannot be moved by the method asked for" },
   'ORA-31617': { effect: 'fatal', meaning: 'the dump file cannot be opened for writing' },
@@ -66,6 +78,10 @@ const dataPumpRules = {
   'ORA-39095': { effect: 'fatal', meaning: 'the dump file space is used up' },
   'ORA-39097': { effect: 'fatal', meaning: 'the job met an unexpected error' },
   'ORA-39099': { effect: 'fatal', meaning: 'the work item could not be processed' },
+  'ORA-39094': { effect: 'fatal', meaning: 'parallel execution is not in this edition' },
+  'ORA-39117': { effect: 'missing', meaning: 'a table was not created: a type that it needs is missing' },
+  'ORA-39123': { effect: 'fatal', meaning: 'the transportable job was broken off' },
+  'ORA-39185': { effect: 'detail', meaning: 'why tablespaces cannot be transported' },
   'ORA-39120': { effect: 'missing', meaning: 'the table could not be truncated, its data is skipped' },
   'ORA-39121': { effect: 'missing', meaning: 'the table could not be replaced, its data is skipped' },
   'ORA-39125': { effect: 'fatal', meaning: 'a worker met a fatal error' },
@@ -95,7 +111,8 @@ const dataPumpRules = {
   'ORA-39176': { effect: 'fatal', meaning: 'the encryption password is wrong' },
   'ORA-39180': { effect: 'fatal', meaning: 'the encryption password could not be used' },
   'ORA-39181': { effect: 'missing', meaning: 'fine grained access control may have hidden rows' },
-  'ORA-39189': { effect: 'fatal', meaning: 'the dump file does not belong to the set' },
+  'ORA-39188': { effect: 'fatal', meaning: 'the dump file set cannot be encrypted' },
+  'ORA-39189': { effect: 'fatal', meaning: 'the dump file set cannot be read' },
   'ORA-39203': { effect: 'fatal', meaning: 'partition selection is not supported' },
   'ORA-39219': { effect: 'fatal', meaning: 'the directory object is too long or wrong' },
   'ORA-39246': {
@@ -107,6 +124,12 @@ const dataPumpRules = {
   'ORA-39346': { effect: 'notice', meaning: 'characters of metadata were lost in conversion' },
   'ORA-39357': { effect: 'notice', meaning: 'connected to the root of a container database' },
   'ORA-39358': { effect: 'fatal', meaning: 'the version of the dump file is not supported' },
+  'ORA-39395': { effect: 'notice', meaning: 'a password must be set again after the import' },
+  'ORA-39396': { effect: 'notice', meaning: 'encrypted data was written in clear text' },
+  'ORA-39405': { effect: 'fatal', meaning: 'the time zone file of the source is newer than the one here' },
+  'ORA-39411': { effect: 'fatal', meaning: 'the header of a dump file is damaged' },
+  'ORA-39412': { effect: 'fatal', meaning: 'a dump file is damaged: its checksum differs' },
+  'ORA-39464': { effect: 'notice', meaning: 'only servers from 23 on read this dump' },
   'ORA-39384': { effect: 'notice', meaning: 'the user was created locked, its password expired' },
   'ORA-02354': { effect: 'missing', meaning: 'error in moving data' },
   'ORA-02372': { effect: 'detail', meaning: 'the data of the rejected row' },

@@ -344,3 +344,69 @@ describe('languages of Data Pump', () => {
     expect(judgeJobLog(text + closing)).toMatchObject({ verdict: 'ok', rows: { 'GG.T10': 10_000 } });
   });
 });
+
+describe('forms of logs that were found in public', () => {
+  const closing = (text: string) =>
+    `Job "APP"."SYS_IMPORT_TABLE_01" ${text} at Thu May 1 08:05:05 2025 elapsed 0 00:00:05`;
+  const start =
+    'Starting "APP"."SYS_IMPORT_TABLE_01":  app/******** tables=x\n. . imported "APP"."X"    5.4 KB   2 rows\n';
+  const statistics = `${start}ORA-39126: Worker unexpected fatal error in KUPW$WORKER.STATS_LOAD [MARKER] MARKER
+ORA-06512: at "SYS.DBMS_SYS_ERROR", line 105
+ORA-06512: at "SYS.KUPW$WORKER", line 11265
+`;
+  test.each([
+    [
+      'statistics alone could not be loaded',
+      `${statistics}${closing('completed with 1 error(s)')}`,
+      'warning',
+    ],
+    ['a job that ended of its statistics', `${statistics}${closing('stopped due to fatal error')}`, 'failed'],
+    [
+      'another worker that died',
+      `${start}ORA-39126: Worker unexpected fatal error in KUPW$WORKER.LOAD_DATA\n${closing('completed with 1 error(s)')}`,
+      'failed',
+    ],
+    [
+      'encrypted columns in clear text',
+      `${start}ORA-39396: Warning: exporting encrypted data using transportable option without password\n${closing('successfully completed')}`,
+      'warning',
+    ],
+    [
+      'a dump for newer servers',
+      `${start}ORA-39464: readable only by newer servers\n${closing('successfully completed')}`,
+      'warning',
+    ],
+    [
+      'a table of an unknown type',
+      `${start}ORA-39117: Type needed to create table is not included in this operation. Failing sql is:\nCREATE TABLE "APP"."V" ("E" NUMBER)\n${closing('completed with 1 error(s)')}`,
+      'failed',
+    ],
+    [
+      'a dump whose checksum differs',
+      `Verifying dump file checksums\nORA-39412: file checksum error in dump file "/d/x.dmp"\n\ndump file set is inconsistent\n${closing('completed with 1 error(s)')}`,
+      'failed',
+    ],
+    [
+      'tablespaces that are not read only',
+      `ORA-39123: Data Pump transportable tablespace job aborted\nORA-39185: The failure list is\n\nORA-29335: tablespace 'D' is not read only\n${closing('stopped due to fatal error')}`,
+      'failed',
+    ],
+    [
+      'a job of DBMS_DATAPUMP in French',
+      'Début de "CLONA"."CLONA_1": \n. . import : "C"."T"   5,4 KB   2 lignes\nL\'exécution du travail "CLONA"."CLONA_1" a abouti à Jeu. Mai 1 08:05:05 2025 elapsed 0 00:00:05',
+      'ok',
+    ],
+    [
+      'a job of DBMS_DATAPUMP in Chinese',
+      '启动 "CLONA"."CLONA_1":  \n. . 导入了 "C"."T"   5.4 KB   2 行\n作业 "CLONA"."CLONA_1" 已于 星期一 11月 25 10:44:55 2019 elapsed 0 00:01:14 成功完成',
+      'ok',
+    ],
+    [
+      'a Portuguese job that lost its accents',
+      'O job "SYSTEM"."SYS_IMPORT_FULL_04" foi concludo com 8422 erro(s) em Seg Mar 19 22:20:25 2018 elapsed 0 02:03:01',
+      'warning',
+    ],
+  ])('%s', (_, log, verdict) => {
+    expect(judgeJobLog(log).verdict).toBe(verdict);
+  });
+});

@@ -20,6 +20,12 @@ const reasons: readonly Reason[] = [
     hint: 'export with VERSION= of this server, or import into a newer one; a dump of the original exp is read by imp alone',
   },
   {
+    codes: ['ORA-39405'],
+    kind: 'serverUnfit',
+    what: 'the time zone file of production is newer than the one of this server',
+    hint: 'apply the same DST patch here (DBMS_DST), or import into a server that has it',
+  },
+  {
     codes: ['ORA-39174', 'ORA-39180'],
     kind: 'secretMissing',
     what: 'the dump is encrypted and its password was not given',
@@ -38,7 +44,7 @@ const reasons: readonly Reason[] = [
     hint: "copy production's keystore apart from the dump, and open it on this server",
   },
   {
-    codes: ['ORA-27046', 'ORA-39411', 'ORA-39376'],
+    codes: ['ORA-27046', 'ORA-39411', 'ORA-39412', 'ORA-39376'],
     kind: 'proofFailed',
     what: 'a dump file is cut off or damaged',
     hint: 'compare its checksum with the original on the machine that exported, and copy it again',
