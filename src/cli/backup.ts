@@ -73,6 +73,12 @@ async function backup(context: VerbContext, options: OptionValues): Promise<Verb
 async function backUpForSite(context: VerbContext, options: OptionValues): Promise<VerbResult> {
   const { signal, onProgress, note } = context;
   const kind = readKind(options['kind']);
+  const { loadSite } = await import('../site/load.ts');
+  const site = await loadSite(context.sitePath);
+  if (site.database.engine === 'oracle') {
+    const { backUpOracle } = await import('./backup-oracle.ts');
+    return backUpOracle(context, options, site);
+  }
   const { accountName, openSite } = await import('../pipeline/open-site.ts');
   const { backUpSite } = await import('../pipeline/back-up.ts');
   await using opened = await openSite(context.sitePath, signal);

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { RestoreReport } from '../databases/postgres/restore/report.ts';
 import { ClonaError } from '../errors.ts';
 import { requireOption } from './input-file.ts';
+import type { OracleSite } from './read-catalog.ts';
 import type { OptionValues, Verb, VerbContext } from './verb.ts';
 
 export const verb: Verb = {
@@ -30,12 +31,21 @@ export const verb: Verb = {
       .option('--user <name>', 'a superuser of the database', 'postgres')
       .option('--workers <count>', 'threads; default: one a core, at most 4')
       .option('--collations <how>', 'when this host sorts texts otherwise: reindex or refuse', 'reindex')
+      .option('--guest <host>', 'engine oracle: the clone, reached by SSH as the site says')
+      .option('--name <name>', 'engine oracle: DB_NAME of the clone', 'CLONA')
+      .option('--recovery-dir <dir>', "engine oracle: the clone's own recovery area; default: beside --to")
+      .option('--recovery-size <size>', 'engine oracle: how large it may get', '50GB')
+      .option(
+        '--catalog-from <dir...>',
+        'engine oracle: where the clone sees backups and logs; default: the archive',
+      )
       .option('--accept-missing', 'go on although extensions or libraries are missing here', false),
   examples: [
     'clona restore --archive /archive/erp --to /data/erp --dry-run',
     'clona restore --archive /archive/erp --to /data/erp',
     'clona restore --archive /archive/erp --to /data/erp --until time:2026-03-08T17:52:00Z --start --port 5433',
     'clona restore --archive /archive/erp --to /data/old --until incarnation:3@450 --json',
+    'clona restore --guest staging.example --to /data/clona --name CLONAERP    # engine oracle',
   ],
   exits: {
     4: 'the archive is damaged or belongs to another database',
@@ -44,6 +54,11 @@ export const verb: Verb = {
     7: 'another process restores to this folder',
   },
   run: async (context, options) => {
+    const oracle = await findOracle(context, options);
+    if (oracle !== undefined) {
+      const { restoreForOracle } = await import('./restore-oracle.ts');
+      return restoreForOracle(context, options, oracle);
+    }
     const report = await run(context, options);
     const { neededBytes, freeBytes } = report.estimate;
     return {
@@ -53,6 +68,18 @@ export const verb: Verb = {
     };
   },
 };
+
+/** Of an archive that remembers an Oracle database, or of a site with that engine. */
+async function findOracle(context: VerbContext, options: OptionValues): Promise<OracleSite | undefined> {
+  const { readOracleSite } = await import('./read-catalog.ts');
+  if (typeof options['archive'] === 'string') {
+    const { loadSite } = await import('../site/load.ts');
+    const found = await readOracleSite(context, options);
+    if (found === undefined || options['dryRun'] === true) return found;
+    return { ...found, site: await loadSite(context.sitePath) };
+  }
+  return readOracleSite(context, options);
+}
 
 async function findArchive(
   sitePath: string,

@@ -129,6 +129,8 @@ const oracle = (folder: string) =>
       privilege: z.enum(['normal', 'sysbackup', 'sysdba']).default('normal').meta({
         description: 'the privilege to connect with; sysbackup reads a database that is only mounted',
       }),
+      home: text('ORACLE_HOME on its machine, for RMAN and SQL*Plus over SSH').optional(),
+      instance: text('ORACLE_SID on its machine; default: name').optional(),
       timeZone: timeZone("zone of the database server's host, for the times of its control file").optional(),
     })
     .meta({ description: 'engine oracle: what only Oracle has' });

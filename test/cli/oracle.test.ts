@@ -1,10 +1,12 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { verb as catalogVerb } from '../../src/cli/catalog.ts';
 import { verb as incarnationsVerb } from '../../src/cli/incarnations.ts';
 import { verb as planVerb } from '../../src/cli/plan.ts';
+import { verb as backupVerb } from '../../src/cli/backup.ts';
+import { verb as restoreVerb } from '../../src/cli/restore.ts';
 import { verb as retentionVerb } from '../../src/cli/retention.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from '../../src/cli/verb.ts';
 import { startOracleSim, type OracleSim } from '../oracle-sim/server.ts';
@@ -132,4 +134,50 @@ test('the recovery area is an area of the zones, without what the server can thr
   const site = await loadSite(join(folder, 'clona.yaml'));
   const areas = await measureAreas(site, await findProduction(site, signal), signal);
   expect(areas.find(({ name }) => name === 'log')).toMatchObject({ totalBytes: 1000, usedBytes: 10 });
+});
+
+describe('restore', () => {
+  const to = { to: '/data/clona', name: 'CLONAERP', until: 'position:700', recoverySize: '1GB' };
+
+  test('a dry run shows the plan and the programs, from the archive alone', async () => {
+    await run(catalogVerb);
+    const { json } = await run(restoreVerb, { ...to, archive: join(folder, 'archive'), dryRun: true });
+    expect(json).toMatchObject({
+      dryRun: true,
+      plan: { backup: young },
+      programs: {
+        parameterFile: expect.stringContaining("*.db_unique_name='CLONAERP'"),
+        mount: expect.stringContaining('SET DBID 1234567890;'),
+      },
+    });
+  });
+
+  test('a target that cannot be reached ends with 5 before anything is done', async () => {
+    const { json, exitCode } = await run(restoreVerb, { ...to, until: 'position:50' });
+    expect(exitCode).toBe(5);
+    expect(json).toMatchObject({ reachable: false });
+  });
+
+  test.each([
+    [{}, /guest/],
+    [{ guest: '127.0.0.1' }, /production's own machine/],
+    [{ guest: 'staging.example' }, /guest is missing|home is missing/],
+    [{ guest: 'staging.example', name: 'ERP' }, /home is missing|as production is/],
+  ])('is refused before anything is done: %j', async (options, message) => {
+    await expect(run(restoreVerb, { ...to, ...options })).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(message),
+    });
+  });
+});
+
+test.each([
+  [{ kind: 'hot' }, /not offered for Oracle/],
+  [{ kind: 'cold' }, /not confirmed/],
+  [{ kind: 'managed' }, /guest is missing|home is missing/],
+])('backup is refused before anything is done: %j', async (options, message) => {
+  await expect(run(backupVerb, options)).rejects.toMatchObject({
+    exitCode: 2,
+    message: expect.stringMatching(message),
+  });
 });

@@ -17,6 +17,21 @@ export interface ServerClock {
   /** The offset is only today's: times of the other half of the year may be an hour off. */
   doubtful: boolean;
   nowMs: number;
+  zone: ZoneFacts;
+}
+
+/** Enough to read and write the server's wall clock when it is gone. */
+export interface ZoneFacts {
+  /** IANA name; null: only the offset is known. */
+  region: string | null;
+  offsetMinutes: number;
+}
+
+/** An instant as the server's own clock shows it, to the second: what UNTIL TIME and TO_DATE are given. */
+export function toWallClock(instantMs: number, { region, offsetMinutes }: ZoneFacts): string {
+  const offsetAt = region === null ? null : createZone(region);
+  const offset = offsetAt === null ? offsetMinutes : offsetAt(instantMs);
+  return new Date(instantMs + offset * 60_000).toISOString().slice(0, 19);
 }
 
 /**
@@ -33,13 +48,20 @@ export function readServerClock(facts: ClockFacts, given?: string): ServerClock 
     return {
       toInstant: (wall) => convert(wall, createWallClock(offsetAt)),
       said: region ?? '',
+      zone: { region: region ?? null, offsetMinutes: offset },
       doubtful: false,
       nowMs,
     };
   }
   const fixed = (wallMs: number): number => wallMs - offset * 60_000;
   const said = `${offset < 0 ? '-' : '+'}${two(Math.abs(offset) / 60)}:${two(Math.abs(offset) % 60)}`;
-  return { toInstant: (wall) => convert(wall, fixed), said, doubtful: offset !== 0, nowMs };
+  return {
+    toInstant: (wall) => convert(wall, fixed),
+    said,
+    doubtful: offset !== 0,
+    nowMs,
+    zone: { region: null, offsetMinutes: offset },
+  };
 }
 
 const two = (value: number): string => String(Math.floor(value)).padStart(2, '0');

@@ -1,6 +1,7 @@
 import type { PlanAnswer } from '../../recovery/answer.ts';
 import type { Catalog, Incarnation } from '../../recovery/catalog.ts';
 import type { ControlFileCatalog } from './catalog.ts';
+import type { ZoneFacts } from './clock.ts';
 import type { ControlFileRows } from './control-file.ts';
 
 /** What a restore needs beside the catalog. It lies in the archive, for the day when the database is gone. */
@@ -12,6 +13,8 @@ export interface RestoreFacts {
   platform: string;
   cdb: boolean;
   compatible: string;
+  /** Of the server's host: for UNTIL TIME. */
+  zone: ZoneFacts;
   datafiles: { file: number; name: string; tablespace: string | null; bytes: number }[];
   /** Backups of the control file, rising by checkpoint; `branch`: the RESETLOGS SCN of their incarnation. */
   controlFiles: { handle: string; finishedAt: string | null; checkpoint: string; branch: string }[];
@@ -21,7 +24,10 @@ export interface RestoreFacts {
   onlineLogs: { group: number; thread: number; bytes: number }[];
 }
 
-export function readRestoreFacts(rows: ControlFileRows, { entries, sets }: ControlFileCatalog): RestoreFacts {
+export function readRestoreFacts(
+  rows: ControlFileRows,
+  { entries, sets, clock }: ControlFileCatalog,
+): RestoreFacts {
   const [database] = rows.database;
   const parameter = (name: string): string => rows.parameters.find((row) => row.name === name)?.value ?? '';
   const tablespaces = new Map(rows.datafileHeaders.map(({ file, tablespace }) => [file, tablespace]));
@@ -43,6 +49,7 @@ export function readRestoreFacts(rows: ControlFileRows, { entries, sets }: Contr
     platform: database?.platform ?? '',
     cdb: database?.cdb === 'YES',
     compatible: parameter('compatible'),
+    zone: clock.zone,
     datafiles: rows.datafiles.map(({ file, name, bytes }) => ({
       file: Number(file),
       name: name ?? '',

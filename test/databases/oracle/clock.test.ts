@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readServerClock } from '../../../src/databases/oracle/clock.ts';
+import { readServerClock, toWallClock } from '../../../src/databases/oracle/clock.ts';
 
 const summer = { local: '2024-07-01T14:00:00', utc: '2024-07-01T12:00:00', zone: '+00:00' };
 
@@ -32,4 +32,12 @@ test('a host on UTC leaves no doubt', () => {
   const clock = readServerClock({ local: summer.utc, utc: summer.utc, zone: '+02:00' });
   expect(clock).toMatchObject({ doubtful: false, nowMs: Date.parse('2024-07-01T12:00:00Z') });
   expect(clock.toInstant(null)).toBeNull();
+});
+
+test.each([
+  ['2024-07-01T12:00:00.900Z', { region: 'Europe/Sarajevo', offsetMinutes: 0 }, '2024-07-01T14:00:00'],
+  ['2024-01-01T12:00:00Z', { region: 'Europe/Sarajevo', offsetMinutes: 0 }, '2024-01-01T13:00:00'],
+  ['2024-01-01T23:30:00Z', { region: null, offsetMinutes: 120 }, '2024-01-02T01:30:00'],
+])('%s is %j on the clock of the server', (instant, zone, wall) => {
+  expect(toWallClock(Date.parse(instant), zone)).toBe(wall);
 });

@@ -2,16 +2,14 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { DatabaseAddress } from '../../../src/databases/database.ts';
-import { writeBackupProgram } from '../../../src/databases/oracle/backup-program.ts';
 import { connectOracle, type OracleSession } from '../../../src/databases/oracle/connect.ts';
 import { requireOracleFence } from '../../../src/databases/oracle/fence/fence.ts';
-import { runRman, type OracleTools } from '../../../src/databases/oracle/guest-tools.ts';
-import { judgeRecovery } from '../../../src/databases/oracle/judge-recovery.ts';
+import type { OracleTools } from '../../../src/databases/oracle/guest-tools.ts';
 import { restoreOracle } from '../../../src/databases/oracle/restore.ts';
 import type { RestoreTarget } from '../../../src/databases/oracle/restore-target.ts';
 import { readOracleCatalog } from '../../../src/databases/oracle/site-catalog.ts';
+import { takeRmanBackup } from '../../../src/databases/oracle/take-backup.ts';
 import { silent } from '../../../src/progress.ts';
-import { judgeJobLog } from '../../../src/proof/job-log.ts';
 import { planRecovery } from '../../../src/recovery/plan.ts';
 import { installTools, type Tools } from '../../oracle-sim/machine/tools.ts';
 import { startOracleSim, type OracleSim } from '../../oracle-sim/server.ts';
@@ -81,13 +79,14 @@ function toolsOf({ home }: Tools, name: string): OracleTools {
   };
 }
 
-async function backUp(level: 0 | 1 | null): Promise<void> {
-  const tools = toolsOf(liveTools, 'live');
-  await mkdir(tools.workDir, { recursive: true });
-  const program = writeBackupProgram({ kind: 'managed', level, channels: 1, compressed: true });
-  const { text, exitCode } = await runRman(tools, 'backup', program);
-  expect(judgeRecovery({ text, exitCode })).toBeNull();
-  expect(judgeJobLog(text)).toMatchObject({ kind: 'rman', verdict: 'ok' });
+async function backUp(level: 0 | 1 | null, kind: 'managed' | 'cold' = 'managed'): Promise<void> {
+  const { judgement } = await takeRmanBackup(toolsOf(liveTools, 'live'), {
+    kind,
+    level,
+    channels: 1,
+    compressed: true,
+  });
+  expect(judgement).toMatchObject({ kind: 'rman', verdict: 'ok' });
 }
 
 const target = (): RestoreTarget => ({
@@ -181,4 +180,26 @@ test('a log that is gone is named, with what would help', async () => {
     exitCode: 5,
     message: expect.stringMatching(/thread 1, sequence 3, from SCN \d+ \(RMAN-06054\)/),
   });
+});
+
+test('a cold backup needs no log at all, and production is open again after it', async () => {
+  await insert(1);
+  await backUp(null, 'cold');
+  expect(await scnNow()).toMatch(/^\d+$/);
+  const { catalog } = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+  const [backup] = catalog.backups;
+  expect(backup).toMatchObject({ kind: 'cold', state: 'available', start: backup?.consistentFrom });
+  const alone = planRecovery(
+    { ...catalog, logs: [], onlineLogs: [] },
+    {
+      until: { kind: 'backup', label: backup!.label },
+      lost: 'everything',
+    },
+  );
+  expect(alone).toMatchObject({ reachable: true, logs: [] });
+});
+
+test('a backup whose log shows an error is none, and production is opened all the same', async () => {
+  live.instance.database!.control!.logMode = 'NOARCHIVELOG';
+  await expect(backUp(null)).rejects.toMatchObject({ kind: 'jobLogFailed', exitCode: 4 });
 });

@@ -1,0 +1,105 @@
+import { ClonaError } from '../errors.ts';
+import { explainPlan } from '../recovery/explain.ts';
+import { planToJson } from '../recovery/answer.ts';
+import { planRecovery } from '../recovery/plan.ts';
+import { parseUntil } from '../recovery/question.ts';
+import type { RestoreTarget } from '../databases/oracle/restore-target.ts';
+import type { RestoreUntil } from '../databases/oracle/restore-program.ts';
+import { toWallClock } from '../databases/oracle/clock.ts';
+import { writeMountProgram } from '../databases/oracle/restore-program.ts';
+import { writeParameterFile } from '../databases/oracle/restore-target.ts';
+import { joinGuest } from '../databases/oracle/rman-text.ts';
+import { restoreOracle } from '../databases/oracle/restore.ts';
+import { parseSize } from '../site/units.ts';
+import { workDirOf } from './backup-oracle.ts';
+import { textOption } from './confirm.ts';
+import { requireOption } from './input-file.ts';
+import { openOracleTools } from './oracle-guest.ts';
+import type { OracleSite } from './read-catalog.ts';
+import type { OptionValues, VerbContext, VerbResult } from './verb.ts';
+
+/** `clona restore` of an Oracle site: a clone with a name and a DBID of its own, restricted, on the machine `--guest`. */
+export async function restoreForOracle(
+  context: VerbContext,
+  options: OptionValues,
+  { catalog, facts, site, warnings, places }: OracleSite,
+): Promise<VerbResult> {
+  for (const line of warnings) context.note(`warning: ${line}`);
+  const question = parseUntil(requireOption(options, 'until', 'TARGET'));
+  // A clone has no online log of production's: only what was archived counts.
+  const plan = planRecovery(catalog, { until: question, lost: 'online-log' });
+  if (!plan.reachable || plan.redoTo === null) {
+    return { json: planToJson(plan), human: explainPlan(catalog, plan), exitCode: 5 };
+  }
+  const until: RestoreUntil =
+    question.kind === 'time'
+      ? { kind: 'time', wall: toWallClock(question.instantMs, facts.zone) }
+      : { kind: 'scn', scn: plan.redoTo };
+  const target = readTarget(options, site?.guest?.platform ?? 'linux', places.archiveDir);
+  if (options['dryRun'] === true) {
+    const programs = {
+      parameterFile: writeParameterFile(facts, target, 'as-production'),
+      mount: writeMountProgram(
+        facts,
+        target,
+        'init.ora',
+        facts.controlFiles.at(-1)?.handle ?? 'CONTROL FILE PIECE',
+      ),
+    };
+    const human = `${explainPlan(catalog, plan)}\n\n${programs.parameterFile}\n${programs.mount}`;
+    return { json: { dryRun: true, plan: planToJson(plan), programs }, human };
+  }
+  if (site === undefined) {
+    throw new ClonaError(
+      'usage',
+      'a restore of Oracle needs a site: its guest section is the way into the clone',
+      {
+        hint: 'give --site FILE; --dry-run needs the archive alone',
+      },
+    );
+  }
+  const host = requireOption(options, 'guest', 'HOST');
+  if (host === site.database.host) {
+    throw new ClonaError('usage', `${host} is production's own machine`, {
+      hint: 'a restore goes to a clone: give the host of the staging machine',
+    });
+  }
+  const workDir = workDirOf(site, `restore-${target.databaseName}`);
+  await using tools = await openOracleTools(site, host, workDir, context.signal);
+  const { onProgress } = context;
+  const instance = { ...tools, instanceName: target.instanceName };
+  const restored = await restoreOracle({ plan, catalog, facts, target, tools: instance, until, onProgress });
+  const json = {
+    dbid: restored.dbid,
+    name: restored.name,
+    branchPosition: restored.branchPosition.toString(),
+    plan: planToJson(plan),
+    restricted: true,
+  };
+  const human = `restored ${plan.backup ?? ''} up to ${plan.redoTo} as ${restored.name} (DBID ${restored.dbid}); the session is restricted until its fence stands`;
+  return { json, human };
+}
+
+function readTarget(options: OptionValues, platform: 'linux' | 'windows', archiveDir: string): RestoreTarget {
+  const dataDir = requireOption(options, 'to', 'DIR');
+  const databaseName = textOption(options, 'name') ?? 'CLONA';
+  const separator = platform === 'windows' ? '\\' : '/';
+  const from = options['catalogFrom'];
+  const archiveDirs = Array.isArray(from) ? from.map(String) : [archiveDir];
+  return {
+    platform,
+    databaseName,
+    instanceName: databaseName,
+    dataDir,
+    recoveryDir: textOption(options, 'recoveryDir') ?? joinGuest(platform, parentOf(dataDir), 'recovery'),
+    recoveryBytes: parseSize(textOption(options, 'recoverySize') ?? '50GB'),
+    // START WITH is a prefix: without the separator /archive would take /archive2, too.
+    archiveDirs: archiveDirs.map((folder) => (folder.endsWith(separator) ? folder : `${folder}${separator}`)),
+    channels: 1,
+  };
+}
+
+function parentOf(folder: string): string {
+  const end = Math.max(folder.lastIndexOf('/'), folder.lastIndexOf('\\'));
+  return end > 0 ? folder.slice(0, end) : folder;
+}
