@@ -31,7 +31,7 @@ import { backupPlaces } from './place-check.ts';
 import { logStreams } from './stream-check.ts';
 import { leftStopped } from './stopped-check.ts';
 import { zones } from './zone-check.ts';
-import { vsphereClone, vsphereEscapes, vspherePrivileges } from './vsphere-checks.ts';
+import { vsphereClone, vsphereEscapes, vsphereNetwork, vspherePrivileges } from './vsphere-checks.ts';
 import { isolation, liveMachine, stagingName } from './staging-checks.ts';
 
 /** What only PostgreSQL has is not looked at elsewhere. */
@@ -83,6 +83,7 @@ export const checks = {
   stagingName: { topic: 'staging', rules: ['R21'], look: stagingName },
   isolation: { topic: 'staging', rules: ['R21'], look: isolation },
   vsphereClone: { topic: 'staging', rules: ['R21'], look: vsphereClone },
+  vsphereNetwork: { topic: 'staging', rules: ['R21'], look: vsphereNetwork },
   vsphereEscapes: { topic: 'staging', rules: ['R18', 'R20'], look: vsphereEscapes },
   vspherePrivileges: { topic: 'staging', rules: ['R21'], look: vspherePrivileges },
   control: { topic: 'state', look: controlFolder },

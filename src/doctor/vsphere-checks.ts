@@ -19,6 +19,28 @@ export async function vsphereClone({ site, signal }: Patient): Promise<Finding[]
   ];
 }
 
+/** R21: on the isolated network belong clones, and a jump host; whatever else is there, a clone reaches it. */
+export async function vsphereNetwork({ site, signal }: Patient): Promise<Finding[]> {
+  const { isolatedPortGroup } = site.machines.vsphere ?? {};
+  if (site.machines.platform !== 'vsphere') return [];
+  if (isolatedPortGroup === undefined) return [ok('each clone gets a port group of its own, without uplink')];
+  const { openVim } = await import('../machines/vsphere/client.ts');
+  const { listMachinesOn } = await import('../machines/vsphere/neighbours.ts');
+  const { inventoryPlaces, resolveVimAddress, vsphereSettings } =
+    await import('../pipeline/vsphere/site-settings.ts');
+  await using vim = await openVim(await resolveVimAddress(site, 'clone'), signal);
+  const { datacenter } = inventoryPlaces(vsphereSettings(site));
+  const others = await listMachinesOn(vim, datacenter, isolatedPortGroup, signal);
+  const allowed = site.machines.vsphere?.jumpHost === undefined ? 0 : 1;
+  if (others.length <= allowed) return [ok(`the network ${isolatedPortGroup} is that of clones alone`)];
+  return [
+    warning(
+      `on the isolated network ${isolatedPortGroup} are machines that clona did not make: ${others.join(', ')}`,
+      'only clones and a jump host belong there: a clone reaches whatever else is on it',
+    ),
+  ];
+}
+
 /** R18, R20: what a VM snapshot of LIVE does not hold would not come back by a rollback. */
 export async function vsphereEscapes({ site, signal }: Patient): Promise<Finding[]> {
   if (site.machines.platform !== 'vsphere') return [];

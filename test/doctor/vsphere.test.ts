@@ -11,7 +11,7 @@ import { completeLive, liveName, writeVsphereSite } from '../support/vsphere-sit
 const missing = findVcsim() === undefined ? ' (vcsim is not here, set CLONA_TOOLCHAIN)' : '';
 /** A machine that no VM snapshot holds as a whole. */
 const loose = 'DC0_H0_VM1';
-const { vsphereClone, vsphereEscapes, vspherePrivileges } = checks;
+const { vsphereClone, vsphereEscapes, vsphereNetwork, vspherePrivileges } = checks;
 
 describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
   let vcsim: Vcsim;
@@ -68,6 +68,21 @@ describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
       'warning the user who clones may also change production',
     ]);
     expect(vcsim.govc('find', '/')).toBe(before);
+  });
+
+  test('names the neighbours of clones on the isolated network, unless it is the jump host alone', async () => {
+    const site = await writeVsphereSite(folder, vcsim);
+    expect(await look(site, { vsphereNetwork })).toEqual([
+      'ok the network VM Network is that of clones alone',
+    ]);
+    const inhabited = await writeVsphereSite(folder, vcsim, ['isolatedPortGroup: DC0_DVPG0']);
+    expect(await look(inhabited, { vsphereNetwork })).toEqual([
+      `warning on the isolated network DC0_DVPG0 are machines that clona did not make: DC0_C0_RP0_VM0, DC0_C0_RP0_VM1, DC0_H0_VM0, DC0_H0_VM1`,
+    ]);
+    const own = await writeVsphereSite(folder, vcsim, ['host: DC0_H0']);
+    expect(await look(own, { vsphereNetwork })).toEqual([
+      'ok each clone gets a port group of its own, without uplink',
+    ]);
   });
 
   test('names each missing privilege with its object in a row of its own', async () => {

@@ -40,9 +40,7 @@ export function refuseClone(source: CloneSource, wish: CloneWish): string[] {
     ...refuseDisks(source, wish),
     ...refuseControllers(source),
     ...(wish.linked ? refuseLinked(source) : []),
-    ...(source.cards.length === 0
-      ? ['it has no network card, the provider makes no machine without one']
-      : []),
+    ...refuseCards(source),
     ...refuseSize(source, wish),
   ];
 }
@@ -103,6 +101,10 @@ const adapterTypes: Readonly<Record<string, string>> = {
   VirtualE1000e: 'e1000e',
   VirtualVmxnet3: 'vmxnet3',
   VirtualVmxnet3Vrdma: 'vmxnet3vrdma',
+  // Cards of the past, which the provider does not make: whatever drives them drives this one.
+  VirtualPCNet32: 'e1000',
+  VirtualVmxnet: 'e1000',
+  VirtualVmxnet2: 'e1000',
 };
 
 /** Disks a controller holds in the provider's count, and how many controllers it manages of a kind. */
@@ -212,6 +214,22 @@ function refuseControllers(source: CloneSource): string[] {
     if (scsiTypes[type] === undefined) refusals.push(`the provider cannot clone disks of ${type}`);
   }
   return refusals;
+}
+
+function refuseCards({ cards, passthrough, power }: CloneSource): string[] {
+  if (cards.length === 0) return ['it has no network card, the provider makes no machine without one'];
+  const direct = cards.filter(({ type }) => type === 'VirtualSriovEthernetCard');
+  return [
+    // It ends the provider itself, in the middle of a clone (4.17, a nil pointer).
+    ...direct.map(
+      ({ network }) => `its card on ${network} is an SR-IOV one, which the provider cannot clone`,
+    ),
+    ...(power === 'off'
+      ? []
+      : passthrough.map(
+          (label) => `${label} is handed through from its host: it cannot be cloned while it runs`,
+        )),
+  ];
 }
 
 /** R21's other half: a linked clone hangs on the one snapshot that all of them share. */

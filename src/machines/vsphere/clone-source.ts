@@ -24,6 +24,8 @@ export interface CloneSource {
   disks: SourceDisk[];
   controllers: SourceController[];
   cards: SourceCard[];
+  /** Devices of the host that are handed through to it, by label. */
+  passthrough: string[];
   snapshots: SourceSnapshot[];
   host: MoRef | undefined;
   /** What its disks occupy, bytes; a full clone will occupy as much at least. */
@@ -115,6 +117,9 @@ export async function readCloneSource(vim: Vim, reference: MoRef, signal: AbortS
     disks: devices.filter((device) => xsiType(device) === 'VirtualDisk').map(readDisk),
     controllers: devices.filter((device) => xsiType(device)?.endsWith('Controller')).map(readController),
     cards: devices.filter((device) => child(device, 'macAddress') !== undefined).map(readCard),
+    passthrough: devices
+      .filter((device) => xsiType(device) === 'VirtualPCIPassthrough')
+      .map((device) => text(child(device, 'deviceInfo.label')) || 'a PCI device'),
     snapshots: readSnapshots(children(get('snapshot'), 'rootSnapshotList')),
     host: moRef(get('runtime.host')),
     committedBytes: Number(text(get('summary.storage.committed'))),

@@ -40,14 +40,19 @@ export async function listStagingMachines(
 ): Promise<ListedMachine[]> {
   const keys = await readAttributeKeys(vim, signal);
   if (keys.source === undefined) return [];
-  const listed = await readAllMachines(vim, signal);
+  const listed = await readAllMachines(vim, paths, signal);
   return listed.flatMap((object) => {
     const machine = readListed(object, keys);
     return machine === undefined || (site !== undefined && machine.site !== site) ? [] : [machine];
   });
 }
 
-async function readAllMachines(vim: Vim, signal: AbortSignal): Promise<XmlNode[]> {
+/** Properties of every machine of the vCenter, an object each. */
+export async function readAllMachines(
+  vim: Vim,
+  pathSet: readonly string[],
+  signal: AbortSignal,
+): Promise<XmlNode[]> {
   const [made] = await vim.call(
     'CreateContainerView',
     vim.content.viewManager,
@@ -59,7 +64,7 @@ async function readAllMachines(vim: Vim, signal: AbortSignal): Promise<XmlNode[]
   try {
     const traverse = { $type: 'TraversalSpec', type: 'ContainerView', path: 'view', skip: false };
     const specSet = {
-      propSet: { type: 'VirtualMachine', all: false, pathSet: paths },
+      propSet: { type: 'VirtualMachine', all: false, pathSet },
       objectSet: { obj: view, skip: true, selectSet: traverse },
     };
     const collector = vim.content.propertyCollector;

@@ -62,6 +62,7 @@ function source(more: Partial<CloneSource> = {}): CloneSource {
     disks: [disk(scsi, 0), disk(scsi, 1)],
     controllers: [scsi],
     cards: [{ type: 'VirtualVmxnet3', network: 'LAN', reference: undefined }],
+    passthrough: [],
     snapshots: [],
     host: undefined,
     committedBytes: 0,
@@ -70,6 +71,25 @@ function source(more: Partial<CloneSource> = {}): CloneSource {
 }
 
 describe('what can be cloned', () => {
+  test('a card on SR-IOV and a device of the host are refused before the provider meets them', () => {
+    const direct = { type: 'VirtualSriovEthernetCard', network: 'LAN', reference: undefined };
+    expect(refuseClone(source({ cards: [direct], passthrough: ['PCI device 0'] }), full)).toEqual([
+      'its card on LAN is an SR-IOV one, which the provider cannot clone',
+      'PCI device 0 is handed through from its host: it cannot be cloned while it runs',
+    ]);
+    expect(refuseClone(source({ power: 'off', passthrough: ['PCI device 0'] }), full)).toEqual([]);
+  });
+
+  test.each([
+    ['VirtualE1000e', 'e1000e'],
+    ['VirtualVmxnet3', 'vmxnet3'],
+    ['VirtualPCNet32', 'e1000'],
+    ['VirtualOfTheFuture', 'vmxnet3'],
+  ])('a card %s becomes %s', (type, adapter) => {
+    const cards = [{ type, network: 'LAN', reference: undefined }];
+    expect(planClone(source({ cards }), full).adapterTypes).toEqual([adapter]);
+  });
+
   test.each(['scsi', 'sata', 'nvme'] as const)('disks on %s, counted over all its controllers', (kind) => {
     const [first, second] = [controller(kind), controller(kind, 1)];
     const machine = source({ controllers: [first, second], disks: [disk(first, 0), disk(second, 2)] });
