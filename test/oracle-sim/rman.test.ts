@@ -195,6 +195,28 @@ describe('rman on the simulated machine', () => {
     expect(late.code).toBe(0);
   });
 
+  test('restores a chain: level 0, then level 1, then redo', async () => {
+    await insert(1);
+    await rman(liveTools, 'BACKUP INCREMENTAL LEVEL 0 DATABASE;');
+    await insert(2);
+    await rman(liveTools, 'BACKUP INCREMENTAL LEVEL 1 DATABASE;');
+    const control = mounted(live.instance.database!);
+    const levels = control.sets
+      .filter(({ controlFile }) => !controlFile)
+      .map(({ level, files }) => [level, files.reduce((sum, { pages }) => sum + pages, 0)]);
+    expect(levels[1]![1]).toBeLessThanOrEqual(levels[0]![1]!);
+    await insert(4);
+    const until = await scnNow();
+    await rman(liveTools, 'BACKUP ARCHIVELOG ALL;');
+    // What the level 1 brings needs no log from before it.
+    await rm(control.archived[0]!.name, { force: true });
+    await rman(cloneTools, mountProgram());
+    const restored = await rman(cloneTools, restoreProgram(`SET UNTIL SCN ${until};`));
+    expect(restored.stdout).toContain('starting incremental datafile backup set restore');
+    expect(restored.code).toBe(0);
+    expect(await sum(clone)).toBe(7);
+  });
+
   test('says RMAN-06023 when no backup lies before the target', async () => {
     const before = await scnNow();
     await insert(1);
@@ -368,6 +390,16 @@ EXIT 0
       stdout: expect.stringContaining('STAGE') as string,
     });
     expect(await sum(clone)).toBe(3);
+  });
+
+  test('a recovery that waits for a log is an error of SQL, and its cancel is none; after a clean shutdown none waits', async () => {
+    const clean =
+      'WHENEVER SQLERROR EXIT 1\nSHUTDOWN IMMEDIATE\nSTARTUP MOUNT\nALTER DATABASE RECOVER DATABASE UNTIL CANCEL;\nALTER DATABASE OPEN RESETLOGS;\n';
+    expect(await plus(liveTools, clean)).toMatchObject({ code: 0 });
+    const waiting =
+      'SHUTDOWN IMMEDIATE\nSTARTUP MOUNT\nALTER DATABASE RECOVER DATABASE USING BACKUP CONTROLFILE UNTIL CANCEL;\nALTER DATABASE RECOVER CANCEL;\nALTER DATABASE RECOVER CANCEL;\n';
+    const { stdout } = await plus(liveTools, waiting);
+    expect(stdout).toMatch(/ORA-00279[^]*Database altered[^]*ORA-01112/);
   });
 
   test.each([

@@ -5,6 +5,7 @@ import type { Dictionary } from '../sql/scope.ts';
 import type { SessionHost } from '../sql/session.ts';
 import type { User } from './accounts.ts';
 import { prepareCommand } from './commands.ts';
+import { definitionOf } from './definitions.ts';
 import type { Instance, SessionInfo } from './instance.ts';
 import { beginTransaction, endTransaction } from './physical/change.ts';
 import { preparePlsql } from './plsql.ts';
@@ -91,11 +92,12 @@ export function hostSession({
 }
 
 function contextOf(
-  { settings }: Instance,
+  instance: Instance,
   user: User,
   privilege: Privilege | null,
   id: number,
 ): EvaluationContext {
+  const { settings } = instance;
   const environment: Record<string, string> = {
     SESSION_USER: user.name,
     CURRENT_USER: user.name,
@@ -120,6 +122,7 @@ function contextOf(
     }),
     databaseOffsetMinutes: settings.databaseOffsetMinutes,
     sessionOffsetMinutes: 0,
+    definition: (type, name, owner) => definitionOf(instance, type, name, owner),
     userEnvironment(name) {
       if (!Object.hasOwn(environment, name)) throw new OraError(2003, 'invalid USERENV parameter');
       return environment[name] || null;

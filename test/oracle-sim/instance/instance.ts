@@ -119,6 +119,7 @@ function createStorage(settings: InstanceSettings, storage: StorageSettings): Da
     open: null,
     now: () => settings.now(),
     redoBytes: 0,
+    recoveryWaits: false,
     betweenBlocks: () => {},
   };
   if (!create) return database;

@@ -6,6 +6,8 @@ import type { Action, Session } from './session.ts';
 import { archiveFolder, mounted, saveControl, type Database } from './physical/database.ts';
 import { logFileName } from './physical/checkpoint.ts';
 import { controlFileLogs, recover, wouldFail, type Until } from './physical/recover.ts';
+import { loadAll } from './physical/lifecycle.ts';
+import type { ControlFile } from './physical/types.ts';
 import { stampOf } from './physical/stamps.ts';
 import { hostTime } from './instance.ts';
 import { databaseOf } from './startup.ts';
@@ -43,10 +45,18 @@ export function parseRecover(cursor: TokenCursor, { instance }: Session): Action
 
 /** The answer CANCEL to a recovery that asks for a log. */
 function cancelRecovery(database: Database): void {
-  const control = mounted(database);
-  if (control.recoveredTo === null) throw new OraError(1112, 'media recovery not started');
+  mounted(database);
+  if (!database.recoveryWaits) throw new OraError(1112, 'media recovery not started');
+  database.recoveryWaits = false;
   const inconsistent = wouldFail(database);
   if (inconsistent !== null) throw inconsistent;
+}
+
+function isClean(control: ControlFile): boolean {
+  const files = loadAll(control);
+  return control.files.every(
+    ({ file, stopScn }) => stopScn !== null && files.get(file)!.header.checkpointScn === stopScn,
+  );
 }
 
 /** Recovers as SQL*Plus does it; `logSource`: where logs are looked for. Answers what would be printed. */
@@ -80,6 +90,9 @@ export function runRecover(
     '',
   ]);
   if (until !== null && 'cancel' in until) {
+    // After a clean shutdown, with the current control file, there is nothing to ask for.
+    if (control.type === 'CURRENT' && isClean(control)) return ['Media recovery complete.'];
+    database.recoveryWaits = true;
     throw new OraError(279, `change ${control.scn} generated at ${time(database.now())} needed for thread 1`);
   }
   if (missing !== null) {

@@ -102,6 +102,7 @@ export const backupViews: Record<string, Rows> = {
       set.files.map((file) => ({
         ...keys(set),
         ...backedUp(file, time),
+        'INCREMENTAL_CHANGE#': file.incrementalFrom,
         COMPLETION_TIME: time(set.completedAt),
       })),
     ),

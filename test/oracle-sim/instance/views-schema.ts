@@ -83,7 +83,8 @@ export const schemaViews: Record<string, Rows> = {
         GENERATED: 'N',
         ORACLE_MAINTAINED: 'N',
       }))
-      .concat(codeObjectRows(instance) as never[]),
+      .concat(codeObjectRows(instance) as never[])
+      .map((row) => ({ SECONDARY: 'N', ...row })),
   ...codeViews,
   DBA_CONSTRAINTS: constraintRows,
   DBA_DIRECTORIES: (instance) =>

@@ -7,6 +7,7 @@ import { textOf, type PlsqlValue } from './values.ts';
 
 export function constantNamed(name: string): PlsqlValue | undefined {
   const [packageName, constant] = name.split('.');
+  if (name === 'DBMS_METADATA.SESSION_TRANSFORM') return -1n;
   if (packageName !== 'DBMS_DATAPUMP' || constant === undefined) return undefined;
   return pumpConstants[constant];
 }
@@ -28,6 +29,11 @@ export function routinesOf(session: Session): (name: string) => Routine | undefi
         compileSchema(session, SCHEMA === undefined ? null : textOf(SCHEMA.value));
         return null;
       },
+    },
+    // How a definition is written: here there is only one way.
+    'DBMS_METADATA.SET_TRANSFORM_PARAM': {
+      parameters: ['TRANSFORM_HANDLE', 'NAME', 'VALUE'],
+      run: () => null,
     },
     'DBMS_OUTPUT.PUT_LINE': { parameters: ['A'], run: () => null },
     ...pump,

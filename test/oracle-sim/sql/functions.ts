@@ -18,6 +18,8 @@ export interface EvaluationContext {
   databaseOffsetMinutes: number;
   sessionOffsetMinutes: number;
   userEnvironment(name: string): string | null;
+  /** DBMS_METADATA.GET_DDL; throws what the package raises. */
+  definition(type: string, name: string, owner: string): string;
 }
 
 interface SqlFunction {
@@ -218,6 +220,12 @@ const table: Record<string, SqlFunction> = {
   SYS_EXTRACT_UTC: strict([1, 1], stamp, sysExtractUtc),
   FROM_TZ: strict([2, 2], zonedStamp, fromTz),
   TZ_OFFSET: strict([1, 1], text, ([zone = null]) => offsetText(parseOffset(toText(zone)!))),
+  'DBMS_METADATA.GET_DDL': {
+    counts: [2, 3],
+    type: () => ({ kind: 'CLOB' }),
+    call: ([type = null, name = null, owner = null], context) =>
+      new Clob(context.definition(toText(type) ?? '', toText(name) ?? '', toText(owner) ?? context.user)),
+  },
   SYS_CONTEXT: {
     counts: [2, 2],
     type: () => text,

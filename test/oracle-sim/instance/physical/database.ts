@@ -29,6 +29,8 @@ export interface Database {
   now: () => number;
   /** Redo written since the instance was made: V$SYSSTAT. */
   redoBytes: number;
+  /** A recovery UNTIL CANCEL waits for its next log. */
+  recoveryWaits: boolean;
   /** Called between the blocks that a backup reads: tests let work go on there. */
   betweenBlocks: () => void;
 }
@@ -69,6 +71,13 @@ export function saveControl(database: Database): void {
 
 export function currentIncarnation({ incarnations, current }: ControlFile): Incarnation {
   return incarnations.find(({ number }) => number === current)!; // the control file never loses its own
+}
+
+/** Resetlogs of the parent of the current incarnation, as headers of logs carry it. */
+export function priorOf(control: ControlFile): { resetlogsScn: bigint; resetlogsAt: number } | null {
+  const { parent } = currentIncarnation(control);
+  const found = control.incarnations.find(({ number }) => number === parent);
+  return found === undefined ? null : { resetlogsScn: found.resetlogsScn, resetlogsAt: found.resetlogsAt };
 }
 
 export function currentGroup({ groups }: ControlFile): LogGroup {
@@ -123,6 +132,7 @@ export function writeOnlineLog(database: Database): void {
       sequence,
       resetlogsScn,
       resetlogsAt,
+      prior: priorOf(control),
       firstScn,
       firstAt,
       nextScn,

@@ -269,6 +269,7 @@ export function shutDown(database: Database): void {
 
 /** SHUTDOWN ABORT, a crash, the death of the node: memory is gone, files are as they were last written. */
 export function crash(database: Database): void {
+  database.recoveryWaits = false;
   database.open = null;
   database.control = null;
 }

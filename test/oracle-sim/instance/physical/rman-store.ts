@@ -1,8 +1,7 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
 import { OraError } from '../../wire/values.ts';
 import { currentIncarnation, flushFile, mounted, saveControl, type Database } from './database.ts';
-import { kindOfFile, readDataFile, readPiece, readRedoLog, writeDataFile, writePiece } from './files.ts';
+import { readDataFile, readPiece, readRedoLog, writeDataFile, writePiece } from './files.ts';
 import { checkpoint } from './checkpoint.ts';
 import { stampOf } from './stamps.ts';
 import type { ArchivedLog, BackedUpFile, BackupSet, ControlFile, DataFile, RedoLog } from './types.ts';
@@ -67,8 +66,12 @@ export function backUpFiles(
   level: number | null,
 ): BackupSet {
   const control = mounted(database);
-  const set = newSet(database, level === null || level === 0 ? 'D' : 'I', handle, tag);
-  set.level = level;
+  const bases = new Map(control.files.map(({ file }) => [file, level === 1 ? baseOf(control, file) : null]));
+  // Without a base a level 1 is made as a level 0.
+  const isIncremental = level === 1 && [...bases.values()].every((base) => base !== null);
+  const made = level === 1 && !isIncremental ? 0 : level;
+  const set = newSet(database, isIncremental ? 'I' : 'D', handle, tag);
+  set.level = made;
   const files = control.files.map((known) => {
     if (database.open !== null) checkpoint(database);
     const from = known.checkpointScn;
@@ -79,7 +82,8 @@ export function backUpFiles(
       database.betweenBlocks();
       if (database.open !== null) flushFile(database, known.file, false);
       const page = readDataFile(known.name).pages.get(id);
-      if (page !== undefined) pages.set(id, page);
+      const older = page !== undefined && isIncremental && page.head < bases.get(known.file)!;
+      if (page !== undefined && !older) pages.set(id, page);
     }
     const { header } = readDataFile(known.name);
     const highest = [...pages.values()].reduce((most, { head }) => (head > most ? head : most), 0n);
@@ -93,7 +97,8 @@ export function backUpFiles(
       checkpointScn: from,
       checkpointAt: at,
       absoluteFuzzyScn,
-      level,
+      level: made,
+      incrementalFrom: isIncremental ? bases.get(known.file)! : 0n,
       corrupt: 0,
       pages: pages.size,
     };
@@ -121,6 +126,17 @@ export function backUpFiles(
     logs: [],
     control: null,
   });
+}
+
+/** SCN of the newest level 0 or 1 of a file in this incarnation: what changed since goes into the next level 1. */
+function baseOf(control: ControlFile, file: number): bigint | null {
+  const { resetlogsScn } = currentIncarnation(control);
+  const found = control.sets
+    .filter(({ status, level }) => status === 'A' && level !== null)
+    .flatMap(({ files }) => files)
+    .filter((one) => one.file === file && one.resetlogsScn === resetlogsScn)
+    .map(({ checkpointScn }) => checkpointScn);
+  return found.length === 0 ? null : found.reduce((a, b) => (a > b ? a : b));
 }
 
 export function backUpLogs(
@@ -174,6 +190,7 @@ export function backUpControl(database: Database, handle: string, tag: string): 
       checkpointAt: database.now(),
       absoluteFuzzyScn: 0n,
       level: null,
+      incrementalFrom: 0n,
       corrupt: 0,
       pages: 1,
     },
@@ -204,124 +221,4 @@ export function restoreFile(piece: Piece, file: number, to: string): void {
   if (found === undefined)
     throw new OraError(19612, `datafile ${file} not restored due to missing or corrupt data`);
   writeDataFile(to, found.data);
-}
-
-export interface Cataloged {
-  pieces: string[];
-  logs: string[];
-  copies: string[];
-  /** Files of another kind, or of another database. */
-  refused: string[];
-}
-
-/** CATALOG START WITH: what lies there and belongs to this database. */
-export function catalogFolder(database: Database, prefix: string): Cataloged {
-  const control = mounted(database);
-  const result: Cataloged = { pieces: [], logs: [], copies: [], refused: [] };
-  for (const path of filesUnder(prefix)) {
-    const kind = kindOfFile(path);
-    if (kind === 'BACKUP PIECE' && addPiece(control, path)) result.pieces.push(path);
-    else if (kind === 'REDO LOG' && addLog(control, path)) result.logs.push(path);
-    else if (kind === 'DATAFILE' && addCopy(database, path)) result.copies.push(path);
-    else if (kind === null || !isKnown(control, path)) result.refused.push(path);
-  }
-  saveControl(database);
-  return result;
-}
-
-function filesUnder(prefix: string): string[] {
-  const folder = existsSync(prefix) && statSync(prefix).isDirectory() ? prefix : join(prefix, '..');
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => path.startsWith(prefix))
-    .sort();
-}
-
-function isKnown({ sets, archived, copies }: ControlFile, path: string): boolean {
-  return (
-    sets.some(({ handle }) => handle === path) || [...archived, ...copies].some(({ name }) => name === path)
-  );
-}
-
-function addPiece(control: ControlFile, path: string): boolean {
-  const { dbid, set } = openPiece(path);
-  if (dbid !== control.dbid || isKnown(control, path)) return false;
-  const known = control.sets.find(({ stamp, count }) => stamp === set.stamp && count === set.count);
-  if (known !== undefined) known.handle = path;
-  else {
-    control.lastRecid += 1;
-    control.sets.push({ ...set, recid: control.lastRecid, handle: path, status: 'A' });
-  }
-  return true;
-}
-
-function addLog(control: ControlFile, path: string): boolean {
-  const log = readRedoLog(path);
-  if (log.dbid !== control.dbid || log.nextScn === null || log.nextAt === null || isKnown(control, path))
-    return false;
-  control.lastRecid += 1;
-  const { thread, sequence, resetlogsScn, resetlogsAt, firstScn, firstAt, nextScn, nextAt } = log;
-  control.archived.push({
-    recid: control.lastRecid,
-    name: path,
-    thread,
-    sequence,
-    resetlogsScn,
-    resetlogsAt,
-    firstScn,
-    firstAt,
-    nextScn,
-    nextAt,
-    completedAt: nextAt,
-    deleted: false,
-    status: 'A',
-    backups: 0,
-    bytes: statSync(path).size,
-  });
-  learnIncarnation(control, resetlogsScn, resetlogsAt);
-  return true;
-}
-
-/** A log of an incarnation that the control file does not know yet tells of it. */
-function learnIncarnation(control: ControlFile, resetlogsScn: bigint, resetlogsAt: number): void {
-  if (
-    control.incarnations.some((one) => one.resetlogsScn === resetlogsScn && one.resetlogsAt === resetlogsAt)
-  )
-    return;
-  const number = Math.max(...control.incarnations.map((one) => one.number)) + 1;
-  control.incarnations.push({ number, resetlogsScn, resetlogsAt, parent: control.current, status: 'ORPHAN' });
-}
-
-function addCopy(database: Database, path: string): boolean {
-  const control = mounted(database);
-  const { header, pages } = readDataFile(path);
-  if (
-    header.dbid !== control.dbid ||
-    isKnown(control, path) ||
-    control.files.some(({ name }) => name === path)
-  )
-    return false;
-  control.lastRecid += 1;
-  const { file, creationScn, resetlogsScn, resetlogsAt, checkpointScn, checkpointAt, absoluteFuzzyScn } =
-    header;
-  control.copies.push({
-    recid: control.lastRecid,
-    name: path,
-    tag: null,
-    completedAt: database.now(),
-    status: 'A',
-    file,
-    creationScn,
-    resetlogsScn,
-    resetlogsAt,
-    checkpointScn,
-    checkpointAt,
-    absoluteFuzzyScn,
-    level: null,
-    corrupt: 0,
-    pages: pages.size,
-  });
-  return true;
 }

@@ -66,6 +66,8 @@ export interface BackedUpFile {
   checkpointAt: number;
   absoluteFuzzyScn: bigint;
   level: number | null;
+  /** Level 1: blocks older than that lie in its base. Else 0. */
+  incrementalFrom: bigint;
   corrupt: number;
   pages: number;
 }
@@ -196,6 +198,8 @@ export interface RedoLog {
   sequence: number;
   resetlogsScn: bigint;
   resetlogsAt: number;
+  /** The incarnation before: so a control file that never heard of this one learns where it belongs. */
+  prior: { resetlogsScn: bigint; resetlogsAt: number } | null;
   firstScn: bigint;
   firstAt: number;
   /** null: it is still written. */

@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { saveControl } from '../../instance/physical/database.ts';
-import { catalogFolder } from '../../instance/physical/rman-store.ts';
+import { catalogFolder } from '../../instance/physical/rman-catalog.ts';
 import type { ArchivedLog } from '../../instance/physical/types.ts';
 import type { RmanCommand } from './commands.ts';
 import { RmanSyntaxError, type RmanCursor } from './lexer.ts';

@@ -27,7 +27,30 @@ export interface Chosen {
   file: BackupSet['files'][number];
 }
 
-/** The newest backup of a datafile that lies before the target, on the path of the current incarnation. */
+function backupsOf({ sets }: ControlFile, file: number, tag: string | null): Chosen[] {
+  return sets
+    .filter(({ status, tag: own }) => status === 'A' && (tag === null || own === tag))
+    .flatMap((set) => set.files.filter((one) => one.file === file).map((one) => ({ set, file: one })));
+}
+
+/** The level 1 that takes a restored file furthest, without going beyond the target; null: none fits on it. */
+export function chooseIncrement(
+  control: ControlFile,
+  header: { file: number; checkpointScn: bigint; resetlogsScn: bigint },
+  until: RmanUntil | null,
+): Chosen | null {
+  const found = backupsOf(control, header.file, null).filter(
+    ({ set, file }) =>
+      set.type === 'I' &&
+      file.resetlogsScn === header.resetlogsScn &&
+      file.incrementalFrom <= header.checkpointScn &&
+      file.checkpointScn > header.checkpointScn &&
+      isBefore(control, until, file.checkpointScn, file.checkpointAt),
+  );
+  return found.sort((a, b) => (a.file.checkpointScn < b.file.checkpointScn ? 1 : -1))[0] ?? null;
+}
+
+/** The newest whole backup of a datafile that lies before the target, on the path of the current incarnation. */
 export function chooseForFile(
   control: ControlFile,
   file: number,
@@ -35,9 +58,8 @@ export function chooseForFile(
   tag: string | null,
 ): Chosen | null {
   const path = pathOf(control);
-  const found = control.sets
-    .filter(({ status, tag: own }) => status === 'A' && (tag === null || own === tag))
-    .flatMap((set) => set.files.filter((one) => one.file === file).map((one) => ({ set, file: one })))
+  const found = backupsOf(control, file, tag)
+    .filter(({ set }) => set.type === 'D')
     .filter(({ file: { resetlogsScn, resetlogsAt, checkpointScn, checkpointAt } }) => {
       const step = path.find(
         ({ incarnation }) =>

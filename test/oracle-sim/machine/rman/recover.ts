@@ -1,8 +1,8 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { archiveFolder, saveControl } from '../../instance/physical/database.ts';
+import { archiveFolder, loadFile, saveControl } from '../../instance/physical/database.ts';
 import { logFileName } from '../../instance/physical/checkpoint.ts';
-import { writeRedoLog } from '../../instance/physical/files.ts';
+import { writeDataFile, writeRedoLog } from '../../instance/physical/files.ts';
 import { resetIncarnation, loadAll } from '../../instance/physical/lifecycle.ts';
 import {
   controlFileLogs,
@@ -13,7 +13,8 @@ import {
 } from '../../instance/physical/recover.ts';
 import { openPiece } from '../../instance/physical/rman-store.ts';
 import { stampOf } from '../../instance/physical/stamps.ts';
-import { describeLog, untilScn } from './choose.ts';
+import { chooseIncrement, describeLog, untilScn } from './choose.ts';
+import { checkPiece } from './validate.ts';
 import type { RmanCommand } from './commands.ts';
 import type { RmanCursor } from './lexer.ts';
 import {
@@ -67,6 +68,7 @@ function recoverDatabase(
     output.push(`Finished recover at ${rmanTime(session, now(session))}`);
     return;
   }
+  applyIncrements(session, until);
   output.push('starting media recovery', '');
   const restored: string[] = [];
   const fetch = (name: LogName): string | null => fetchLog(session, name, restored);
@@ -83,6 +85,31 @@ function recoverDatabase(
     'media recovery complete, elapsed time: 00:00:01',
     `Finished recover at ${rmanTime(session, now(session))}`,
   );
+}
+
+/** Blocks of level 1 over restored files, before any redo; each must begin where the file stands. */
+function applyIncrements(session: RmanSession, until: RmanUntil | null): void {
+  const control = rmanControl(session);
+  for (const known of control.files) {
+    const data = loadFile(known);
+    for (;;) {
+      const chosen = chooseIncrement(control, data.header, until);
+      if (chosen === null) break;
+      const piece = openPiece(chosen.set.handle);
+      checkPiece(piece, chosen.set.handle);
+      const found = piece.files.find(({ backedUp }) => backedUp.file === known.file);
+      if (found === undefined) break;
+      for (const [id, page] of found.data.pages) data.pages.set(id, page);
+      const { checkpointScn, checkpointAt, absoluteFuzzyScn } = found.data.header;
+      Object.assign(data.header, { checkpointScn, checkpointAt, absoluteFuzzyScn, fuzzy: false });
+      writeDataFile(known.name, data);
+      session.output.push(
+        `channel ${channelOf(session)}: starting incremental datafile backup set restore`,
+        `destination for restore of datafile ${String(known.file).padStart(5, '0')}: ${known.name}`,
+        `channel ${channelOf(session)}: reading from backup piece ${chosen.set.handle}`,
+      );
+    }
+  }
 }
 
 /** Known and not there is RMAN-06053 with 06025; never heard of is RMAN-06054, which at the end of the log does no harm. */
