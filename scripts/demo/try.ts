@@ -2,6 +2,7 @@ import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { placeControl } from '../../src/control/place.ts';
+import { stopServer } from '../../src/databases/postgres/server.ts';
 import { ClonaError } from '../../src/errors.ts';
 import { destroyLocalMachine } from '../../src/machines/local/destroy.ts';
 import { listLocalMachines } from '../../src/machines/local/local-machines.ts';
@@ -55,10 +56,7 @@ export async function findTrial(folder: string): Promise<Trial> {
     if (names.includes('clona.yaml')) sites.push(await loadSite(join(place, 'clona.yaml')));
   }
   if (sites.length === 0) throw new ClonaError('usage', `there is no site in ${target}`);
-  for (const site of sites) {
-    requireLocal(site);
-    requireExample(site);
-  }
+  for (const site of sites) requireExample(site);
   return { folder: target, sites };
 }
 
@@ -66,12 +64,16 @@ export async function findTrial(folder: string): Promise<Trial> {
 export async function removeTrial({ folder, sites }: Trial, signal: AbortSignal): Promise<string[]> {
   const removed: string[] = [];
   for (const { machines, folder: siteFolder } of sites) {
-    for (const { name } of await listLocalMachines({ root: machines.root })) {
+    // A simulated vCenter and its machines have ended with the process that had them.
+    const left = machines.platform === 'local' ? await listLocalMachines({ root: machines.root }) : [];
+    for (const { name } of left) {
       await destroyLocalMachine({ root: machines.root, name, force: true }, signal);
       removed.push(name);
     }
     // Under a closed folder the control server's files live elsewhere.
-    await rm(placeControl(join(siteFolder, '.clona')).folder, { recursive: true, force: true });
+    const control = placeControl(join(siteFolder, '.clona')).folder;
+    await stopServer({ dataDir: join(control, 'data'), mode: 'immediate' });
+    await rm(control, { recursive: true, force: true });
   }
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   return removed;

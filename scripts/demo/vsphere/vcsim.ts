@@ -33,9 +33,11 @@ export async function startVcsim(flags: readonly string[] = []): Promise<Vcsim> 
   const tools = findVcsim() === 'toolchain' ? unpack(folder) : findVcsim()!;
   const envFile = join(folder, 'env');
   writeFileSync(envFile, '');
-  const child = spawn(join(tools, 'vcsim'), ['-l', '127.0.0.1:0', '-E', envFile, ...flags], {
-    stdio: 'ignore',
+  const child = spawn(join(tools, 'vcsim'), ['-l', '127.0.0.1:0', '-stdinexit', '-E', envFile, ...flags], {
+    // Its end with ours, also by a kill: then its standard input ends.
+    stdio: ['pipe', 'ignore', 'ignore'],
   });
+  child.stdin?.on('error', () => {});
   const stop = (): void => {
     child.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
