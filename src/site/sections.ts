@@ -186,10 +186,6 @@ export const database = (folder: string) =>
       countsLockTimeout: duration('give the lock up when it is not granted by then').prefault('2s'),
     })
     .superRefine((value, context) => {
-      if (value.oracle !== undefined && value.engine !== 'oracle') {
-        const message = 'stands beside engine postgres: it is for engine oracle';
-        context.addIssue({ code: 'custom', path: ['oracle'], message });
-      }
       const parts = (['host', 'port', 'user', 'password'] as const).filter((key) => value[key] !== undefined);
       if (value.url === undefined || parts.length === 0) return;
       context.addIssue({
