@@ -36,6 +36,8 @@ export async function restoreForOracle(
       ? { kind: 'time', wall: toWallClock(question.instantMs, facts.zone) }
       : { kind: 'scn', scn: plan.redoTo };
   const target = readTarget(options, site?.guest?.platform ?? 'linux', places.archiveDir);
+  // Names and paths that cannot be used are refused before any machine is asked.
+  writeParameterFile(facts, target, 'as-clone');
   if (options['dryRun'] === true) {
     const programs = {
       parameterFile: writeParameterFile(facts, target, 'as-production'),
