@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { ClonaError, toClonaError, type ExitCode } from '../errors.ts';
 import { nearestWord } from '../site/nearest-word.ts';
 import { printProgress } from './progress.ts';
+import { printable } from './printable.ts';
 import type { OptionValues, Verb, VerbContext } from './verb.ts';
 import { verbTable } from './verbs.ts';
 
@@ -57,7 +58,7 @@ async function runCommandLine(argv: readonly string[], signal: AbortSignal): Pro
             ? Promise.race([running, rejectOnAbort(signal)])
             : running);
           if (context.json) await print(`${JSON.stringify(result.json)}\n`);
-          else if (result.human !== '') await print(`${result.human}\n`);
+          else if (result.human !== '') await print(`${printable(result.human)}\n`);
           exitCode = result.exitCode ?? 0;
         },
         signal,
@@ -131,7 +132,7 @@ function prepareVerb(
           verbose: options['verbose'] === true,
           sitePath: String(options['site']),
           onProgress: printProgress(process.stderr),
-          note: (line) => process.stderr.write(`${line}\n`),
+          note: (line) => process.stderr.write(`${printable(line)}\n`),
         },
         options,
         command.args,
@@ -184,11 +185,12 @@ function report(thrown: unknown, json: boolean, verbose: boolean): ExitCode {
   const error = toClonaError(thrown);
   const causes: string[] = [];
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) causes.push(cause.message);
-  process.stderr.write(`clona: ${error.message} [${error.code}]\n`);
-  for (const line of detailLines(error.details?.['lines'])) process.stderr.write(`  ${line}\n`);
-  for (const cause of causes) if (cause !== error.message) process.stderr.write(`  because: ${cause}\n`);
-  if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`);
-  if (verbose && error.stack !== undefined) process.stderr.write(`${error.stack}\n`);
+  const tell = (line: string): void => void process.stderr.write(`${printable(line)}\n`);
+  tell(`clona: ${error.message} [${error.code}]`);
+  for (const line of detailLines(error.details?.['lines'])) tell(`  ${line}`);
+  for (const cause of causes) if (cause !== error.message) tell(`  because: ${cause}`);
+  if (error.hint !== undefined) tell(`  hint: ${error.hint}`);
+  if (verbose && error.stack !== undefined) tell(error.stack);
   if (json) {
     const { code, message, hint, details, exitCode } = error;
     process.stdout.write(`${JSON.stringify({ error: { code, message, hint, details, exitCode } })}\n`);

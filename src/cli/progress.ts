@@ -1,14 +1,16 @@
 import type { OnProgress } from '../progress.ts';
+import { printable } from './printable.ts';
 
 /** Progress for people on stderr: a line when a step begins on a terminal, a line with its time when it ends. */
 export function printProgress(stream: NodeJS.WriteStream): OnProgress {
   const startedAt = new Map<string, number>();
-  return ({ step, state, doneBytes, totalBytes, detail }) => {
+  return ({ step: name, state, doneBytes, totalBytes, detail }) => {
+    const step = printable(name);
     const now = performance.now();
     if (state === 'started') startedAt.set(step, now);
     const since = startedAt.get(step);
     const seconds = since === undefined ? '' : ` ${((now - since) / 1000).toFixed(1)} s`;
-    const said = detail === undefined ? '' : ` · ${detail}`;
+    const said = detail === undefined ? '' : ` · ${printable(detail)}`;
     if (state === 'done') stream.write(`${erase(stream)}✔ ${step}${seconds}${said}\n`);
     else if (state === 'failed') stream.write(`${erase(stream)}✖ ${step}${seconds}${said}\n`);
     else if (state === 'skipped') stream.write(`${erase(stream)}- ${step}${said}\n`);

@@ -20,10 +20,10 @@ export async function readJobLog(path: string, signal: AbortSignal): Promise<Kno
 async function judgeFile(path: string, signal: AbortSignal): Promise<JobLogJudgement> {
   try {
     await using file = await open(path, 'r');
-    const { size } = await file.stat();
-    const samples = [await readAt(file, 0, 262_144)];
-    if (size > 262_144) samples.push(await readAt(file, Math.max(0, size - 65_536), 65_536));
-    const decoder = new TextDecoder(findEncoding(samples));
+    const found = await file.stat();
+    // A pipe can be read once and from its beginning only: there the beginning alone says the encoding.
+    const samples = found.isFile() ? await readSamples(file, found.size) : [];
+    let decoder = samples.length > 0 ? new TextDecoder(findEncoding(samples)) : undefined;
     const judge = createJobLogJudge();
     let rest = '';
     const feed = (text: string): void => {
@@ -33,14 +33,26 @@ async function judgeFile(path: string, signal: AbortSignal): Promise<JobLogJudge
       if (rest.length > 1_000_000) rest = rest.slice(0, 1_000_000);
       for (const line of lines) judge.addLine(line);
     };
-    for await (const chunk of file.createReadStream({
-      autoClose: false,
-      start: 0,
-      highWaterMark: 1 << 20,
-      signal,
-    })) {
-      feed(decoder.decode(chunk as Buffer, { stream: true }));
+    const waiting: Buffer[] = [];
+    let waitingBytes = 0;
+    const options = { autoClose: false, highWaterMark: 1 << 20, signal };
+    // Made of a signal that is aborted already, a stream ends the process: its error has no listener yet.
+    signal.throwIfAborted();
+    const stream = file.createReadStream(found.isFile() ? { ...options, start: 0 } : options);
+    for await (const piece of stream) {
+      const chunk = piece as Buffer; // without an encoding it gives bytes
+      if (decoder !== undefined) {
+        feed(decoder.decode(chunk, { stream: true }));
+        continue;
+      }
+      waiting.push(chunk);
+      waitingBytes += chunk.length;
+      if (waitingBytes < headBytes) continue;
+      decoder = new TextDecoder(findEncoding([Buffer.concat(waiting)]));
+      for (const held of waiting.splice(0)) feed(decoder.decode(held, { stream: true }));
     }
+    decoder ??= new TextDecoder(findEncoding([Buffer.concat(waiting)]));
+    for (const held of waiting) feed(decoder.decode(held, { stream: true }));
     feed(decoder.decode());
     if (rest !== '') judge.addLine(rest);
     return judge.finish();
@@ -48,6 +60,15 @@ async function judgeFile(path: string, signal: AbortSignal): Promise<JobLogJudge
     if (signal.aborted || error instanceof ClonaError) throw error;
     throw new ClonaError('fileUnreadable', `cannot read ${path}`, { cause: error });
   }
+}
+
+const headBytes = 262_144;
+const tailBytes = 65_536;
+
+async function readSamples(file: Awaited<ReturnType<typeof open>>, size: number): Promise<Uint8Array[]> {
+  const samples = [await readAt(file, 0, headBytes)];
+  if (size > headBytes) samples.push(await readAt(file, Math.max(0, size - tailBytes), tailBytes));
+  return samples;
 }
 
 async function readAt(

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,6 +49,45 @@ test.for([
   const { status, stderr } = clona(...words);
   expect(status).toBe(2);
   expect(stderr).toMatch(/--(archive|hash|site|checklist) is empty \[CLONA-0100\]/);
+});
+
+test('a control character of a catalog file is shown, and never reaches the terminal', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'clona-main-'));
+  try {
+    const file = join(folder, 'catalog.json');
+    const evil = '\u001B[2J\u0007\r\u009B31m\u202Ered';
+    const backup = {
+      incarnation: 1,
+      kind: 'managed',
+      start: '5',
+      consistentFrom: '5',
+      startedAt: null,
+      state: 'available',
+      ownLog: false,
+      grade: null,
+      pinned: false,
+    };
+    const catalog = {
+      engine: 'oracle',
+      database: 'ERP',
+      currentIncarnation: 1,
+      incarnations: [{ id: 1, parent: null, branchPosition: '1', openedAt: null }],
+      backups: [{ ...backup, label: evil, finishedAt: '2024-05-01T00:00:00Z' }],
+      logs: [],
+      onlineLogs: [],
+    };
+    await writeFile(file, JSON.stringify(catalog));
+    // oxlint-disable-next-line no-control-regex
+    const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/;
+    for (const words of [['plan'], ['plan', '--until', `backup:${evil}x`], ['incarnations']]) {
+      const { stdout, stderr } = clona(...words, '--catalog', file);
+      expect(stdout + stderr).not.toMatch(controls);
+    }
+    expect(clona('plan', '--catalog', file).stdout).toContain('\\u{1b}[2J');
+    expect(JSON.parse(clona('plan', '--catalog', file, '--json').stdout)).toMatchObject({ backup: evil });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test('a Node.js that is too old is told apart from a mistake, in one line with the way out', () => {

@@ -45,6 +45,33 @@ test('a warning ends with 4, and with 0 where it is accepted; a failure never', 
   expect(prove(failed, '--accept', 'warning').status).toBe(4);
 });
 
+test.skipIf(process.platform === 'win32').each([
+  ['UTF-8', Buffer.from(german)],
+  ['UTF-16', Buffer.from(`\ufeff${german}`, 'utf16le')],
+  // Longer than what is looked at for the encoding, of which a pipe gives the beginning alone.
+  [
+    'Latin-1, long',
+    Buffer.from(
+      german.replace(
+        '. . ',
+        `. . "ERP"."Ä"   1 KB   0 Zeilen exportiert\n${'a line of no meaning\n'.repeat(20_000)}. . `,
+      ),
+      'latin1',
+    ),
+  ],
+])('a log comes through a pipe as well: %s', (_, content) => {
+  const script = 'cat "$1" | "$2" "$3" prove --job-log /dev/stdin --json';
+  const path = join(folder, 'piped.log');
+  writeFileSync(path, content);
+  const { status, stdout } = spawnSync('sh', ['-c', script, 'sh', path, process.execPath, launcher], {
+    encoding: 'utf8',
+  });
+  expect({ status, answer: JSON.parse(stdout) as unknown }).toMatchObject({
+    status: 0,
+    answer: { kind: 'expdp', verdict: 'ok', rows: { 'ERP.GRÖSSEN': 12 } },
+  });
+});
+
 test('a cut-off log ends with 4', () => {
   expect(prove(german.slice(0, -30).replace(/Job .*/, ''))).toMatchObject({
     status: 4,
