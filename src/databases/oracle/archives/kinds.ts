@@ -1,0 +1,204 @@
+import type { JobLogJudgement } from '../../../proof/job-log.ts';
+import type { DatafileHeader, OracleFile } from './file-header.ts';
+
+/** What lies in an archive folder: files by their content, and the logs of exports that lie beside them. */
+export interface ArchiveFile {
+  path: string;
+  bytes: number;
+  content: OracleFile;
+}
+
+export interface ExportLog {
+  path: string;
+  judgement: JobLogJudgement;
+  /** Paths of the dump set, as the log lists them. */
+  dumps: string[];
+}
+
+export interface ArchiveSet {
+  kind: 'rman' | 'hot' | 'cold' | 'pump' | 'original';
+  name: string;
+  files: string[];
+  /** Highest checkpoint of its datafiles; null: an export. */
+  position: string | null;
+  /** R15, as far as files and logs alone can tell: 2 for a complete dump set with a good log, 0 otherwise. */
+  grade: 0 | 2;
+  usable: boolean;
+  /** Why it is not usable, or what it needs. */
+  reasons: string[];
+}
+
+/**
+ * The five kinds (cold and hot are told by the headers, not by what somebody called the folder). RMAN's pieces are listed
+ * only: what they hold is in the control file. Pure.
+ */
+export function readArchiveSets(files: readonly ArchiveFile[], logs: readonly ExportLog[]): ArchiveSet[] {
+  const copies = files.flatMap((file) =>
+    file.content.kind === 'datafile' ? [{ ...file, content: file.content }] : [],
+  );
+  const hasLogs = files.some(({ content }) => content.kind === 'redo log');
+  const hasControlFile = files.some(({ content }) => content.kind === 'control file');
+  const sets: ArchiveSet[] = [];
+  const pieces = files.filter(({ content }) => content.kind === 'backup piece');
+  const tagged = copies.filter(({ content }) => content.tag !== null);
+  if (pieces.length + tagged.length > 0) sets.push(rmanSet([...pieces, ...tagged]));
+  for (const group of groupCopies(copies.filter(({ content }) => content.tag === null))) {
+    sets.push(copySet(group, hasLogs, hasControlFile));
+  }
+  sets.push(...readExports(files, logs));
+  return sets;
+}
+
+function rmanSet(files: readonly ArchiveFile[]): ArchiveSet {
+  return {
+    kind: 'rman',
+    name: 'RMAN',
+    files: files.map(({ path }) => path),
+    position: null,
+    grade: 0,
+    usable: true,
+    reasons: ['what they hold is in the control file (clona catalog), or after CATALOG START WITH'],
+  };
+}
+
+type Copy = ArchiveFile & { content: DatafileHeader };
+
+/** Copies of one run lie in one folder and are of one database. */
+function groupCopies(copies: readonly Copy[]): Copy[][] {
+  const groups = new Map<string, Copy[]>();
+  for (const copy of copies) {
+    const key = `${copy.content.dbid} ${folderOf(copy.path)}`;
+    groups.set(key, [...(groups.get(key) ?? []), copy]);
+  }
+  return [...groups.values()];
+}
+
+function copySet(copies: readonly Copy[], hasLogs: boolean, hasControlFile: boolean): ArchiveSet {
+  const headers = copies.map(({ content }) => content);
+  const hot = headers.some(({ fuzzy, inBackupMode }) => fuzzy || inBackupMode);
+  const checkpoints = headers.map(({ checkpoint }) => BigInt(checkpoint));
+  const highest = checkpoints.reduce((a, b) => (a > b ? a : b), 0n);
+  const reasons: string[] = [];
+  const twice = headers.find(
+    ({ file }, index) => headers.findIndex((other) => other.file === file) !== index,
+  );
+  if (twice !== undefined) reasons.push(`file ${twice.file} is there twice`);
+  if (!headers.some(({ file }) => file === 1)) reasons.push('file 1 (SYSTEM) is not among them');
+  const open = headers.filter(({ fuzzy, inBackupMode }) => fuzzy && !inBackupMode);
+  if (open.length > 0) {
+    const names = open.map(({ file }) => file).join(', ');
+    reasons.push(`file ${names} was copied while it was open and not in backup mode: its blocks may be torn`);
+  }
+  const whole = reasons.length === 0;
+  if (hot && !hasLogs)
+    reasons.push('there are no archived logs beside it: without them it cannot be recovered');
+  if (!hot && !hasControlFile)
+    reasons.push('there is no control file beside it: one must be created by hand');
+  return {
+    kind: hot ? 'hot' : 'cold',
+    name: folderOf(copies[0]?.path ?? ''),
+    files: copies.map(({ path }) => path),
+    position: String(highest),
+    grade: 0,
+    usable: whole && (!hot || hasLogs),
+    reasons,
+  };
+}
+
+/** Exports by their logs; dumps that no good log names prove nothing, however new they are. */
+function readExports(files: readonly ArchiveFile[], logs: readonly ExportLog[]): ArchiveSet[] {
+  const dumps = files.filter(
+    ({ content }) => content.kind === 'pump dump' || content.kind === 'original dump',
+  );
+  const named = new Set<string>();
+  const sets = logs.flatMap((log): ArchiveSet[] => {
+    const { kind, verdict, findings } = log.judgement;
+    if (kind !== 'expdp' && kind !== 'exp') return [];
+    const found = findDumps(log, dumps);
+    for (const path of found.paths) named.add(path);
+    const reasons = found.missing.map((name) => `${name} is named in its log and missing`);
+    if (verdict === 'failed' || verdict === 'incomplete') {
+      reasons.push(`its log is ${verdict}: ${findings[0]?.meaning ?? 'no closing line'}`);
+    }
+    const usable = reasons.length === 0 && found.paths.length > 0;
+    if (found.paths.length === 0 && found.missing.length === 0)
+      reasons.push('no dump file is known to be its own');
+    const about = {
+      name: log.path,
+      files: found.paths,
+      position: null,
+      grade: usable ? (2 as const) : (0 as const),
+    };
+    return [{ kind: kind === 'expdp' ? 'pump' : 'original', ...about, usable, reasons }];
+  });
+  for (const dump of dumps) {
+    if (named.has(dump.path)) continue;
+    sets.push({
+      kind: dump.content.kind === 'pump dump' ? 'pump' : 'original',
+      name: dump.path,
+      files: [dump.path],
+      position: null,
+      grade: 0,
+      usable: false,
+      reasons: ['no log of its export is beside it: nobody knows whether it is whole'],
+    });
+  }
+  return sets;
+}
+
+/** By name; a log of exp names no file, so its dump is the one of the same name: erp.log and erp.dmp. */
+function findDumps(log: ExportLog, dumps: readonly ArchiveFile[]): { paths: string[]; missing: string[] } {
+  const byName = new Map(dumps.map(({ path }) => [bareName(path).toUpperCase(), path]));
+  const paths: string[] = [];
+  const missing: string[] = [];
+  for (const dump of log.dumps) {
+    const path = byName.get(bareName(dump).toUpperCase());
+    if (path === undefined) missing.push(bareName(dump));
+    else paths.push(path);
+  }
+  if (log.dumps.length === 0 && log.judgement.kind === 'exp') {
+    const stem = bareName(log.path)
+      .replace(/\.[^.]*$/, '')
+      .toUpperCase();
+    const path = [...byName].find(([name]) => name.replace(/\.[^.]*$/, '') === stem)?.[1];
+    if (path !== undefined) paths.push(path);
+  }
+  return { paths, missing };
+}
+
+export interface ExportChoice {
+  chosen: ArchiveSet | null;
+  /** Every set that was passed over, with its reasons. */
+  rejected: { name: string; reasons: string[] }[];
+}
+
+/**
+ * The newest export by proof: of those whose log is good and whose dumps are all there, the one whose dump says of itself that it was
+ * written last (`writtenAt`, by path, from its header). A file's date is only when it was copied.
+ */
+export function chooseNewestExport(
+  sets: readonly ArchiveSet[],
+  writtenAt: ReadonlyMap<string, number>,
+): ExportChoice {
+  const exports = sets.filter(({ kind }) => kind === 'pump');
+  const age = ({ files }: ArchiveSet): number => Math.max(...files.map((path) => writtenAt.get(path) ?? 0));
+  const usable = exports
+    .filter((set) => set.usable)
+    .sort((a, b) => age(b) - age(a) || (a.name < b.name ? 1 : -1));
+  const [chosen = null, ...older] = usable;
+  return {
+    chosen,
+    rejected: [
+      ...exports.filter((set) => !set.usable).map(({ name, reasons }) => ({ name, reasons })),
+      ...older.map(({ name }) => ({ name, reasons: ['an older one'] })),
+    ],
+  };
+}
+
+export function bareName(path: string): string {
+  return path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, Math.max(0, Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'))));
+}

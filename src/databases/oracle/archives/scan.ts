@@ -1,0 +1,49 @@
+import { open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createJobLogJudge } from '../../../proof/job-log.ts';
+import { findEncoding } from '../../../proof/job-log-text.ts';
+import { readDumpNames } from '../import/dump-set.ts';
+import { headBytes, recogniseOracleFile } from './file-header.ts';
+import { readArchiveSets, type ArchiveFile, type ArchiveSet, type ExportLog } from './kinds.ts';
+
+/** Job logs are small; what is larger and is no file of Oracle is no log either. */
+const largestLogBytes = 256 * 2 ** 20;
+
+/** Looks into every file of an archive folder and its folders: their beginnings, and the whole of what may be a job log. */
+export async function scanArchiveFolder(folder: string, signal: AbortSignal): Promise<ArchiveSet[]> {
+  const files: ArchiveFile[] = [];
+  const logs: ExportLog[] = [];
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    signal.throwIfAborted();
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const { size } = await stat(path);
+    const content = recogniseOracleFile(await readHead(path));
+    if (content.kind !== 'unknown') files.push({ path, bytes: size, content });
+    else if (size <= largestLogBytes) {
+      const log = await readLog(path);
+      if (log !== null) logs.push(log);
+    }
+  }
+  return readArchiveSets(files, logs);
+}
+
+async function readHead(path: string): Promise<Uint8Array> {
+  await using file = await open(path);
+  const bytes = new Uint8Array(headBytes);
+  const { bytesRead } = await file.read(bytes, 0, headBytes, 0);
+  return bytes.subarray(0, bytesRead);
+}
+
+/** null: not the log of one of the five tools. */
+async function readLog(path: string): Promise<ExportLog | null> {
+  await using file = await open(path);
+  const bytes = await file.readFile();
+  const head = bytes.subarray(0, 65_536);
+  if (head.includes(0) && findEncoding([head]) === 'utf-8') return null;
+  const text = new TextDecoder(findEncoding([head, bytes.subarray(-65_536)])).decode(bytes);
+  const judge = createJobLogJudge();
+  for (const line of text.split('\n')) judge.addLine(line);
+  const judgement = judge.finish();
+  return judgement.kind === null ? null : { path, judgement, dumps: readDumpNames(text) };
+}
