@@ -74,6 +74,7 @@ const talk: ReadonlySet<string> = new Set([
   'ORA-00289',
   'ORA-01110',
   'ORA-00277',
+  'ORA-01112',
   'ORA-01507',
   'ORA-01109',
 ]);

@@ -227,6 +227,20 @@ export function sqlPlus(statements: readonly string[]): string {
   ]);
 }
 
+/**
+ * Recovery that is asked for and cancelled before its first log: only so RESETLOGS is allowed for files that agree. The request is
+ * ORA-00279 where the server asks for a log, the cancel ORA-01112 where it had nothing to ask: neither may end the script.
+ * Whether the files agree is for OPEN RESETLOGS to say.
+ */
+export function recoverUntilCancel(using: '' | 'USING BACKUP CONTROLFILE '): string[] {
+  return [
+    'WHENEVER SQLERROR CONTINUE',
+    `ALTER DATABASE RECOVER DATABASE ${using}UNTIL CANCEL;`,
+    'ALTER DATABASE RECOVER CANCEL;',
+    'WHENEVER SQLERROR EXIT 1 ROLLBACK',
+  ];
+}
+
 function lines(list: readonly string[]): string {
   return `${list.join('\n')}\n`;
 }

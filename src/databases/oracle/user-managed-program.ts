@@ -1,6 +1,6 @@
 import { ClonaError } from '../../errors.ts';
 import type { PlanAnswer } from '../../recovery/answer.ts';
-import { sqlPlus, type MountedFacts } from './restore-program.ts';
+import { recoverUntilCancel, sqlPlus, type MountedFacts } from './restore-program.ts';
 import { joinGuest, quoteSqlText } from './rman-text.ts';
 import type { RestoreTarget } from './restore-target.ts';
 
@@ -41,10 +41,9 @@ export function writeUserManagedRecovery(
     ),
     'SET AUTORECOVERY ON',
     `SET LOGSOURCE ${quoteSqlText(logDir, 'the folder of the logs')}`,
-    needsRedo
-      ? `RECOVER DATABASE USING BACKUP CONTROLFILE UNTIL CHANGE ${plan.redoTo}`
-      : // Files that agree with each other need none: cancelled before the first log, recovery only allows RESETLOGS.
-        'ALTER DATABASE RECOVER DATABASE USING BACKUP CONTROLFILE UNTIL CANCEL;\nALTER DATABASE RECOVER CANCEL;',
+    ...(needsRedo
+      ? [`RECOVER DATABASE USING BACKUP CONTROLFILE UNTIL CHANGE ${plan.redoTo}`]
+      : recoverUntilCancel('USING BACKUP CONTROLFILE ')),
     'ALTER DATABASE OPEN RESETLOGS;',
   ]);
 }

@@ -1,7 +1,7 @@
 import { ClonaError } from '../../errors.ts';
 import type { Position } from '../../recovery/position.ts';
 import type { OracleSession } from './connect.ts';
-import { sqlPlus } from './restore-program.ts';
+import { recoverUntilCancel, sqlPlus } from './restore-program.ts';
 import { quoteName } from './rman-text.ts';
 
 /** What LIVE can go back by, beside the snapshot of its machine (R20). */
@@ -115,8 +115,7 @@ export function writeAfterRevert(destinations: readonly number[]): string {
     'SHUTDOWN IMMEDIATE',
     'STARTUP RESTRICT MOUNT',
     ...set('DEFER'),
-    'ALTER DATABASE RECOVER DATABASE UNTIL CANCEL;',
-    'ALTER DATABASE RECOVER CANCEL;',
+    ...recoverUntilCancel(''),
     'ALTER DATABASE OPEN RESETLOGS;',
     ...set('ENABLE'),
     'ALTER SYSTEM ARCHIVE LOG CURRENT;',

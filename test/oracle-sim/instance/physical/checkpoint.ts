@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { OraError } from '../../wire/values.ts';
 import {
   archiveFolder,
@@ -8,6 +9,7 @@ import {
   mounted,
   nextScn,
   opened,
+  parameter,
   priorOf,
   saveControl,
   writeOnlineLog,
@@ -79,6 +81,8 @@ export function switchLog(database: Database): void {
   checkpoint(database);
 }
 
+const archiverStuck = new OraError(257, 'archiver error. Connect AS SYSDBA only until resolved.');
+
 /** The destination is full, or not there: ORA-00257 for whoever asks for a switch. */
 function archive(database: Database, group: LogGroup): void {
   const control = mounted(database);
@@ -99,11 +103,20 @@ function archive(database: Database, group: LogGroup): void {
     nextAt: group.nextAt,
     records,
   };
+  if (/^defer/i.test(parameter(database, 'log_archive_dest_state_1') ?? '')) {
+    const place = `ORA-00312: online log ${group.group} thread ${thread}: '${group.members[0]}'`;
+    throw new OraError(
+      16014,
+      `log ${group.group} sequence# ${sequence} not archived, no available destinations\n${place}`,
+    );
+  }
+  // A name that is there already is another log's, of before a revert: the archiver does not write over it (ORA-27038).
+  if (existsSync(name)) throw archiverStuck;
   try {
     for (const member of group.members) writeRedoLog(member, log);
     writeRedoLog(name, log);
   } catch {
-    throw new OraError(257, 'archiver error. Connect AS SYSDBA only until resolved.');
+    throw archiverStuck;
   }
   group.archived = true;
   control.lastRecid += 1;
