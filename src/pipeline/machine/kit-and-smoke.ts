@@ -112,7 +112,7 @@ export async function smoke(site: Site, machine: MachineAccess, step: Step): Pro
       guest: facts.guest,
       systemDisk: facts.systemDisk,
       dataDisk: facts.dataDisk,
-      httpBase: null,
+      httpBase: site.smoke.httpBase ?? null,
     },
     timeoutMs: site.smoke.timeout,
     signal: step.signal,

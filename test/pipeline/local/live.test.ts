@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../../src/databases/postgres/connect.ts';
@@ -16,11 +19,21 @@ let operations: Pick<
 >;
 const same = { counts: true, version: true, fingerprint: true };
 
+/** A part of the application that the smoke tests ask by HTTP. */
+const application = createServer((request, response) => response.end(request.url));
+
 beforeAll(async () => {
-  live = await createLiveSite();
+  application.listen(0, '127.0.0.1');
+  await once(application, 'listening');
+  const { port } = application.address() as AddressInfo; // it listens on TCP
+  live = await createLiveSite(`smoke: { directory: smoke, httpBase: 'http://127.0.0.1:${port}/app/' }\n`);
   operations = { ...createLiveOperations(live.access), ...createMachineOperations(live.access, () => {}) };
 });
-afterAll(async () => live[Symbol.asyncDispose]());
+afterAll(async () => {
+  application.closeAllConnections();
+  application.close();
+  await live[Symbol.asyncDispose]();
+});
 
 async function sql(text: string): Promise<Record<string, unknown>[]> {
   await using session = await live.session();
@@ -73,6 +86,16 @@ describe('LIVE on a local machine', () => {
       await rm(folder, { recursive: true });
       await rename(`${folder}.away`, folder);
     }
+  });
+
+  test("is asked by the site's smoke tests, whose paths count from smoke.httpBase", async () => {
+    await writeFile(
+      join(live.folder, 'smoke', 'health.smoke.ts'),
+      `import { expect, test } from 'clona/smoke';
+       test('the application answers', async ({ http }) => expect((await http('health')).body).toBe('/app/health'));`,
+    );
+    const { passed, failed } = await operations.runSmoke(live.step('p/smoke'), 'live');
+    expect({ passed, failed }).toEqual({ passed: 2, failed: [] });
   });
 
   test('closes, drains running work, and opens', async () => {
