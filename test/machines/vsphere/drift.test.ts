@@ -1,0 +1,112 @@
+import { rm } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import {
+  createStaging,
+  destroyStaging,
+  previewStaging,
+  type StagingOptions,
+} from '../../../src/machines/pulumi/staging.ts';
+import { vsphereStagingArgs } from '../../../src/pipeline/vsphere/site-settings.ts';
+import { startCuttableProxy, type CuttableProxy } from '../../support/cuttable-proxy.ts';
+import { makeTestFolder } from '../../support/machine.ts';
+import { findTestToolchain } from '../../support/toolchain.ts';
+import { findVcsim, startVcsim, type Vcsim } from '../../support/vcsim.ts';
+import { completeLive, liveName, writeVsphereSite } from '../../support/vsphere-site.ts';
+
+const signal = AbortSignal.timeout(600_000);
+const toolchain = await findTestToolchain();
+const isHere = toolchain !== undefined && findVcsim() !== undefined;
+const missing = isHere ? '' : ' (Pulumi or vcsim is not here, set CLONA_TOOLCHAIN)';
+const database = { engine: 'postgres', database: 'erp', user: 'postgres', port: 5432 } as const;
+
+describe.skipIf(!isHere)(`a staging machine that people work on in vCenter${missing}`, () => {
+  let vcsim: Vcsim;
+  let proxy: CuttableProxy;
+  let folder: string;
+  let options: StagingOptions;
+  let args: LiveStagingArgs;
+  /** A repeated test finds no folder of the first try. */
+  let tries = 0;
+  beforeAll(async () => {
+    vcsim = await startVcsim();
+    completeLive(vcsim);
+    // A second controller of the same kind, and one of another kind, each with a disk.
+    for (const [add, kind] of [
+      [['device.scsi.add', '-type', 'pvscsi'], 'pvscsi'],
+      [['device.sata.add'], 'ahci'],
+    ] as const) {
+      const [verb = '', ...rest] = add;
+      vcsim.govc(verb, '-vm', liveName, ...rest);
+      const controller = devices(liveName, `${kind}-\\d+`).at(-1) ?? '';
+      const disk = ['-name', `${liveName}/${kind}`, '-size', '1G', '-controller', controller];
+      vcsim.govc('vm.disk.create', '-vm', liveName, ...disk);
+    }
+    proxy = await startCuttableProxy(vcsim.server);
+    folder = await makeTestFolder();
+    options = { folder, name: 'staging', signal, toolchain };
+    const site = await writeVsphereSite(folder, { ...vcsim, server: proxy.server });
+    args = await vsphereStagingArgs(site, 'staging', database);
+  });
+  afterAll(async () => {
+    await proxy?.[Symbol.asyncDispose]();
+    await vcsim?.[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  function devices(machine: string, pattern: string): string[] {
+    const listed = vcsim.govc('device.ls', '-vm', machine);
+    return Array.from(listed.matchAll(new RegExp(`^${pattern}`, 'gm')), ([name]) => name);
+  }
+  const networks = (): string[] =>
+    Array.from(
+      vcsim.govc('device.ls', '-vm', 'staging').matchAll(/^ethernet-\S+ +\S+ +(.*)$/gm),
+      ([, name = '']) => name,
+    );
+  const places = (): string[] =>
+    vcsim
+      .govc('find', '/DC0/vm', '-type', 'm')
+      .trim()
+      .split('\n')
+      .filter((path) => !path.includes('/DC0_'));
+
+  test('has the disks of production on the controllers of production, and is the same at a second look', async () => {
+    await createStaging(options, args);
+    expect(devices('staging', 'disk-\\S+')).toEqual(devices(liveName, 'disk-\\S+'));
+    expect(devices('staging', '(?:pvscsi|ahci)-\\d+')).toEqual(devices(liveName, '(?:pvscsi|ahci)-\\d+'));
+    expect(await previewStaging(options, args)).toEqual({ same: 4 });
+  });
+
+  test('given a second card on the network of production, it is isolated again', async () => {
+    await createStaging(options, args);
+    vcsim.govc('vm.network.add', '-vm', 'staging', '-net', 'DC0_DVPG0');
+    expect(networks()).toContainEqual(expect.stringContaining('DVSwitch'));
+    expect((await createStaging(options, args)).changes).toMatchObject({ update: 1 });
+    expect(new Set(networks())).toEqual(new Set(['VM Network']));
+  });
+
+  test('renamed and moved into another folder, it is the same machine and no second one is made', async () => {
+    await createStaging(options, args);
+    const uuid = vcsim.govc('object.collect', '-s', '/DC0/vm/staging', 'config.uuid');
+    tries += 1;
+    vcsim.govc('folder.create', `/DC0/vm/away-${tries}`);
+    vcsim.govc('vm.change', '-vm', 'staging', '-name', 'renamed');
+    vcsim.govc('object.mv', '/DC0/vm/renamed', `/DC0/vm/away-${tries}`);
+    await createStaging(options, args);
+    expect(places()).toEqual(['/DC0/vm/staging']);
+    expect(vcsim.govc('object.collect', '-s', '/DC0/vm/staging', 'config.uuid')).toBe(uuid);
+  });
+
+  test('a vCenter that does not answer is said by destroy, which does the rest later', async () => {
+    await createStaging(options, args);
+    proxy.cut();
+    await expect(destroyStaging(options, args)).rejects.toMatchObject({
+      exitCode: 6,
+      message: expect.stringContaining('cannot talk to the vSphere server'),
+    });
+    proxy.heal();
+    expect(places()).toEqual(['/DC0/vm/staging']);
+    await destroyStaging(options, args);
+    expect(places()).toEqual([]);
+  });
+});
