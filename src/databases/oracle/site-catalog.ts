@@ -1,5 +1,5 @@
 import { ClonaError, toClonaError } from '../../errors.ts';
-import type { Catalog } from '../../recovery/catalog.ts';
+import type { Backup, Catalog } from '../../recovery/catalog.ts';
 import type { DatabaseAddress } from '../database.ts';
 import { buildCatalog } from './catalog.ts';
 import { connectOracle } from './connect.ts';
@@ -119,4 +119,41 @@ function warnForgotten(labels: readonly string[]): string[] {
   return [
     `the control file has forgotten ${some}${more}: raise CONTROL_FILE_RECORD_KEEP_TIME above the days of the policy, and CATALOG the pieces again`,
   ];
+}
+
+/**
+ * Adds what the control file does not list by itself, a hot backup or an export that clona made or found, to what is
+ * remembered. `pieces`: its files, as the machine of the database sees them. The control file must have been remembered before.
+ */
+export async function rememberBackup(
+  places: OraclePlaces,
+  backup: Backup,
+  pieces: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const remembered = await recall(places, signal);
+  if (remembered === undefined) {
+    throw new ClonaError('archiveAbsent', `nothing is remembered in ${places.archiveDir} yet`, {
+      hint: 'clona catalog first',
+    });
+  }
+  const { catalog, facts, readAt } = remembered;
+  const backups = [...catalog.backups.filter(({ label }) => label !== backup.label), backup];
+  const known = { ...facts, pieces: { ...facts.pieces, [backup.label]: [...pieces] } };
+  await rememberOracle({ catalog: { ...catalog, backups }, facts: known, warnings: [] }, places, readAt);
+}
+
+/** A grade that a proof gave (R15), remembered beside the control file, which knows no grades. */
+export async function rememberGrade(
+  places: OraclePlaces,
+  label: string,
+  grade: number | null,
+  signal: AbortSignal,
+): Promise<void> {
+  const remembered = await recall(places, signal);
+  const backup = remembered?.catalog.backups.find((one) => one.label === label);
+  if (remembered === undefined || backup === undefined) {
+    throw new ClonaError('archiveAbsent', `no backup ${label} is remembered in ${places.archiveDir}`);
+  }
+  await rememberBackup(places, { ...backup, grade }, remembered.facts.pieces[label] ?? [], signal);
 }

@@ -10,11 +10,19 @@ import {
 } from '../../../src/databases/oracle/backup-mode.ts';
 import { connectOracle, type OracleSession } from '../../../src/databases/oracle/connect.ts';
 import { takeHotBackup, type HotBackupPorts } from '../../../src/databases/oracle/hot-backup.ts';
-import { readOracleCatalog } from '../../../src/databases/oracle/site-catalog.ts';
+import { hotBackupPorts, markFileOf, readMark } from '../../../src/databases/oracle/hot-ports.ts';
+import {
+  readOracleCatalog,
+  rememberBackup,
+  rememberGrade,
+  rememberOracle,
+} from '../../../src/databases/oracle/site-catalog.ts';
+import type { Guest } from '../../../src/guest/guest.ts';
 import { silent } from '../../../src/progress.ts';
 import { planRecovery } from '../../../src/recovery/plan.ts';
 import { abort, startUp, stop } from '../../oracle-sim/instance/startup.ts';
 import { startOracleSim, type OracleSim } from '../../oracle-sim/server.ts';
+import { createHostGuest } from '../../support/host-guest.ts';
 import { makeTestFolder } from '../../support/machine.ts';
 
 // Driver-verified, not Oracle-verified: see test/oracle-sim/README.md.
@@ -240,4 +248,54 @@ test.each([
   const active = marked.map(() => ({ file: '5', name: '/u01/erp.dbf', tablespace: 'ERP', change: '7' }));
   const files = marked.map((one) => ({ file: '5', name: '/u01/erp.dbf', ...one }));
   expect(decideCure(active, openMode, '9', { dbid: '9', startedAt: '', files }, () => '1:2').kind).toBe(kind);
+});
+
+describe('with the means of the machine', () => {
+  const guestPorts = () =>
+    hotBackupPorts({
+      address: address(),
+      guest: createHostGuest(folder),
+      folder: join(copies, 'HOT1'),
+      markFile: markFileOf(copies),
+    });
+
+  test('the copies lie in the archive, the backup is remembered there, and a catalog read later still has it', async () => {
+    const places = { archiveDir: copies };
+    const before = await readOracleCatalog(address(), places, signal);
+    await rememberOracle(before, places, before.readAt!);
+    const { backup, files } = await takeHotBackup(guestPorts(), options());
+    await rememberBackup(
+      places,
+      backup,
+      files.map(({ path }) => path),
+      signal,
+    );
+    await rememberGrade(places, 'HOT1', 2, signal);
+    const { catalog, facts } = await readOracleCatalog(address(), places, signal);
+    expect(catalog.backups.find(({ label }) => label === 'HOT1')).toMatchObject({
+      kind: 'hot',
+      grade: 2,
+      state: 'available',
+    });
+    expect(facts.pieces['HOT1']).toHaveLength(files.length);
+    expect(await readMark(markFileOf(copies))).toBeNull();
+  });
+
+  test('a disk without room is said so, and no tablespace stays in backup mode', async () => {
+    const guest = createHostGuest(folder);
+    const failed = { exitCode: 1, signal: null, stdout: '', stderr: 'cp: No space left on device' };
+    const full: Guest = {
+      ...guest,
+      run: async (argv, given) => (argv[0] === 'cp' ? failed : guest.run(argv, given)),
+    };
+    const given = {
+      ...guestPorts(),
+      copy: hotBackupPorts({ address: address(), guest: full, folder: copies, markFile: markFileOf(copies) })
+        .copy,
+    };
+    await expect(takeHotBackup(given, options())).rejects.toMatchObject({
+      kind: 'diskFull',
+    });
+    expect(await active()).toEqual([]);
+  });
 });
