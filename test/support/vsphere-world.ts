@@ -67,7 +67,11 @@ const signal = new AbortController().signal;
 
 export async function createVsphereWorld(
   siteFile = '',
-  { bootTimeout = '60s', jumpHost = false }: { bootTimeout?: string; jumpHost?: boolean } = {},
+  {
+    bootTimeout = '60s',
+    jumpHost = false,
+    clone = 'full',
+  }: { bootTimeout?: string; jumpHost?: boolean; clone?: 'full' | 'linked' } = {},
 ): Promise<VsphereWorld> {
   await using opened = new AsyncDisposableStack();
   const folder = await makeTestFolder();
@@ -78,7 +82,10 @@ export async function createVsphereWorld(
   if (jumpHost) vsphere.settings.network = 'inner';
   const sitePath = join(folder, 'clona.yaml');
   await writeFile(join(folder, 'vcenter-password'), `${vsphere.password}\n`, { mode: 0o600 });
-  await writeFile(sitePath, `${siteText(vsphere, live, bootTimeout, jump)}${siteFile}`);
+  await writeFile(
+    sitePath,
+    `${siteText(vsphere, live, `bootTimeout: ${bootTimeout}\n    clone: ${clone}${jump === undefined ? '' : jumpText(jump)}`)}${siteFile}`,
+  );
   await mkdir(join(folder, 'smoke'));
   await writeFile(
     join(folder, 'smoke', 'orders.sql'),
@@ -133,8 +140,7 @@ function jumpText({ host, port, user, privateKeyFile, hostKey }: JumpHost): stri
 function siteText(
   { server, user, guests }: SimulatedVsphere,
   { guest, binDir, socketDir }: LiveDatabase,
-  bootTimeout: string,
-  jump: JumpHost | undefined,
+  more: string,
 ): string {
   return `
 name: test
@@ -153,7 +159,7 @@ machines:
     systemDisk: ${guests.systemDisk}
     dataDisk: ${guests.dataDisk}
     socketDir: ${socketDir}
-    bootTimeout: ${bootTimeout}${jump === undefined ? '' : jumpText(jump)}
+    ${more}
 guest:
   user: ${guest.user}
   privateKey: file:${guest.privateKeyFile}

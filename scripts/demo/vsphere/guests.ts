@@ -64,7 +64,9 @@ interface Running {
 /** What the host must offer: namespaces, which only root may make. */
 export async function canRunGuests(): Promise<boolean> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
-  return execute('unshare', [...namespaces, '--', 'mount', '--make-rprivate', '/']).then(
+  const mounts =
+    'mount --make-rprivate / && mount -t tmpfs tmpfs /dev/shm && mount --bind /dev/shm /sys/class/net';
+  return execute('unshare', [...namespaces, '--', '/bin/sh', '-c', mounts]).then(
     () => true,
     () => false,
   );
