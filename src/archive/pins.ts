@@ -1,10 +1,10 @@
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ClonaError } from '../errors.ts';
 import { encodeDocument, readDocument } from './document.ts';
 import { syncFolder, writeDurably } from './durable-file.ts';
-import { backupFolder, readBackupHeader, type Archive } from './repository.ts';
+import { backupFolder, type Archive } from './repository.ts';
 
 /** A backup that somebody wants kept, whatever the policy says (R10). It lies beside backup.json as pin.json. */
 export interface Pin {
@@ -23,22 +23,30 @@ const pinSchema: z.ZodType<Pin> = z.object({
 
 const pinName = 'pin.json';
 
-/** Undefined: the backup is not pinned. */
+/** Undefined: the backup is not pinned. Throws `archiveDamaged` for a pin that does not read. */
 export async function readPin(backupDir: string): Promise<Pin | undefined> {
   return readDocument(join(backupDir, pinName), pinSchema);
 }
 
-/** Throws `archiveMissing` where there is no such backup. */
+/** A pin that does not read still says that somebody wanted the backup kept: it counts, and `problem` says what is wrong. */
+export async function judgePin(backupDir: string): Promise<{ pinned: boolean; problem: string | null }> {
+  try {
+    return { pinned: (await readPin(backupDir)) !== undefined, problem: null };
+  } catch (error) {
+    return { pinned: true, problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Whatever state the backup is in. Throws `archiveMissing` where this archive has none of that label. */
 export async function writePin(archive: Archive, label: string, pin: Omit<Pin, 'format'>): Promise<void> {
-  await readBackupHeader(archive, label);
   if (pin.why.trim() === '')
     throw new ClonaError('usage', 'a pin needs its reason', { hint: 'give --why TEXT' });
   await writeDurably(join(backupFolder(archive, label), pinName), encodeDocument({ format: 1, ...pin }));
 }
 
-/** A backup that is not pinned is fine. */
+/** A backup that is not pinned, or not in this archive, is fine. */
 export async function removePin(archive: Archive, label: string): Promise<void> {
-  await readBackupHeader(archive, label);
-  await rm(join(backupFolder(archive, label), pinName), { force: true });
-  await syncFolder(backupFolder(archive, label));
+  const folder = backupFolder(archive, label);
+  await rm(join(folder, pinName), { force: true });
+  if ((await stat(folder).catch(() => undefined)) !== undefined) await syncFolder(folder);
 }

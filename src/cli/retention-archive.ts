@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
-import { openArchive, type Archive } from '../archive/repository.ts';
-import { removePin, writePin } from '../archive/pins.ts';
+import { stat } from 'node:fs/promises';
+import { backupFolder, openArchive, type Archive } from '../archive/repository.ts';
+import { removePin, writePin, type Pin } from '../archive/pins.ts';
 import { applyRemoval } from '../databases/postgres/apply-removal.ts';
 import { readArchive } from '../databases/postgres/catalog.ts';
 import { addLiveFacts } from '../databases/postgres/catalog-live.ts';
@@ -109,23 +110,35 @@ function keepingOf(
     },
     pin: async (label, unpin, why) => {
       const by = userInfo().username;
-      const archive = await openArchive(places.archiveDir);
+      const archives = await openBoth(places);
+      const wanted = typeof label === 'string' ? label : unpin;
+      if (typeof wanted !== 'string') throw new ClonaError('usage', 'give --pin LABEL or --unpin LABEL');
+      if (!catalog.backups.some((backup) => backup.label === wanted))
+        throw new ClonaError('questionInvalid', `there is no backup "${wanted}" in the archive`);
       if (typeof label === 'string') {
-        await writePin(archive, label, {
-          by,
-          why: typeof why === 'string' ? why : '',
-          at: new Date().toISOString(),
-        });
-        await record('pinned', { label, by, why: String(why) });
+        const pin = { by, why: typeof why === 'string' ? why : '', at: new Date().toISOString() };
+        await pinEverywhere(archives, label, pin);
+        await record('pinned', { label, by, why: pin.why });
         return { json: { pinned: label }, human: `${label} is pinned: it is kept until somebody unpins it` };
       }
-      if (typeof unpin !== 'string') throw new ClonaError('usage', 'give --pin LABEL or --unpin LABEL');
-      await removePin(archive, unpin);
-      await record('unpinned', { label: unpin, by });
-      return { json: { unpinned: unpin }, human: `${unpin} is left to the policy again` };
+      for (const archive of archives) await removePin(archive, wanted);
+      await record('unpinned', { label: wanted, by });
+      return { json: { unpinned: wanted }, human: `${wanted} is left to the policy again` };
     },
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Where the backup lies: one place may lack it. */
+async function pinEverywhere(
+  archives: readonly Archive[],
+  label: string,
+  pin: Omit<Pin, 'format'>,
+): Promise<void> {
+  for (const archive of archives) {
+    const isHere = (await stat(backupFolder(archive, label)).catch(() => undefined)) !== undefined;
+    if (isHere) await writePin(archive, label, pin);
+  }
 }
 
 async function openBoth({ archiveDir, mirrorDir }: Places): Promise<Archive[]> {

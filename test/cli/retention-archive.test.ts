@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -123,6 +123,43 @@ test('a pinned backup stays until it is unpinned, and a pin wants its reason', a
   expect(JSON.parse(clona(...args).stdout).backups).toContainEqual(
     expect.objectContaining({ label: 'OLD', keep: false }),
   );
+});
+
+test('a pin lies in archive and mirror, and one copy of it keeps the backup', async () => {
+  const [archive, mirror] = [await copyArchive('pinned'), await copyArchive('pinned-mirror')];
+  const args = ['--archive', archive, '--mirror', mirror, '--policy', join(folder, 'policy.json')];
+  expect(clona(...args, '--pin', 'OLD', '--why', 'before the move').status).toBe(0);
+  await rm(join(archive, 'backups', 'OLD', 'pin.json'));
+  expect(clona(...args, '--apply', '--yes').status).toBe(0);
+  for (const place of [archive, mirror])
+    expect((await readdir(join(place, 'backups'))).sort()).toEqual(['NEW', 'OLD']);
+  expect(clona(...args, '--unpin', 'OLD').status).toBe(0);
+  expect(await readdir(join(mirror, 'backups', 'OLD'))).not.toContain('pin.json');
+});
+
+test('a pin that does not read any more still counts, and is said', async () => {
+  const archive = await copyArchive('flipped-pin');
+  const args = ['--archive', archive, '--policy', join(folder, 'policy.json')];
+  expect(clona(...args, '--pin', 'OLD', '--why', 'before the move').status).toBe(0);
+  const path = join(archive, 'backups', 'OLD', 'pin.json');
+  await writeFile(path, (await readFile(path, 'utf8')).replace('move', 'moon'));
+  expect(clona(...args, '--apply', '--yes').status).toBe(0);
+  expect((await readdir(join(archive, 'backups'))).sort()).toEqual(['NEW', 'OLD']);
+  const { stdout } = verb('catalog', '--archive', archive);
+  expect(stdout).toContain('the pin of backup OLD does not read, and counts');
+  const { backups } = await readArchiveCatalog(archive, signal);
+  expect(backups.find(({ label }) => label === 'OLD')).toMatchObject({ pinned: true, state: 'available' });
+});
+
+test.each([
+  ['--pin', 'GONE', '--why', 'x'],
+  ['--unpin', 'GONE'],
+  ['--remove', 'GONE'],
+])('a label that no backup has is a wrong question: %s', (...words) => {
+  expect(clona('--archive', pristine, ...words)).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('there is no backup "GONE"'),
+  });
 });
 
 test('what-if tells the targets that a removal would cost', async () => {

@@ -12,7 +12,7 @@ import {
 } from '../../archive/repository.ts';
 import { ClonaError } from '../../errors.ts';
 import type { RecordState } from '../../recovery/catalog.ts';
-import { readPin } from '../../archive/pins.ts';
+import { judgePin } from '../../archive/pins.ts';
 import { readLogFolder, type FoundHistory, type FoundSegment } from './catalog-log.ts';
 import { parseBackupManifest, type BackupManifest } from './manifest.ts';
 
@@ -35,6 +35,8 @@ export interface FoundBackup {
   manifest: BackupManifest | null;
   grade: number | null;
   pinned: boolean;
+  /** Why its pin does not read. */
+  pinProblem: string | null;
   state: RecordState;
   /** Why it is not available. */
   problem: string | null;
@@ -51,27 +53,29 @@ export async function readArchiveFolder(dir: string, signal: AbortSignal): Promi
     // A folder with neither header nor manifest was never a backup.
     if (backup.header !== null || backup.manifest !== null) backups.push(backup);
   }
-  const warnings = backups.flatMap(({ label, state, problem }) =>
-    problem === null ? [] : [`backup ${label} is ${state}: ${problem}`],
-  );
+  const warnings = backups.flatMap(({ label, state, problem, pinProblem }) => [
+    ...(problem === null ? [] : [`backup ${label} is ${state}: ${problem}`]),
+    ...(pinProblem === null ? [] : [`the pin of backup ${label} does not read, and counts: ${pinProblem}`]),
+  ]);
   const { segments, histories } = await readLogFolder(dir, archive.header, warnings, signal);
   return { dir, header: archive.header, backups, segments, histories, warnings };
 }
 
 async function examine(archive: Archive, entry: BackupEntry): Promise<FoundBackup> {
+  const pin = await judgePin(entry.folder);
   const backup: FoundBackup = {
     label: entry.label,
     dir: entry.folder,
     header: entry.header ?? null,
     manifest: null,
     grade: null,
-    pinned: false,
+    pinned: pin.pinned,
+    pinProblem: pin.problem,
     state: 'available',
     problem: null,
     isForeign: false,
   };
   try {
-    backup.pinned = (await readPin(entry.folder)) !== undefined;
     const content = await readManifest(entry.folder);
     backup.manifest = parseBackupManifest(content, 'backup_manifest');
     if (entry.header === undefined)

@@ -124,12 +124,15 @@ function chooseHistories(folders: readonly ArchiveFolder[]): FoundHistory[] {
   );
 }
 
+/** A pin in one place keeps the copies in both. */
 function chooseBackups(folders: readonly ArchiveFolder[]): FoundBackup[] {
+  const all = folders.flatMap((folder) => folder.backups);
+  const pinned = new Set(all.filter((backup) => backup.pinned).map(({ label }) => label));
   return chooseBest(
-    folders.flatMap((folder) => folder.backups),
+    all,
     ({ label }) => label,
     ({ state }) => state === 'available',
-  );
+  ).map((backup) => ({ ...backup, pinned: pinned.has(backup.label) }));
 }
 
 /** A whole segment hides the unfinished one of the same name, and both what was streamed. */
