@@ -10,6 +10,10 @@ export const verb: Verb = {
       .option('--backup <label>', 'this backup; default: the newest (with --archive), or whatever is due')
       .option('--grade <number>', 'with --archive: 1 checksums, 2 the log as well; default 2')
       .option('--workers <count>', 'with --archive: threads that check')
+      .option(
+        '--import',
+        'Oracle: import the newest export into the CLONA schema, and hold it against its log (grade 4)',
+      )
       .option('--acknowledge <from..to>', 'put on record that a gap of the log was looked at and may stay')
       .option(
         '--incarnation <number>',
@@ -27,6 +31,7 @@ export const verb: Verb = {
     'clona prove                                         # what is due of the site, up to grade 2; refresh does the rest',
     'clona prove --archive /archive/erp --mirror /mirror/erp --json',
     'clona prove --archive /archive/erp --backup nightly-7 --grade 1',
+    'clona prove --import --json                         # Oracle: grade 4 of the newest export',
     'clona prove --acknowledge 50331648..67108864 --why "disk of the log replaced"',
     'clona prove --job-log expdp_erp.log --json',
   ],
@@ -42,6 +47,7 @@ export const verb: Verb = {
     const [jobLog, archive] = [readText(options['jobLog']), readText(options['archive'])];
     if (jobLog !== undefined) return proveJobLog(context, options, jobLog);
     if (archive !== undefined) return proveAlone(context, options, archive);
+    if (options['import'] === true) return proveByImport(context, options);
     if (options['acknowledge'] !== undefined) return acknowledge(context, options);
     return proveSite(context, options);
   },
@@ -55,6 +61,9 @@ function checkOptions(options: OptionValues): void {
   if (accept !== undefined && jobLog === undefined) throw usage('--accept goes with --job-log');
   if (jobLog !== undefined && (archive !== undefined || acknowledge !== undefined))
     throw usage('--job-log goes alone');
+  const others = [jobLog, archive, acknowledge, options['backup']];
+  if (options['import'] === true && others.some((other) => other !== undefined))
+    throw usage('--import goes alone');
   if (archive !== undefined && acknowledge !== undefined)
     throw usage('--acknowledge needs the site: its evidence holds the word');
   if (acknowledge !== undefined && (typeof why !== 'string' || why.trim() === ''))
@@ -114,6 +123,20 @@ async function proveSite(context: VerbContext, options: OptionValues): Promise<V
   const due = await proveDue(opened, { by, label: readText(options['backup']), signal, onProgress });
   const passed = due.proofs.every((proof) => proof.passed);
   return { json: dueToJson(due), human: describeDue(due), exitCode: passed ? 0 : 4 };
+}
+
+async function proveByImport(context: VerbContext, options: OptionValues): Promise<VerbResult> {
+  const { accountName, openSite } = await import('../pipeline/open-site.ts');
+  const { proveImport } = await import('../pipeline/prove-import.ts');
+  const { describeImport } = await import('./prove-import.ts');
+  await using opened = await openSite(context.sitePath, context.signal);
+  const { signal, onProgress } = context;
+  const proven = await proveImport(opened, {
+    by: readText(options['as']) ?? accountName(),
+    signal,
+    onProgress,
+  });
+  return { json: proven, human: describeImport(proven), exitCode: proven.report.passed ? 0 : 4 };
 }
 
 async function acknowledge(context: VerbContext, options: OptionValues): Promise<VerbResult> {

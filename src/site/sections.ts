@@ -13,6 +13,7 @@ import {
   text,
   timeZone,
 } from './fields.ts';
+import { oracleImport } from './oracle-import.ts';
 
 /** The sections that say what there is: machines, database, archive, staging, people. */
 
@@ -131,6 +132,7 @@ const oracle = (folder: string) =>
       }),
       home: text('ORACLE_HOME on its machine, for RMAN and SQL*Plus over SSH').optional(),
       instance: text('ORACLE_SID on its machine; default: name').optional(),
+      import: oracleImport(folder).optional(),
       timeZone: timeZone("zone of the database server's host, for the times of its control file").optional(),
     })
     .meta({ description: 'engine oracle: what only Oracle has' });

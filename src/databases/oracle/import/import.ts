@@ -21,7 +21,7 @@ export interface SchemaImportOptions {
   /** Of the server that imports; the user needs DATAPUMP_IMP_FULL_DATABASE and DBA views. */
   address: DatabaseAddress;
   /** The server's machine: there lie dump, log of the export, log of the import. */
-  guest: Guest;
+  guest: Pick<Guest, 'platform' | 'readFile'>;
   /** As the dictionary writes them (readSchemaName). */
   schemas: readonly string[];
   prefix: string;
@@ -121,7 +121,7 @@ function describe(options: SchemaImportOptions, pairs: readonly SchemaPair[]): I
   const word = label
     .toUpperCase()
     .replaceAll(/[^A-Z0-9]+/g, '_')
-    .slice(0, 24);
+    .slice(-24);
   const name = `CLONA_${word}`;
   return { name, pairs, tablespaces, directory, dumpFiles, logFile: `${name.toLowerCase()}.log`, parallel };
 }

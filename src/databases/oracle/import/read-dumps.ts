@@ -48,7 +48,11 @@ export interface ReadLog {
   judgement: JobLogJudgement;
 }
 
-export async function readJobLog(guest: Guest, path: string, signal: AbortSignal): Promise<ReadLog> {
+export async function readJobLog(
+  guest: Pick<Guest, 'platform' | 'readFile'>,
+  path: string,
+  signal: AbortSignal,
+): Promise<ReadLog> {
   const text = decodeJobLog(await guest.readFile(path, signal));
   return { path, text, judgement: judgeJobLog(text) };
 }
@@ -65,7 +69,7 @@ export interface ChosenDump {
  */
 export async function chooseDump(options: {
   session: OracleSession;
-  guest: Guest;
+  guest: Pick<Guest, 'platform' | 'readFile'>;
   directory: string;
   files: readonly string[];
   /** Name in the directory, or a full path on the machine. */
