@@ -28,15 +28,16 @@ export function oracleGuestAddress({ guest }: Site, host: string): GuestAddress 
 export function requireOracleTools(
   site: Site,
   host: string,
+  home = site.database.oracle?.home,
 ): { address: GuestAddress; home: string; instanceName: string } {
   const { oracle, name } = site.database;
   const address = oracleGuestAddress(site, host);
-  if (oracle?.home === undefined) {
+  if (home === undefined) {
     throw new ClonaError('siteInvalid', 'database.oracle.home is missing: where are RMAN and SQL*Plus?', {
       hint: 'it is ORACLE_HOME on that machine',
     });
   }
-  return { address, home: oracle.home, instanceName: oracle.instance ?? name ?? '' };
+  return { address, home, instanceName: oracle?.instance ?? name ?? '' };
 }
 
 export async function openOracleTools(
@@ -44,8 +45,9 @@ export async function openOracleTools(
   host: string,
   workDir: string,
   signal: AbortSignal,
+  otherHome?: string,
 ): Promise<OracleTools & AsyncDisposable> {
-  const { address, home, instanceName } = requireOracleTools(site, host);
+  const { address, home, instanceName } = requireOracleTools(site, host, otherHome);
   const { openGuest } = await import('../guest/open.ts');
   const guest = await openGuest(address, signal);
   return {

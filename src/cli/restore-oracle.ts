@@ -67,7 +67,8 @@ export async function restoreForOracle(
     });
   }
   const workDir = workDirOf(site, `restore-${target.databaseName}`);
-  await using tools = await openOracleTools(site, host, workDir, context.signal);
+  const home = textOption(options, 'oracleHome');
+  await using tools = await openOracleTools(site, host, workDir, context.signal, home);
   const { onProgress } = context;
   const instance = { ...tools, instanceName: target.instanceName };
   const restored = await restoreOracle({ plan, catalog, facts, target, tools: instance, until, onProgress });

@@ -32,6 +32,7 @@ export const verb: Verb = {
       .option('--workers <count>', 'threads; default: one a core, at most 4')
       .option('--collations <how>', 'when this host sorts texts otherwise: reindex or refuse', 'reindex')
       .option('--guest <host>', 'engine oracle: the clone, reached by SSH as the site says')
+      .option('--oracle-home <dir>', "engine oracle: ORACLE_HOME of the clone; default: the site's")
       .option('--name <name>', 'engine oracle: DB_NAME of the clone', 'CLONA')
       .option('--recovery-dir <dir>', "engine oracle: the clone's own recovery area; default: beside --to")
       .option('--recovery-size <size>', 'engine oracle: how large it may get', '50GB')
