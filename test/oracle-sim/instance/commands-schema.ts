@@ -4,7 +4,7 @@ import { parseType } from '../sql/view-columns.ts';
 import { findUser, type User } from './accounts.ts';
 import { invalidateFor, listCode, saveCode } from './code-objects.ts';
 import { opened } from './physical/database.ts';
-import { createRestorePoint, dropRestorePoint, flashBack } from './physical/flashback.ts';
+import { parseDropRestorePoint, parseFlashback, parseRestorePoint } from './commands-restore-point.ts';
 import { requirePrivilege, type Action, type Session } from './session.ts';
 import { databaseOf, readParameterFile } from './startup.ts';
 import { fileFor, findPlace, listTables, pageOf, saveTable, type StoredTable } from './tables.ts';
@@ -26,38 +26,6 @@ export function prepareSchemaCommand(cursor: TokenCursor, session: Session): Act
   if (cursor.accept('CREATE', 'SPFILE')) return parseCreateSpfile(cursor, session);
   if (cursor.is('CREATE')) throw new OraError(901, 'invalid CREATE command', cursor.peek(1).at);
   throw new OraError(950, 'invalid DROP option', cursor.peek(1).at);
-}
-
-function parseRestorePoint(cursor: TokenCursor, { instance, user }: Session): Action {
-  const name = cursor.name();
-  const guaranteed = cursor.accept('GUARANTEE', 'FLASHBACK', 'DATABASE');
-  requirePrivilege(
-    user,
-    ...(guaranteed ? ['SYSBACKUP'] : ['SELECT ANY DICTIONARY', 'FLASHBACK ANY TABLE', 'SELECT_CATALOG_ROLE']),
-  );
-  return () => {
-    if (guaranteed && instance.settings.edition === 'SE2') {
-      throw new OraError(439, 'feature not enabled: Flashback Database');
-    }
-    createRestorePoint(databaseOf(instance), name, guaranteed);
-  };
-}
-
-function parseDropRestorePoint(cursor: TokenCursor, { instance, user }: Session): Action {
-  const name = cursor.name();
-  requirePrivilege(user, 'SELECT ANY DICTIONARY', 'FLASHBACK ANY TABLE', 'SELECT_CATALOG_ROLE');
-  return () => dropRestorePoint(databaseOf(instance), name);
-}
-
-/** FLASHBACK DATABASE TO RESTORE POINT name. */
-function parseFlashback(cursor: TokenCursor, { instance, user }: Session): Action {
-  requirePrivilege(user, 'SYSBACKUP');
-  const name = cursor.name();
-  return () => {
-    if (instance.settings.edition === 'SE2')
-      throw new OraError(439, 'feature not enabled: Flashback Database');
-    flashBack(databaseOf(instance), name);
-  };
 }
 
 function readTarget(cursor: TokenCursor, user: User): { owner: string; name: string } {

@@ -1,5 +1,6 @@
 import { OraError, SqlDate, SqlTimestamp, Clob, type SqlValue } from '../wire/values.ts';
-import { compile, compileCondition, type Compiler } from '../sql/compile.ts';
+import { compile, type Compiler } from '../sql/compile.ts';
+import { compileCondition } from '../sql/conditions.ts';
 import { toNumber, toText } from '../sql/coerce.ts';
 import type { TokenCursor } from '../sql/cursor.ts';
 import { formatDate } from '../sql/formats.ts';
@@ -71,6 +72,7 @@ function compilerFor(session: Session, { schema, name }: Target, table: StoredTa
   };
   return {
     scope: { columns, parent: null, dictionary, named: new Map() },
+    compileCondition,
     compileQuery: () => {
       throw new OraError(936, 'missing expression');
     },

@@ -1,6 +1,6 @@
 import { OraError } from '../wire/values.ts';
 import type { Privilege } from '../wire/backend.ts';
-import type { EvaluationContext } from '../sql/functions.ts';
+import type { EvaluationContext } from '../sql/zones.ts';
 import type { Dictionary } from '../sql/scope.ts';
 import type { SessionHost } from '../sql/session.ts';
 import type { User } from './accounts.ts';

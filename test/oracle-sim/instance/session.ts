@@ -1,5 +1,5 @@
 import { OraError } from '../wire/values.ts';
-import type { EvaluationContext } from '../sql/functions.ts';
+import type { EvaluationContext } from '../sql/zones.ts';
 import type { Dictionary } from '../sql/scope.ts';
 import { holds, type User } from './accounts.ts';
 import type { Instance } from './instance.ts';

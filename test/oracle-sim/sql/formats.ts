@@ -4,7 +4,16 @@ const months = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', '
 const element =
   /"([^"]*)"|YYYY|RRRR|YY|RR|MONTH|MON|MM|DDD|DD|DY|HH24|HH12|HH|MI|SSSSS|SS|FF[1-9]?|TZH|TZM|TZR|AM|PM|FM|FX|D|J|[-/,.;: ]|T|Z/giy;
 
-function elements(format: string): string[] {
+/** A format is cut once: rows that it formats are many. */
+const known = new Map<string, readonly string[]>();
+
+function elements(format: string): readonly string[] {
+  const cut = known.get(format) ?? cutFormat(format);
+  known.set(format, cut);
+  return cut;
+}
+
+function cutFormat(format: string): string[] {
   const found: string[] = [];
   element.lastIndex = 0;
   while (element.lastIndex < format.length) {
@@ -20,9 +29,9 @@ const pad = (value: number, length: number): string => String(value).padStart(le
 /** TO_CHAR of a date or a timestamp. */
 export function formatDate(value: SqlDate | SqlTimestamp, format: string): string {
   const date = new Date(value.seconds * 1000);
-  return elements(format)
-    .map((one) => formatElement(one, date, value))
-    .join('');
+  let text = '';
+  for (const one of elements(format)) text += formatElement(one, date, value);
+  return text;
 }
 
 function formatElement(one: string, date: Date, value: SqlDate | SqlTimestamp): string {

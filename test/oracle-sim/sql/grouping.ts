@@ -1,7 +1,7 @@
 import { OraError } from '../wire/values.ts';
 import { aggregates } from './aggregates.ts';
 import type { Expression, Query } from './ast.ts';
-import { findPseudoColumn } from './functions.ts';
+import { findPseudoColumn } from './zones.ts';
 
 /** Direct parts of an expression; queries inside it answer for themselves. */
 export function partsOf(expression: Expression): Expression[] {

@@ -2,7 +2,8 @@ import { OraError, type Column, type SqlValue } from '../wire/values.ts';
 import { aggregates, keyOf } from './aggregates.ts';
 import type { Expression, Order, Query } from './ast.ts';
 import { compare, toNumber } from './coerce.ts';
-import { compile, compileCondition, type Compiled, type Compiler, type Condition } from './compile.ts';
+import { compile, type Compiled, type Compiler, type Condition } from './compile.ts';
+import { compileCondition } from './conditions.ts';
 import { compileSources } from './sources.ts';
 import type { Dictionary, Environment, Row, Scope, View } from './scope.ts';
 import { containsAggregate, checkGrouping } from './grouping.ts';
@@ -67,7 +68,7 @@ function compilePart(query: Query, context: Scope): View {
     columns: sources.columns,
     parent: context.columns.length > 0 ? context : context.parent,
   };
-  const compiler: Compiler = { scope, compileQuery };
+  const compiler: Compiler = { scope, compileQuery, compileCondition };
   const { expressions, columns } = compileItems(query, compiler);
   const where = query.where === null ? null : compileCondition(compiler, query.where);
   if (query.where !== null && containsAggregate(query.where))
@@ -240,7 +241,7 @@ function limitOf({ offset, limit }: Query, compiler: Compiler): Limit {
 }
 
 function limited(query: Query, view: View, scope: Scope): View {
-  const limit = limitOf(query, { scope, compileQuery });
+  const limit = limitOf(query, { scope, compileQuery, compileCondition });
   return { columns: view.columns, rows: (environment) => cut(view.rows(environment), limit, environment) };
 }
 

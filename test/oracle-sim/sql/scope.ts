@@ -1,5 +1,5 @@
 import { OraError, type Column, type ColumnType, type SqlValue } from '../wire/values.ts';
-import type { EvaluationContext } from './functions.ts';
+import type { EvaluationContext } from './zones.ts';
 
 export type Row = readonly SqlValue[];
 

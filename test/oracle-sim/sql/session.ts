@@ -1,6 +1,6 @@
 import type { BackendSession, Outcome, Prepared } from '../wire/backend.ts';
 import { OraError, type SqlValue } from '../wire/values.ts';
-import type { EvaluationContext } from './functions.ts';
+import type { EvaluationContext } from './zones.ts';
 import { parseSelect } from './parse-query.ts';
 import { compileSelect } from './query.ts';
 import type { Dictionary, View } from './scope.ts';

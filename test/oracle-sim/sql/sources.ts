@@ -1,6 +1,7 @@
 import { OraError, type SqlValue } from '../wire/values.ts';
 import type { Expression, Query, Source } from './ast.ts';
-import { compileCondition, type CompileQuery, type Condition } from './compile.ts';
+import type { CompileQuery, Condition } from './compile.ts';
+import { compileCondition } from './conditions.ts';
 import type { Environment, Row, Scope, ScopeColumn, View } from './scope.ts';
 
 interface Joined {
@@ -26,7 +27,8 @@ export function compileSources(
     const before = columns.length;
     columns.push(...view.columns.map((column) => ({ ...column, source: name })));
     const scope: Scope = { ...outer, columns: [...columns], parent: outer };
-    const on = source.on === null ? null : compileCondition({ scope, compileQuery }, source.on);
+    const on =
+      source.on === null ? null : compileCondition({ scope, compileQuery, compileCondition }, source.on);
     const conditions = [...conjuncts(source.on), ...(source.join === 'left' ? [] : conjuncts(query.where))];
     joined.push({
       view,

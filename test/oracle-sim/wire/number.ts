@@ -1,5 +1,6 @@
 /** Oracle's NUMBER: base 100, an exponent byte of excess 193 (ORACLE-WIRE: Data). */
 export function encodeNumber(value: bigint | number): Buffer {
+  if (typeof value === 'bigint' && value > 0n) return encodePositive(value.toString());
   const text = typeof value === 'bigint' ? value.toString() : plainDecimal(value);
   const negative = text.startsWith('-');
   const [whole = '', fraction = ''] = (negative ? text.slice(1) : text).split('.');
@@ -16,6 +17,22 @@ export function encodeNumber(value: bigint | number): Buffer {
   if (!negative) return Buffer.from([192 + exponent, ...pairs.map((pair) => pair + 1)]);
   const tail = pairs.length < 20 ? [102] : [];
   return Buffer.from([(192 + exponent) ^ 255, ...pairs.map((pair) => 101 - pair), ...tail]);
+}
+
+/** Positions and sequences by the hundred thousand: digits in pairs, without the zeros at the end. */
+function encodePositive(digits: string): Buffer {
+  const odd = digits.length % 2;
+  const pairs = (digits.length + odd) / 2;
+  const bytes = Buffer.allocUnsafe(pairs + 1);
+  let last = 0;
+  bytes[0] = 192 + pairs;
+  for (let pair = 0; pair < pairs; pair += 1) {
+    const at = pair * 2 - odd;
+    const digit = (at < 0 ? 0 : digits.charCodeAt(at) - 48) * 10 + digits.charCodeAt(at + 1) - 48;
+    bytes[pair + 1] = digit + 1;
+    if (digit !== 0) last = pair + 1;
+  }
+  return bytes.subarray(0, last + 1);
 }
 
 function plainDecimal(value: number): string {

@@ -3,7 +3,8 @@ import { OraError } from '../../wire/values.ts';
 import { currentIncarnation, mounted, saveControl, type Database } from './database.ts';
 import { readOnlineLogs } from './checkpoint.ts';
 import { readRedoLog, writeDataFile } from './files.ts';
-import { findFuzzy, loadAll } from './lifecycle.ts';
+import { findFuzzy } from './consistency.ts';
+import { loadAll } from './lifecycle.ts';
 import { applyRedo } from './pages.ts';
 import type { ControlFile, DataFile, Incarnation, RedoLog } from './types.ts';
 
