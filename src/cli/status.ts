@@ -24,16 +24,20 @@ interface Costs {
   costsUnknown: string | null;
 }
 
+const costPatienceMs = 10_000;
+
 /** Status is for the bad day, too: a vCenter that does not answer is said, and the rest is shown. */
 async function lookAtCosts({ sitePath, signal }: VerbContext): Promise<Costs> {
   const { loadSite } = await import('../site/load.ts');
   const site = await loadSite(sitePath);
   if (site.machines.platform === 'local') return { costs: null, costsUnknown: null };
   const { readCosts } = await import('../pipeline/staging-machines.ts');
+  const patience = AbortSignal.timeout(costPatienceMs);
   try {
-    return { costs: await readCosts(site, signal), costsUnknown: null };
+    return { costs: await readCosts(site, AbortSignal.any([signal, patience])), costsUnknown: null };
   } catch (error) {
     signal.throwIfAborted();
+    if (patience.aborted) return { costs: null, costsUnknown: 'the vCenter does not answer' };
     return { costs: null, costsUnknown: toClonaError(error).message };
   }
 }

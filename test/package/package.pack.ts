@@ -186,7 +186,12 @@ test.skipIf(toolchain === undefined || toolchain.languageHost === null)(
     };
     pulumi('stack', 'init', 'staging');
     pulumi('config', 'set', 'root', live.root);
-    expect(pulumi('up', '--yes')).toContain('3 created');
+    // The policies that it brings along, by the path that its Pulumi.yaml names.
+    const policies = join(user, 'node_modules/clona/dist/infra/policy');
+    expect(await readFile(join(site, 'Pulumi.yaml'), 'utf8')).toContain('clona/dist/infra/policy');
+    expect(() => pulumi('preview', '--policy-pack', policies)).toThrow('it has no expiry');
+    pulumi('config', 'set', 'timeToLive', '1d');
+    expect(pulumi('up', '--yes', '--policy-pack', policies)).toContain('3 created');
     expect(pulumi('preview')).toContain('3 unchanged');
     pulumi('destroy', '--yes');
     expect(await listLeftovers(live.root, 'staging')).toEqual([]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { uplinksOf } from '../../../infra/policy/look.ts';
+import { addressOf, uplinksOf } from '../../../infra/policy/look.ts';
 import {
   refuseForeign,
   refuseLife,
@@ -123,4 +123,29 @@ test('the same holds for machines on this host', () => {
   expect(Object.values(wrong).map((reasons) => reasons.length)).toEqual([1, 1, 1]);
   // Another folder holds another machine of the same name.
   expect(refuseLocal({ ...fine, name: 'live', sourceRoot: '/n' }).production).toEqual([]);
+});
+
+describe('the vCenter that the policies ask', () => {
+  const env = { VSPHERE_SERVER: 'other', VSPHERE_USER: 'somebody', VSPHERE_PASSWORD: 'secret' };
+
+  test("is the provider's, and what it is not told is in the environment", () => {
+    const provider = { vsphereServer: 'vcenter', user: 'clona', allowUnverifiedSsl: 'true' };
+    expect(addressOf(provider, env)).toEqual({
+      server: 'vcenter',
+      user: 'clona',
+      password: 'secret',
+      allowUnverifiedTls: true,
+    });
+    expect(addressOf({}, env)).toMatchObject({
+      server: 'other',
+      user: 'somebody',
+      allowUnverifiedTls: false,
+    });
+  });
+
+  test('that cannot be asked refuses everything', () => {
+    expect(() => addressOf({ vsphereServer: 'vcenter', user: 'clona' }, {})).toThrow(
+      "neither the provider's password nor VSPHERE_PASSWORD is set",
+    );
+  });
 });
