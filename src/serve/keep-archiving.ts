@@ -1,3 +1,4 @@
+import { readStoppedNote } from '../databases/postgres/cold/stopped-note.ts';
 import { withArchiver } from '../pipeline/machine/live-archive.ts';
 import { findProduction } from '../pipeline/production.ts';
 import { silent } from '../progress.ts';
@@ -41,6 +42,10 @@ export async function keepArchiving(
 }
 
 async function tell(site: Site, message: string, now: Date, note: (line: string) => void): Promise<void> {
+  if (await isStoppedForBackup(site)) {
+    note('log archiving: waits for a cold backup, for which production is stopped');
+    return;
+  }
   note(`log archiving: ${message}; it is tried again every ${lookEveryMs / 1000} s`);
   const text = `clona: the log of ${site.name} is not archived: ${message}`;
   await notify(
@@ -48,4 +53,9 @@ async function tell(site: Site, message: string, now: Date, note: (line: string)
     { event: 'archiveFailed', site: site.name, at: now.toISOString(), text, details: null },
     note,
   );
+}
+
+/** What a cold backup does on purpose wakes nobody; one that was killed is told of by `keepStarted`. */
+async function isStoppedForBackup(site: Site): Promise<boolean> {
+  return (await readStoppedNote(site.archive.location).catch(() => undefined))?.isWorking === true;
 }

@@ -3,6 +3,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BackupHeader } from '../../../../src/archive/format.ts';
 import { listBackups } from '../../../../src/archive/repository.ts';
+import { connect } from '../../../../src/databases/postgres/connect.ts';
+import { startGuestServer } from '../../../../src/databases/postgres/guest-server.ts';
+import { openGuestPlace } from '../../../../src/databases/postgres/restore/place/guest-place.ts';
+import { resolveBinaries } from '../../../../src/databases/postgres/server-binaries.ts';
 import { readArchiveCatalog } from '../../../../src/databases/postgres/catalog.ts';
 import { proveChecksums } from '../../../../src/databases/postgres/prove/checksums.ts';
 import { readServerState } from '../../../../src/databases/postgres/server.ts';
@@ -10,6 +14,8 @@ import { decideRetention } from '../../../../src/retention/retention.ts';
 import { planRecovery } from '../../../../src/recovery/plan.ts';
 import { findVerifyTool, unpackBackup, verifyBackup } from '../../../support/archive.ts';
 import { majorsAvailable } from '../../../support/cluster.ts';
+import { uidOf } from '../../../support/machine-user.ts';
+import { createTestMachine } from '../../../support/machine.ts';
 import { createProduction, type Production } from '../../../support/production.ts';
 
 const majors = await majorsAvailable();
@@ -123,6 +129,28 @@ describe.each([15, 18])('a cold backup of server %i', (major) => {
       expect(await production.readRows(exact.target.folder)).toHaveLength(20);
     },
   );
+
+  test.skipIf(skipped)('restores over SSH to an isolated machine, tablespaces and all', async () => {
+    await using machine = await createTestMachine({ role: 'staging' });
+    const binaries = await resolveBinaries({ major, runAs: await uidOf(machine) });
+    await using guest = await machine.openGuest();
+    await using place = openGuestPlace({ guest, binaries, workers: 2, signal });
+    const target = join(machine.facts.dataDisk, 'pg');
+    const until = { kind: 'backup', label: 'cold' } as const;
+    const report = await production.restore({ until, place, target, binaries });
+    expect(report.timelineBefore).toBe(1);
+    const { host: socketDir, port } = machine.facts.database;
+    await startGuestServer({ guest, binaries, dataDir: target, socketDir, port }, { signal });
+    await using session = await connect(
+      { ...machine.facts.database, database: 'postgres', user: 'postgres' },
+      signal,
+    );
+    expect(
+      await session.query(
+        'select (select count(*)::int from journal) as journal, (select count(*)::int from elsewhere) as other',
+      ),
+    ).toEqual([{ journal: 20, other: 500 }]);
+  });
 
   test.skipIf(skipped)('on a later timeline carries the way there, and restores to its own end', async () => {
     await production.goBackTo({ kind: 'latest' });

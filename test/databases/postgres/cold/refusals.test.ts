@@ -168,6 +168,42 @@ describe('a cold backup', () => {
     });
   });
 
+  // setpriv and setsid are Linux's.
+  test.skipIf(process.platform !== 'linux')(
+    'stops and starts the server as the site says, where an init system keeps it',
+    async () => {
+      const { dataDir, binaries, runAs, folder } = cluster;
+      const opts = await readFile(join(dataDir, 'postmaster.opts'), 'utf8');
+      const asUser =
+        runAs === undefined ? '' : `setpriv --reuid=${runAs.uid} --regid=${runAs.gid} --clear-groups `;
+      const environment = Object.entries(binaries.env)
+        .map(([name, value]) => `${name}='${value}'`)
+        .join(' ');
+      const marks = join(folder, 'service');
+      const service = {
+        stop: `echo stop >> ${marks}; kill -INT $(head -n 1 ${dataDir}/postmaster.pid)`,
+        start: `echo start >> ${marks}; cd / && env -i ${environment} ${asUser}setsid ${opts.trim()} > /dev/null 2>&1 &`,
+      };
+      await rm(marks, { force: true });
+      const { header } = await take({ cluster: await openLocalCluster(dataDir, service) });
+      expect(header.pauseMs).toBeGreaterThan(0);
+      expect(await readFile(marks, 'utf8')).toBe('stop\nstart\n');
+      await expectUntouched(await readdir(join(archive.folder, 'backups')));
+    },
+  );
+
+  test('whose service does not stop the server copies nothing', async () => {
+    const before = await readdir(join(archive.folder, 'backups'));
+    const service = { stop: 'echo refused >&2; exit 3', start: 'true' };
+    const broken = await openLocalCluster(cluster.dataDir, service);
+    await expect(take({ cluster: broken })).rejects.toMatchObject({
+      kind: 'databaseFailed',
+      message: 'database.service.stop failed',
+      cause: expect.objectContaining({ message: 'refused' }) as Error,
+    });
+    await expectUntouched(before);
+  });
+
   test('that is broken off starts the server again and keeps nothing', async () => {
     const before = await readdir(join(archive.folder, 'backups'));
     const stop = new AbortController();
