@@ -1,7 +1,7 @@
 import { openArchive } from '../../src/archive/repository.ts';
 import { takeBackup } from '../../src/databases/postgres/backup.ts';
 
-/** Takes a backup until it is killed from outside. */
+/** Takes a backup and kills itself in the middle of the copy, as kill -9 does. */
 const [folder = '', host = ''] = process.argv.slice(2);
 
 await takeBackup({
@@ -12,4 +12,7 @@ await takeBackup({
   workers: 1,
   compressionLevel: 15,
   now: () => new Date(),
+  onProgress: ({ step, state }) => {
+    if (step === 'copying the cluster' && state === 'running') process.kill(process.pid, 'SIGKILL');
+  },
 });

@@ -3,8 +3,8 @@ import { openLocalPlace } from '../../src/databases/postgres/restore/place/local
 import { restore } from '../../src/databases/postgres/restore/restore.ts';
 import { testRunAs } from './cluster.ts';
 
-/** A restore in a process of its own, to be killed: says each step on stdout. Arguments: archive, target. */
-const [archiveDir = '', target = ''] = process.argv.slice(2);
+/** A restore in a process of its own, that kills (or stops) itself at a word such as `started replay the log`. Arguments: archive, target, word, signal. */
+const [archiveDir = '', target = '', word = '', signalName = 'SIGKILL'] = process.argv.slice(2);
 const signal = new AbortController().signal;
 const runAs = testRunAs();
 const binaries = await resolveBinaries({ runAs });
@@ -18,6 +18,10 @@ await restore({
   workers: 2,
   sharedBuffers: '16MB',
   signal,
-  onProgress: ({ step, state }) => process.stdout.write(`${state} ${step}\n`),
+  onProgress: ({ step, state }) => {
+    if (`${state} ${step}` !== word) return;
+    // By itself, as kill -9 does: from outside it might come when all is done, on a busy machine.
+    process.stdout.write(`${word}\n`);
+    process.kill(process.pid, signalName);
+  },
 });
-process.stdout.write('finished\n');

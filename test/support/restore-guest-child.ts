@@ -4,8 +4,8 @@ import { openGuestPlace } from '../../src/databases/postgres/restore/place/guest
 import { restore } from '../../src/databases/postgres/restore/restore.ts';
 import { resolveBinaries } from '../../src/databases/postgres/server-binaries.ts';
 
-/** A restore over SSH in a process of its own, to be killed. Arguments: archive, target, user number or nothing, address as JSON. */
-const [archiveDir = '', target = '', uid = '', address = ''] = process.argv.slice(2);
+/** A restore over SSH in a process of its own that kills itself at a word. Arguments: archive, target, user number or nothing, address as JSON, word. */
+const [archiveDir = '', target = '', uid = '', address = '', word = ''] = process.argv.slice(2);
 const signal = new AbortController().signal;
 // The test wrote it as what it is.
 const guestAddress = JSON.parse(address) as GuestAddress;
@@ -24,6 +24,9 @@ await restore({
   workers: 2,
   sharedBuffers: '16MB',
   signal,
-  onProgress: ({ step, state }) => process.stdout.write(`${state} ${step}\n`),
+  onProgress: ({ step, state }) => {
+    if (`${state} ${step}` !== word) return;
+    // By itself, as kill -9 does: from outside it might come when all is done, on a busy machine.
+    process.kill(process.pid, 'SIGKILL');
+  },
 });
-process.stdout.write('finished\n');

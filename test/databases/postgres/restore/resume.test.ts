@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openLocalPlace } from '../../../../src/databases/postgres/restore/place/local-place.ts';
@@ -31,18 +30,13 @@ beforeAll(async () => {
 });
 afterAll(async () => production?.[Symbol.asyncDispose]());
 
-/** Runs a restore in a process of its own and kills it as soon as it says `word`; false: it ended before. */
+/** Runs a restore in a process of its own that kills itself at `word`; false: it ended before. */
 async function killAt(target: string, word: string): Promise<boolean> {
-  const running = spawn(process.execPath, [child, production.archive.folder, target], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const running = spawn(process.execPath, [child, production.archive.folder, target, word], {
+    stdio: ['ignore', 'ignore', 'inherit'],
   });
-  for await (const line of createInterface({ input: running.stdout })) {
-    if (line !== word) continue;
-    running.kill('SIGKILL');
-    await once(running, 'exit');
-    return true;
-  }
-  return false;
+  const [, signal] = (await once(running, 'exit')) as [number | null, string | null];
+  return signal === 'SIGKILL';
 }
 
 test.each([
@@ -72,23 +66,20 @@ test.each([
 
 test('two restores to one folder: the second is told who is at it', async () => {
   const target = join(production.cluster.folder, 'both');
-  let second: Promise<unknown> | undefined;
-  const running = spawn(process.execPath, [child, production.archive.folder, target], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  for await (const line of createInterface({ input: running.stdout })) {
-    if (line === 'started unpack and verify') {
-      running.kill('SIGSTOP');
-      second = production.restore({ until: { kind: 'latest' }, target });
-      await expect(second).rejects.toMatchObject({
-        kind: 'locked',
-        exitCode: 7,
-        message: expect.stringContaining(String(running.pid)),
-      });
-      running.kill('SIGCONT');
-    }
+  const words = [production.archive.folder, target, 'started unpack and verify', 'SIGSTOP'];
+  const running = spawn(process.execPath, [child, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(running, 'exit');
+  try {
+    await once(running.stdout, 'data');
+    await expect(production.restore({ until: { kind: 'latest' }, target })).rejects.toMatchObject({
+      kind: 'locked',
+      exitCode: 7,
+      message: expect.stringContaining(String(running.pid)),
+    });
+  } finally {
+    running.kill('SIGCONT');
   }
-  expect(second).toBeDefined();
+  expect(await ended).toEqual([0, null]);
   expect(await production.readRows(target)).toEqual(production.expectRows(1, end));
 });
 

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, cp, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readBackupHeader } from '../../../../../src/archive/repository.ts';
@@ -82,22 +81,17 @@ test('a backup is streamed to an isolated machine over SSH, recovered there and 
 
 const child = fileURLToPath(new URL('../../../../support/restore-guest-child.ts', import.meta.url));
 
-/** Restores over SSH in a process of its own and kills it as soon as it says `word`; false: it ended before. */
+/** Restores over SSH in a process of its own that kills itself at `word`; false: it ended before. */
 async function killAt(machine: TestMachine, target: string, word: string): Promise<boolean> {
   const uid = (await uidOf(machine))?.uid ?? '';
-  const words = [production.archive.folder, target, String(uid), JSON.stringify(machine.facts.guest)];
+  const words = [production.archive.folder, target, String(uid), JSON.stringify(machine.facts.guest), word];
   const running = spawn(process.execPath, [child, ...words], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'inherit', 'inherit'],
     // What a killed process leaves in its temporary folder goes away with ours.
     env: { ...process.env, TMPDIR: production.cluster.folder },
   });
-  for await (const line of createInterface({ input: running.stdout })) {
-    if (line !== word) continue;
-    running.kill('SIGKILL');
-    await once(running, 'exit');
-    return true;
-  }
-  return false;
+  const [, signal] = (await once(running, 'exit')) as [number | null, string | null];
+  return signal === 'SIGKILL';
 }
 
 /** The restored rows, read through a server of the guest. */
