@@ -16,7 +16,7 @@ import type { Site } from '../../src/site/site.ts';
 import { listLeftovers, makeTestFolder } from '../support/machine.ts';
 import { findTestToolchain, repository } from '../support/toolchain.ts';
 
-const signal = AbortSignal.timeout(300_000);
+const { signal } = new AbortController();
 const toolchain = await findTestToolchain();
 const missing = toolchain === undefined ? ' (Pulumi is not here, set CLONA_TOOLCHAIN)' : '';
 

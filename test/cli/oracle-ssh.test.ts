@@ -14,7 +14,7 @@ import { startOpenSsh, whyNoOpenSsh } from '../support/openssh.ts';
 
 // Real SSH; driver-verified, not Oracle-verified: the server and its programs are those of test/oracle-sim.
 
-const signal = AbortSignal.timeout(600_000);
+const { signal } = new AbortController();
 const noSsh = whyNoOpenSsh();
 
 describe.skipIf(noSsh !== undefined)(

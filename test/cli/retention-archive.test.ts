@@ -17,7 +17,7 @@ import { makeTestArchive } from '../support/archive.ts';
 import { createTestCluster } from '../support/cluster.ts';
 
 const launcher = fileURLToPath(new URL('../../bin/clona.js', import.meta.url));
-const signal = AbortSignal.timeout(110_000);
+const { signal } = new AbortController();
 const policy = { redundancy: 1, windowDays: 0, orphanDays: 0 };
 let folder: string;
 let pristine: string;

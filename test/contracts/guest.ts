@@ -26,7 +26,7 @@ export function testGuestContract(
       let under: GuestUnderTest;
       let guest: Guest;
       let local: string;
-      const signal = AbortSignal.timeout(300_000);
+      const { signal } = new AbortController();
       beforeAll(async () => {
         under = await start();
         guest = await openGuest(under.address, signal);

@@ -27,7 +27,7 @@ export function testMachinesContract(
     () => {
       let platform: PlatformUnderTest;
       let staging: MachineFacts;
-      const signal = AbortSignal.timeout(300_000);
+      const { signal } = new AbortController();
       const inside = async <Result>(work: (guest: Guest) => Promise<Result>): Promise<Result> => {
         const { guest: address } = await platform.machines.describe('contract', signal);
         await using guest = await openGuest(address, signal);

@@ -17,7 +17,7 @@ import { createTestCluster, type TestCluster } from '../support/cluster.ts';
 import { createTestMachine, type TestMachine } from '../support/machine.ts';
 
 const example = fileURLToPath(new URL('../../examples/erp/', import.meta.url));
-const signal = AbortSignal.timeout(300_000);
+const { signal } = new AbortController();
 let cluster: TestCluster;
 let work: string;
 let databases = 0;

@@ -17,7 +17,7 @@ import { startOracleSim, type OracleSim } from './server.ts';
 
 // Driver-verified, not Oracle-verified: a history with three branches, read from V$ views, planned, restored by RMAN, compared.
 
-const signal = AbortSignal.timeout(110_000);
+const { signal } = new AbortController();
 const clock = { at: Date.parse('2026-03-01T10:00:00Z') };
 const now = (): number => (clock.at += 1000);
 let folder: string;

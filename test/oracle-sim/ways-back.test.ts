@@ -16,7 +16,7 @@ import { startOracleSim, type OracleSim } from './server.ts';
 
 // Driver-verified, not Oracle-verified: the programs of src/databases/oracle/way-back.ts, run by the simulated SQL*Plus.
 
-const signal = AbortSignal.timeout(55_000);
+const { signal } = new AbortController();
 let folder: string;
 let sim: OracleSim;
 let tools: Tools;

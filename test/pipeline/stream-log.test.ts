@@ -12,7 +12,7 @@ import { loadSite } from '../../src/site/load.ts';
 import type { Site } from '../../src/site/site.ts';
 import { createTestCluster, type TestCluster } from '../support/cluster.ts';
 
-const work = { signal: AbortSignal.timeout(120_000), onProgress: silent };
+const work = { signal: new AbortController().signal, onProgress: silent };
 let cluster: TestCluster;
 
 beforeAll(async () => {

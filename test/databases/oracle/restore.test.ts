@@ -18,7 +18,7 @@ import { makeTestFolder } from '../../support/machine.ts';
 
 // Driver-verified, not Oracle-verified: rman, sqlplus and nid are those of test/oracle-sim.
 
-const signal = AbortSignal.timeout(600_000);
+const { signal } = new AbortController();
 let folder: string;
 let live: OracleSim;
 let clone: OracleSim;

@@ -13,7 +13,7 @@ import { parseCatalog } from '../../../src/recovery/parse-catalog.ts';
 import { createProduction, type Moment, type Production } from '../../support/production.ts';
 
 const launcher = fileURLToPath(new URL('../../../bin/clona.js', import.meta.url));
-const signal = AbortSignal.timeout(200_000);
+const { signal } = new AbortController();
 let production: Production;
 let moment: Moment;
 let folder: string;

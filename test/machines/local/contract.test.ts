@@ -6,7 +6,7 @@ import { findExpired } from '../../../src/machines/expiry.ts';
 import { testMachinesContract, type PlatformUnderTest } from '../../contracts/machines.ts';
 import { createTestMachine, listLeftovers } from '../../support/machine.ts';
 
-const signal = AbortSignal.timeout(300_000);
+const { signal } = new AbortController();
 const network = await canIsolateNetwork();
 
 testMachinesContract('local', startPlatform, network.possible ? undefined : network.reason);

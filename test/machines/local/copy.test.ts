@@ -19,7 +19,7 @@ import { destroyLocalMachine } from '../../../src/machines/local/destroy.ts';
 import { runsAsRoot } from '../../../src/machines/local/reach.ts';
 import { listLeftovers, makeTestFolder } from '../../support/machine.ts';
 
-const signal = AbortSignal.timeout(120_000);
+const { signal } = new AbortController();
 const mayMount =
   runsAsRoot() && spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
 const plain = { uid: null, signal };

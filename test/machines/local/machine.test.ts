@@ -17,7 +17,7 @@ import { findServer } from '../../../src/machines/local/ssh-process.ts';
 import { canMount, fillDisk, mountSmallDisk } from '../../support/small-disk.ts';
 import { createTestMachine, listLeftovers, makeTestFolder, type TestMachine } from '../../support/machine.ts';
 
-const signal = AbortSignal.timeout(300_000);
+const { signal } = new AbortController();
 const network = await canIsolateNetwork();
 const isRoot = runsAsRoot();
 

@@ -29,7 +29,7 @@ describe.skipIf(toolchain === undefined)(`a lock on a stack${missing}`, () => {
   let options: StagingOptions;
   beforeAll(async () => {
     folder = await makeTestFolder();
-    options = { folder, name: 'staging', signal: AbortSignal.timeout(120_000), toolchain };
+    options = { folder, name: 'staging', signal: new AbortController().signal, toolchain };
     await openStack('staging', async () => {}, options);
   });
   afterAll(async () => {

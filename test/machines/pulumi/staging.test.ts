@@ -19,7 +19,7 @@ import { createTestMachine, listLeftovers, makeTestFolder, type TestMachine } fr
 import { findTestToolchain, repository } from '../../support/toolchain.ts';
 
 const execute = promisify(execFile);
-const signal = AbortSignal.timeout(600_000);
+const { signal } = new AbortController();
 const toolchain = await findTestToolchain();
 const missing = toolchain === undefined ? ' (Pulumi is not here, set CLONA_TOOLCHAIN)' : '';
 

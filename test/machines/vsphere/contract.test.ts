@@ -19,7 +19,7 @@ import { findTestToolchain } from '../../support/toolchain.ts';
 import { findVcsim, startVcsim } from '../../support/vcsim.ts';
 import { completeLive, liveName, writeVsphereSite } from '../../support/vsphere-site.ts';
 
-const signal = AbortSignal.timeout(300_000);
+const { signal } = new AbortController();
 const toolchain = await findTestToolchain();
 const isHere = toolchain !== undefined && findVcsim() !== undefined;
 

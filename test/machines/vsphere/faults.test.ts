@@ -19,7 +19,7 @@ import { findTestToolchain, repository } from '../../support/toolchain.ts';
 import { findVcsim, startVcsim, type Vcsim } from '../../support/vcsim.ts';
 import { completeLive, liveName, writeVsphereSite } from '../../support/vsphere-site.ts';
 
-const signal = AbortSignal.timeout(600_000);
+const { signal } = new AbortController();
 const toolchain = await findTestToolchain();
 const isHere = toolchain !== undefined && findVcsim() !== undefined;
 const missing = isHere ? '' : ' (Pulumi or vcsim is not here, set CLONA_TOOLCHAIN)';

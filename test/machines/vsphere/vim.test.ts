@@ -11,7 +11,7 @@ import { readDatastore } from '../../../src/machines/vsphere/storage.ts';
 import { findVirtualMachine, readVirtualMachine } from '../../../src/machines/vsphere/virtual-machine.ts';
 import { findVcsim, startVcsim, type Vcsim } from '../../support/vcsim.ts';
 
-const signal = AbortSignal.timeout(120_000);
+const { signal } = new AbortController();
 
 describe.skipIf(findVcsim() === undefined)('the vSphere API client against vcsim', () => {
   let vcsim: Vcsim;

@@ -13,7 +13,7 @@ import { createProduction, type Moment, type Production } from '../../../support
 import { majorsAvailable } from '../../../support/cluster.ts';
 
 const majors = await majorsAvailable();
-const signal = AbortSignal.timeout(300_000);
+const { signal } = new AbortController();
 
 /**
  * 1 → 2 → 3 (abandoned) and 2 → 4 (current), as in the worked example of DOMAIN.md, with a backup on 1 and one on 2,
