@@ -49,6 +49,15 @@ export const verb: Verb = {
     if (archive !== undefined) return proveAlone(context, options, archive);
     if (options['import'] === true) return proveByImport(context, options);
     if (options['acknowledge'] !== undefined) return acknowledge(context, options);
+    const { stat } = await import('node:fs/promises');
+    if (await stat(context.sitePath).catch(() => undefined)) {
+      const { loadSite } = await import('../site/load.ts');
+      const site = await loadSite(context.sitePath);
+      if (site.database.engine === 'oracle') {
+        const { proveOracle } = await import('./prove-oracle.ts');
+        return proveOracle(context, options, site);
+      }
+    }
     return proveSite(context, options);
   },
 };

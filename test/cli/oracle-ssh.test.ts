@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { verb as backupVerb } from '../../src/cli/backup.ts';
 import { verb as catalogVerb } from '../../src/cli/catalog.ts';
+import { verb as proveVerb } from '../../src/cli/prove.ts';
 import { verb as restoreVerb } from '../../src/cli/restore.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from '../../src/cli/verb.ts';
 import { connectOracle } from '../../src/databases/oracle/connect.ts';
@@ -110,10 +111,14 @@ archive: { location: archive, retention: { redundancy: 1, windowDays: 0 } }
       });
       await execute('INSERT INTO orders VALUES (2)');
       await execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+      expect(await run(proveVerb, {})).toMatchObject({ json: { grade: 2, passed: true }, exitCode: 0 });
       const { json } = await run(catalogVerb, {});
       expect(json).toMatchObject({
         engine: 'oracle',
-        backups: [{ label: 'first', kind: 'hot' }, { kind: 'managed' }],
+        backups: [
+          { label: 'first', kind: 'hot' },
+          { kind: 'managed', grade: 2 },
+        ],
       });
       const restored = await run(restoreVerb, {
         guest: '127.0.0.1',

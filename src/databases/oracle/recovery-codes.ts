@@ -121,11 +121,6 @@ export const recoveryCodes = {
     what: 'a backup piece could not be read to its end',
     hint: 'look at the disk it lies on; plan again, another backup may serve',
   },
-  'ORA-19870': {
-    kind: 'archiveDamaged',
-    what: 'a backup piece could not be restored',
-    hint: 'look at the disk it lies on; plan again, another backup may serve',
-  },
   'ORA-19505': {
     kind: 'archiveMissing',
     what: 'a backup piece cannot be opened',
@@ -135,6 +130,11 @@ export const recoveryCodes = {
     kind: 'archiveMissing',
     what: 'a file that the catalog lists is not there',
     hint: 'does the clone see the archive? CROSSCHECK BACKUP in production finds what is gone',
+  },
+  'ORA-19870': {
+    kind: 'archiveDamaged',
+    what: 'a backup piece could not be restored',
+    hint: 'look at the disk it lies on; plan again, another backup may serve',
   },
   'RMAN-06023': {
     kind: 'targetUnreachable',

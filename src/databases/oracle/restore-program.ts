@@ -113,6 +113,7 @@ export function writeValidateProgram(until: RestoreUntil, archiveDirs: readonly 
   return lines([
     ...archiveDirs.map((folder) => `CATALOG START WITH ${quoteRman(folder, 'archiveDirs')} NOPROMPT;`),
     'RUN {',
+    '  ALLOCATE CHANNEL c1 DEVICE TYPE DISK;',
     `  ${writeUntil(until)}`,
     '  RESTORE DATABASE PREVIEW;',
     '  RESTORE DATABASE VALIDATE CHECK LOGICAL;',

@@ -1,10 +1,11 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DatabaseAddress } from '../../../src/databases/database.ts';
 import { connectOracle, type OracleSession } from '../../../src/databases/oracle/connect.ts';
 import { requireOracleFence } from '../../../src/databases/oracle/fence/fence.ts';
 import type { OracleTools } from '../../../src/databases/oracle/guest-tools.ts';
+import { chooseToProve, proveByValidate } from '../../../src/databases/oracle/prove.ts';
 import { restoreOracle } from '../../../src/databases/oracle/restore.ts';
 import type { RestoreTarget } from '../../../src/databases/oracle/restore-target.ts';
 import { readOracleCatalog } from '../../../src/databases/oracle/site-catalog.ts';
@@ -202,4 +203,29 @@ test('a cold backup needs no log at all, and production is open again after it',
 test('a backup whose log shows an error is none, and production is opened all the same', async () => {
   live.instance.database!.control!.logMode = 'NOARCHIVELOG';
   await expect(backUp(null)).rejects.toMatchObject({ kind: 'jobLogFailed', exitCode: 4 });
+});
+
+describe('a proof by VALIDATE', () => {
+  const prove = async () => {
+    const { catalog } = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+    return proveByValidate(toolsOf(liveTools, 'live'), catalog, chooseToProve(catalog, undefined));
+  };
+
+  test('gives grade 2 when every piece and every log up to the newest can be read', async () => {
+    await insert(1);
+    await backUp(0);
+    await execute(live, 'ALTER SYSTEM ARCHIVE LOG CURRENT');
+    expect(await prove()).toMatchObject({ grade: 2, passed: true, reasons: [] });
+  });
+
+  test('gives none when a piece is gone, and says what', async () => {
+    await insert(1);
+    await backUp(null);
+    await using session = await connectOracle(addressOf(live), signal);
+    const pieces = await session.query('SELECT HANDLE FROM V$BACKUP_PIECE ORDER BY RECID');
+    for (const [handle] of pieces) await rm(handle!);
+    const { grade, passed, reasons } = await prove();
+    expect({ grade, passed }).toEqual({ grade: 0, passed: false });
+    expect(reasons[0]).toMatch(/piece/);
+  });
 });
