@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import oracledb from 'oracledb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeTestFolder } from '../support/machine.ts';
+import { forgetRecords } from './instance/forget.ts';
 import { mounted } from './instance/physical/database.ts';
 import { abort, startUp, stop } from './instance/startup.ts';
 import { startOracleSim, type OracleSim } from './server.ts';
@@ -280,5 +281,53 @@ describe('ways back of a simulated LIVE', () => {
     expect(await rows('SELECT COUNT(*) n FROM v$archive_dest WHERE destination IS NOT NULL')).toEqual([
       { N: 1 },
     ]);
+  });
+});
+
+describe('the recovery area of the simulated instance', () => {
+  test('gives up logs that are backed up before it is full, and then says so', async () => {
+    await insert(1);
+    await connection.execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+    const control = mounted(sim.instance.database!);
+    const [first] = control.archived;
+    expect(
+      await rows("SELECT number_of_files n FROM v$recovery_area_usage WHERE file_type = 'ARCHIVED LOG'"),
+    ).toEqual([{ N: 1 }]);
+    const [{ U: used } = {}] = await rows('SELECT space_used u FROM v$recovery_file_dest');
+    await connection.execute(
+      `ALTER SYSTEM SET db_recovery_file_dest_size = ${Number(used) + 200} SCOPE = BOTH`,
+    );
+    await insert(2);
+    await expect(connection.execute('ALTER SYSTEM ARCHIVE LOG CURRENT')).rejects.toThrow('ORA-00257');
+    first!.backups = 1;
+    await connection.execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+    expect(existsSync(first!.name)).toBe(false);
+    expect(await rows("SELECT sequence# s FROM v$archived_log WHERE deleted = 'NO'")).toEqual([{ S: 2 }]);
+  });
+
+  test('while the archiver is stuck only SYSDBA gets in', async () => {
+    sim.instance.archiverStuck = true;
+    await expect(oracledb.getConnection(sim)).rejects.toThrow('ORA-00257');
+    await using dba = await asSysdba();
+    await dba.ping();
+  });
+
+  test('what the control file forgets is gone from the views, not from the disk', async () => {
+    await connection.execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+    const [log] = mounted(sim.instance.database!).archived;
+    forgetRecords(sim.instance, Infinity);
+    expect(await rows('SELECT name FROM v$archived_log')).toEqual([]);
+    expect(existsSync(log!.name)).toBe(true);
+  });
+
+  test('a session sees its own privileges and roles', async () => {
+    sim.instance.users.push({
+      name: 'POOR',
+      password: 'x',
+      grants: ['CREATE SESSION', 'SELECT_CATALOG_ROLE', 'SELECT ON SYS.V_$LOG'],
+    });
+    await using poor = await oracledb.getConnection({ ...sim, user: 'poor', password: 'x' });
+    expect((await poor.execute('SELECT privilege FROM session_privs')).rows).toEqual([['CREATE SESSION']]);
+    expect((await poor.execute('SELECT role FROM session_roles')).rows).toEqual([['SELECT_CATALOG_ROLE']]);
   });
 });

@@ -98,6 +98,9 @@ export function checkLogOn(instance: Instance, account: Account, privilege: Priv
   if (user.name === 'SYS') throw new OraError(28009, 'connection as SYS should be as SYSDBA or SYSOPER');
   if (instance.status === 'DOWN') throw new OraError(1034, 'ORACLE not available');
   if (instance.status !== 'OPEN') throw new OraError(1033, 'ORACLE initialization or shutdown in progress');
+  if (instance.archiverStuck) {
+    throw new OraError(257, 'Archiver error. Connect AS SYSDBA only until resolved.');
+  }
   if (!holds(user, 'CREATE SESSION')) {
     throw new OraError(1045, `user ${user.name} lacks CREATE SESSION privilege; logon denied`);
   }

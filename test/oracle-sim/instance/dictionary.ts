@@ -6,6 +6,7 @@ import { mayRead, type User } from './accounts.ts';
 import type { Instance } from './instance.ts';
 import type { GivenViews } from './given-views.ts';
 import { findTable } from './tables.ts';
+import { sessionRows } from './views-schema.ts';
 import { viewRows } from './views.ts';
 
 /** Everybody may read these. */
@@ -41,7 +42,7 @@ export function createDictionary(
         columns: global ? [{ name: 'INST_ID', type: { kind: 'NUMBER' } }, ...columns] : columns,
         rows: () => {
           checkState(instance, key);
-          const rows = readRows(instance, given, key, columns);
+          const rows = readRows(instance, given, key, columns, user);
           return global ? addInstance(rows) : rows;
         },
       } satisfies View;
@@ -71,9 +72,10 @@ function readRows(
   given: GivenViews,
   key: string,
   columns: readonly Column[],
+  user: User,
 ): Iterable<Row> {
   const own = given[key];
-  if (own === undefined) return rowsFrom(key, columns, viewRows(instance, key));
+  if (own === undefined) return rowsFrom(key, columns, sessionRows(key, user) ?? viewRows(instance, key));
   if (typeof own === 'function') return rowsFrom(key, columns, own());
   const known = converted.get(own);
   if (known !== undefined) return known;

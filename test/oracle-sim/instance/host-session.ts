@@ -107,11 +107,11 @@ function contextOf(
     INSTANCE_NAME: settings.instanceName,
     SERVER_HOST: settings.hostName,
     SERVICE_NAME: settings.serviceName,
-    CON_NAME: settings.databaseName,
-    CON_ID: '0',
+    CON_NAME: settings.cdb ? 'CDB$ROOT' : settings.databaseName,
+    CON_ID: settings.cdb ? '1' : '0',
     ISDBA: privilege === 'SYSDBA' ? 'TRUE' : 'FALSE',
     SID: String(id),
-    CDB_NAME: '',
+    CDB_NAME: settings.cdb ? settings.databaseName : '',
     DATABASE_ROLE: 'PRIMARY',
   };
   return {

@@ -12,6 +12,8 @@ export interface InstanceSettings {
   dbid: bigint;
   version: readonly [number, number, number];
   edition: 'EE' | 'SE2';
+  /** A container database: sessions are in its root; its PDBs are what a test gives for V$PDBS. */
+  cdb: boolean;
   /** DBTIMEZONE, and the zone of the host, in which DATE columns of the control file are written. */
   databaseOffsetMinutes: number;
   hostOffsetMinutes: number;
@@ -46,6 +48,8 @@ export interface Instance {
   users: User[];
   readonly status: InstanceStatus;
   restricted: boolean;
+  /** All online logs wait for the archiver: only SYSDBA gets in (ORA-00257). Set by a test. */
+  archiverStuck: boolean;
   startedAt: number;
   started: boolean;
   database: Database | null;
@@ -73,6 +77,7 @@ const defaults: InstanceSettings = {
   dbid: 1_789_012_345n,
   version: [19, 21, 0],
   edition: 'EE',
+  cdb: false,
   databaseOffsetMinutes: 0,
   hostOffsetMinutes: 0,
   status: 'OPEN',
@@ -88,6 +93,7 @@ export function createInstance(given: Partial<InstanceSettings>, users: User[]):
     settings,
     users,
     restricted: false,
+    archiverStuck: false,
     startedAt: settings.now(),
     started: database?.open !== null,
     database,

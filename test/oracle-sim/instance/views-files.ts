@@ -1,20 +1,12 @@
-import { statSync } from 'node:fs';
 import { OraError } from '../wire/values.ts';
 import type { Given } from '../sql/fixtures.ts';
 import { controlFilePaths } from './physical/database.ts';
 import { readDataFile } from './physical/files.ts';
+import { areaFiles, areaLimit, areaTypes } from './physical/recovery-area.ts';
 import type { ControlDatafile } from './physical/types.ts';
 import { fromControl, type Rows } from './view-rows.ts';
 
 const megabyte = 1_048_576;
-
-function sizeOf(path: string): number {
-  try {
-    return statSync(path).size;
-  } catch {
-    return 0;
-  }
-}
 
 /** Files of the database: as the control file knows them, and as they lie on disk. */
 export const fileViews: Record<string, Rows> = {
@@ -66,7 +58,7 @@ export const fileViews: Record<string, Rows> = {
         STATUS: status,
         'FIRST_CHANGE#': firstScn,
         FIRST_TIME: status === 'UNUSED' ? null : time(firstAt),
-        'NEXT_CHANGE#': status === 'CURRENT' ? 18_446_744_073_709_551_615n : (nextScn ?? 0),
+        'NEXT_CHANGE#': status === 'CURRENT' ? 9_295_429_630_892_703_743n : (nextScn ?? 0),
         NEXT_TIME: nextAt === null ? null : time(nextAt),
         CON_ID: 0,
       }),
@@ -126,23 +118,39 @@ export const fileViews: Record<string, Rows> = {
           FILE_SIZE_BLKS: 1130,
           CON_ID: 0,
         })),
-  V$RECOVERY_FILE_DEST: fromControl((control, _, { database }) => {
+  V$RECOVERY_FILE_DEST: fromControl((_, __, { database }) => {
     const name = database?.parameters.get('db_recovery_file_dest');
-    if (name === undefined) return [];
-    const inside = [
-      ...control.archived.filter(({ status }) => status === 'A').map((log) => log.name),
-      ...control.sets.map(({ handle }) => handle),
-    ].filter((path) => path.startsWith(name));
+    if (database === null || name === undefined) return [];
+    const files = areaFiles(database);
+    const bytes = (some: typeof files): number => some.reduce((sum, file) => sum + file.bytes, 0);
     return [
       {
         NAME: name,
-        SPACE_LIMIT: BigInt(database?.parameters.get('db_recovery_file_dest_size') ?? 0),
-        SPACE_USED: inside.reduce((sum, path) => sum + sizeOf(path), 0),
-        SPACE_RECLAIMABLE: 0,
-        NUMBER_OF_FILES: inside.length,
+        SPACE_LIMIT: areaLimit(database),
+        SPACE_USED: bytes(files),
+        SPACE_RECLAIMABLE: bytes(files.filter(({ reclaimable }) => reclaimable !== null)),
+        NUMBER_OF_FILES: files.length,
         CON_ID: 0,
       },
     ];
+  }),
+  V$RECOVERY_AREA_USAGE: fromControl((_, __, { database }) => {
+    if (database === null) return [];
+    const files = areaFiles(database);
+    const percent = (some: typeof files): number =>
+      Math.round(
+        (some.reduce((sum, file) => sum + file.bytes, 0) / Math.max(1, areaLimit(database))) * 10_000,
+      ) / 100;
+    return areaTypes.map((type) => {
+      const own = files.filter((file) => file.type === type);
+      return {
+        FILE_TYPE: type,
+        PERCENT_SPACE_USED: percent(own),
+        PERCENT_SPACE_RECLAIMABLE: percent(own.filter(({ reclaimable }) => reclaimable !== null)),
+        NUMBER_OF_FILES: own.length,
+        CON_ID: 0,
+      };
+    });
   }),
 };
 

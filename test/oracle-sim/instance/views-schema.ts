@@ -1,4 +1,5 @@
 import type { Given } from '../sql/fixtures.ts';
+import type { User } from './accounts.ts';
 import type { Instance } from './instance.ts';
 import { codeObjectRows, codeViews } from './code-objects.ts';
 import { constraintRows } from './constraints.ts';
@@ -8,6 +9,37 @@ import type { Rows } from './view-rows.ts';
 import { hostTime } from './instance.ts';
 
 const statuses = { OPEN: 'OPEN', EXPIRED: 'EXPIRED', LOCKED: 'LOCKED' } as const;
+/** What the role DBA brings, as far as anybody asks. */
+const dbaPrivileges = [
+  'CREATE SESSION',
+  'ALTER SYSTEM',
+  'ALTER DATABASE',
+  'ALTER TABLESPACE',
+  'MANAGE TABLESPACE',
+  'SELECT ANY DICTIONARY',
+  'SELECT ANY TABLE',
+  'CREATE USER',
+  'ALTER USER',
+  'DROP USER',
+  'CREATE ANY TABLE',
+  'CREATE ANY DIRECTORY',
+  'FLASHBACK ANY TABLE',
+  'RESTRICTED SESSION',
+  'UNLIMITED TABLESPACE',
+  'GRANT ANY PRIVILEGE',
+  'GRANT ANY ROLE',
+] as const;
+
+/** SESSION_PRIVS and SESSION_ROLES: of whoever asks. */
+export function sessionRows(key: string, { grants }: User): Given[] | null {
+  if (key === 'SESSION_ROLES')
+    return grants.filter((grant) => roles.test(grant)).map((role) => ({ ROLE: role }));
+  if (key !== 'SESSION_PRIVS') return null;
+  const direct = grants.filter((grant) => !roles.test(grant) && !grant.includes(' ON '));
+  const wide = grants.some((grant) => grant === 'DBA' || grant === 'SYSDBA') ? dbaPrivileges : [];
+  return [...new Set([...direct, ...wide])].sort().map((privilege) => ({ PRIVILEGE: privilege }));
+}
+
 /** Names of roles, so that a grant of one is told from a system privilege. */
 const roles =
   /^(?:DBA|CONNECT|RESOURCE|SELECT_CATALOG_ROLE|DATAPUMP_\w+|IMP_FULL_DATABASE|EXP_FULL_DATABASE|\w+_ROLE)$/;

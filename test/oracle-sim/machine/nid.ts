@@ -65,7 +65,8 @@ function change(
   Object.assign(control, {
     dbid,
     name: name ?? control.name,
-    type: 'BACKUP',
+    type: 'CURRENT',
+    recoveredTo: control.checkpointScn,
     sets: [],
     archived: [],
     copies: [],

@@ -15,7 +15,8 @@ import {
   writeOnlineLog,
   type Database,
 } from './database.ts';
-import { readRedoLog, writeRedoLog } from './files.ts';
+import { readRedoLog, redoLogBytes, writeRedoLog } from './files.ts';
+import { requireAreaRoom } from './recovery-area.ts';
 import type { LogGroup } from './types.ts';
 import { join } from 'node:path';
 import { stampOf } from './stamps.ts';
@@ -113,6 +114,7 @@ function archive(database: Database, group: LogGroup): void {
   // A name that is there already is another log's, of before a revert: the archiver does not write over it (ORA-27038).
   if (existsSync(name)) throw archiverStuck;
   try {
+    requireAreaRoom(database, name, redoLogBytes(log));
     for (const member of group.members) writeRedoLog(member, log);
     writeRedoLog(name, log);
   } catch {

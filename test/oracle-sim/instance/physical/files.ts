@@ -101,6 +101,11 @@ export function writeRedoLog(path: string, log: RedoLog): void {
   write(path, assemble('REDO LOG', [toText(header), ...records.map(toText)]));
 }
 
+/** How long the file of this log will be. */
+export function redoLogBytes(log: RedoLog): number {
+  return Buffer.byteLength(log.records.map(toText).join('\n')) + 400;
+}
+
 export function readRedoLog(path: string): RedoLog {
   const [header = '', ...lines] = read(path, 'REDO LOG');
   const records = lines.map((line) => fromText(line) as RedoLog['records'][number]);

@@ -1,8 +1,9 @@
-import { statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { OraError } from '../../wire/values.ts';
 import { currentIncarnation, flushFile, mounted, saveControl, type Database } from './database.ts';
 import { readDataFile, readPiece, readRedoLog, writeDataFile, writePiece } from './files.ts';
 import { checkpoint } from './checkpoint.ts';
+import { requireAreaRoom } from './recovery-area.ts';
 import { stampOf } from './stamps.ts';
 import type { ArchivedLog, BackedUpFile, BackupSet, ControlFile, DataFile, RedoLog } from './types.ts';
 
@@ -52,6 +53,12 @@ function keep(database: Database, piece: Piece): BackupSet {
     );
   }
   set.bytes = statSync(set.handle).size;
+  try {
+    requireAreaRoom(database, set.handle, set.bytes);
+  } catch (error) {
+    rmSync(set.handle, { force: true });
+    throw error;
+  }
   writePiece(set.handle, piece);
   control.sets.push(set);
   saveControl(database);
