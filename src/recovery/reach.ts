@@ -22,7 +22,7 @@ export function readReach(catalog: Catalog): Reach {
   const latest = reachLatest(catalog);
   const path = tracePath(readLineage(catalog), catalog.currentIncarnation);
   const ends = catalog.backups
-    .filter((backup) => backup.kind !== 'export' && backup.state === 'available' && liesOn(path, backup))
+    .filter((backup) => backup.kind !== 'export' && liesOn(path, backup))
     // Rising: the first that serves is the oldest.
     .sort((a, b) => (endOf(a) < endOf(b) ? -1 : 1));
   const oldest = ends.find((backup) => serves(catalog, backup));
@@ -40,7 +40,7 @@ export function readReach(catalog: Catalog): Reach {
 }
 
 function endOf({ consistentFrom }: Backup): Position {
-  return consistentFrom!; // those without were filtered out
+  return consistentFrom!; // liesOn is false without
 }
 
 function reachLatest(catalog: Catalog): Reach['newest'] {
