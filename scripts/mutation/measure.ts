@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { MutationConfig } from './config.ts';
-import { pathOfResult, type FileResult, type Mutant } from './results.ts';
+import { isSurvivor, pathOfResult, readResult, type FileResult, type Mutant } from './results.ts';
 
 /** So many lines of source in one run of Stryker: a run that is cut off leaves nothing, so that runs are small. */
 const linesInPiece = 500;
@@ -12,15 +12,38 @@ export function measure(files: readonly string[], config: MutationConfig): void 
   const failed: string[] = [];
   for (const [index, piece] of pieces.entries()) {
     console.log(`piece ${index + 1} of ${pieces.length}: ${piece.join(', ')}`);
-    rmSync(config.jsonReport, { force: true });
-    const words = ['node_modules/@stryker-mutator/core/bin/stryker.js', 'run', 'stryker.config.json'];
-    // Its exit code says only whether this piece is above the threshold; the report judges folders.
-    spawnSync(process.execPath, [...words, '--mutate', piece.join(',')], { stdio: 'inherit' });
-    if (existsSync(config.jsonReport)) keep(config);
-    else failed.push(...piece);
+    const found = runStryker(piece, config);
+    if (found === null) failed.push(...piece);
+    else for (const result of found) write(result, config);
   }
   if (failed.length > 0) throw new Error(`Stryker gave no report for ${failed.join(', ')}`);
 }
+
+/**
+ * After tests were added: tries only the lines on which something survived. What was noticed before still is, while the
+ * source is the same and no test was taken away.
+ */
+export function measureSurvivors(files: readonly string[], config: MutationConfig): void {
+  const unchanged = files
+    .map((file) => readResult(config.results, file))
+    .filter((result) => result !== null && result.source === readFileSync(result.file, 'utf8'))
+    .filter((result) => result !== null && result.mutants.some(isSurvivor)) as FileResult[]; // null was left out
+  const lines = unchanged.flatMap(({ file, mutants }) =>
+    mutants.filter(isSurvivor).map(({ location: { start, end } }) => `${file}:${start.line}-${end.line}`),
+  );
+  if (lines.length === 0) return;
+  const found = runStryker([...new Set(lines)], config);
+  if (found === null) throw new Error('Stryker gave no report');
+  for (const again of found) {
+    const before = unchanged.find(({ file }) => file === again.file)!; // Stryker was asked for these
+    const tried = new Map(again.mutants.map((mutant) => [nameOf(mutant), mutant]));
+    const mutants = before.mutants.map((mutant) => tried.get(nameOf(mutant)) ?? mutant);
+    write({ ...again, mutants }, config);
+  }
+}
+
+const nameOf = ({ mutatorName, replacement, location }: Mutant): string =>
+  JSON.stringify([mutatorName, replacement, location]);
 
 function cutInPieces(files: readonly string[]): string[][] {
   const pieces: string[][] = [];
@@ -37,24 +60,32 @@ function cutInPieces(files: readonly string[]): string[][] {
   return pieces;
 }
 
-function keep({ jsonReport, results }: MutationConfig): void {
+/** null: it gave no report. */
+function runStryker(patterns: readonly string[], { jsonReport }: MutationConfig): FileResult[] | null {
+  rmSync(jsonReport, { force: true });
+  const words = ['node_modules/@stryker-mutator/core/bin/stryker.js', 'run', 'stryker.config.json'];
+  // Its exit code says only whether this piece is above the threshold; the report judges folders.
+  spawnSync(process.execPath, [...words, '--mutate', patterns.join(',')], { stdio: 'inherit' });
+  if (!existsSync(jsonReport)) return null;
   // The mutation testing report schema, as far as it is used here.
   const { files } = JSON.parse(readFileSync(jsonReport, 'utf8')) as {
     files: Record<string, { source: string; mutants: Mutant[] }>;
   };
+  const measuredAt = new Date().toISOString();
+  return Object.entries(files).map(([file, { source, mutants }]) => ({
+    file,
+    measuredAt,
+    source,
+    mutants: mutants.map(({ mutatorName, replacement, location, status }) => ({
+      mutatorName,
+      replacement,
+      location,
+      status,
+    })),
+  }));
+}
+
+function write(result: FileResult, { results }: MutationConfig): void {
   mkdirSync(results, { recursive: true });
-  for (const [file, { source, mutants }] of Object.entries(files)) {
-    const result: FileResult = {
-      file,
-      measuredAt: new Date().toISOString(),
-      source,
-      mutants: mutants.map(({ mutatorName, replacement, location, status }) => ({
-        mutatorName,
-        replacement,
-        location,
-        status,
-      })),
-    };
-    writeFileSync(pathOfResult(results, file), JSON.stringify(result));
-  }
+  writeFileSync(pathOfResult(results, result.file), JSON.stringify(result));
 }

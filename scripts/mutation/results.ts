@@ -27,6 +27,10 @@ export function readResult(folder: string, file: string): FileResult | null {
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as FileResult) : null;
 }
 
+export function isSurvivor({ status }: Mutant): boolean {
+  return status === 'Survived' || status === 'NoCoverage';
+}
+
 export interface Tally {
   detected: number;
   undetected: number;
@@ -37,7 +41,7 @@ export function tally(mutants: readonly Mutant[]): Tally {
     mutants.filter(({ status }) => statuses.includes(status)).length;
   return {
     detected: count('Killed', 'Timeout'),
-    undetected: count('Survived', 'NoCoverage'),
+    undetected: mutants.filter(isSurvivor).length,
   };
 }
 
@@ -59,7 +63,7 @@ export interface Survivor {
 export function listSurvivors({ file, source, mutants }: FileResult): Survivor[] {
   const lines = source.split('\n');
   return mutants
-    .filter(({ status }) => status === 'Survived' || status === 'NoCoverage')
+    .filter(isSurvivor)
     .map(({ mutatorName, replacement = '', location: { start, end } }) => {
       const touched = lines.slice(start.line - 1, end.line);
       const before = touched[0]!.slice(0, start.column - 1); // at least one line
