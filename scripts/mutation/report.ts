@@ -2,7 +2,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import type { MutationConfig } from './config.ts';
 import { readReasons, type Reason } from './reasons.ts';
-import { listSurvivors, readResult, scoreOf, tally, type FileResult, type Survivor } from './results.ts';
+import {
+  isSurvivor,
+  listSurvivors,
+  readResult,
+  scoreOf,
+  tally,
+  type FileResult,
+  type Survivor,
+} from './results.ts';
 import { layTables } from './tables.ts';
 
 const page = 'docs/mutation.md';
@@ -22,13 +30,13 @@ export function report(files: readonly string[], { breakAt, results }: MutationC
     if (result !== null) measured.push(result);
   }
   const reasons = readReasons();
-  const survivors = measured.flatMap(listSurvivors);
+  const survivors = measured.flatMap((result) => listSurvivors(result));
   const explained = survivors.map((survivor) => ({ survivor, reason: find(reasons, survivor) }));
   const unexplained = explained.filter(({ reason }) => reason === undefined).map(({ survivor }) => survivor);
   if (unexplained.length > 0) {
     problems.push(`${unexplained.length} survivors without a reason:\n${skeleton(unexplained)}`);
   }
-  problems.push(...findIdle(reasons, survivors, measured));
+  problems.push(...findIdle(reasons, measured));
   for (const [folder, score] of scoreFolders(measured)) {
     console.log(`${folder}: ${score.toFixed(1)} %`);
     if (score < breakAt) problems.push(`${folder} is below ${breakAt} %`);
@@ -54,11 +62,11 @@ function find(reasons: readonly Reason[], survivor: Survivor): Reason | undefine
   return reasons.find((reason) => covers(reason, survivor));
 }
 
-function findIdle(
-  reasons: readonly Reason[],
-  survivors: readonly Survivor[],
-  measured: readonly FileResult[],
-): string[] {
+/** What only makes things slow is stopped on one day and survives on another: a reason for it is never idle. */
+function findIdle(reasons: readonly Reason[], measured: readonly FileResult[]): string[] {
+  const survivors = measured.flatMap((result) =>
+    listSurvivors(result, (mutant) => isSurvivor(mutant) || mutant.status === 'Timeout'),
+  );
   return reasons
     .filter(({ file }) => measured.some((result) => result.file === file))
     .filter((reason) => !survivors.some((survivor) => covers(reason, survivor)))

@@ -60,10 +60,13 @@ export interface Survivor {
   becomes: string;
 }
 
-export function listSurvivors({ file, source, mutants }: FileResult): Survivor[] {
+export function listSurvivors(
+  { file, source, mutants }: FileResult,
+  counts: (mutant: Mutant) => boolean = isSurvivor,
+): Survivor[] {
   const lines = source.split('\n');
   return mutants
-    .filter(isSurvivor)
+    .filter(counts)
     .map(({ mutatorName, replacement = '', location: { start, end } }) => {
       const touched = lines.slice(start.line - 1, end.line);
       const before = touched[0]!.slice(0, start.column - 1); // at least one line

@@ -745,6 +745,16 @@ describe('A14 and R9: an unreachable target', () => {
     }
   });
 
+  test('a gap is explained by what is lost, not by what is there beside it', () => {
+    const beside = catalogOf({
+      backups: [bk('A', 45)],
+      logs: [log(1, 1, 30), log(2, 30, 60, { state: 'damaged' }), log(9, 40, 50)],
+    });
+    expect(reasonsOf(plan(beside, 'position:70'), 'A')).toEqual([
+      'thread 1 has no usable log for [50, 70) (log 2 of incarnation 1 is damaged)',
+    ]);
+  });
+
   test('a gap where the lost online log was says so', () => {
     const lost = catalogOf({ backups: [bk('A', 10)], logs: [log(1, 1, 30)], onlineLogs: [online(30, 50)] });
     const answer = plan(lost, 'position:40', { lost: 'online-log' });
