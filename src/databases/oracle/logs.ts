@@ -44,11 +44,26 @@ export function readLogs({ rows, tree, clock, sets }: LogContext): {
       state,
     });
   };
-  for (const row of rows.archivedLogs) add(row, stateOfFile(row), 'V$ARCHIVED_LOG');
+  let nameless = 0;
+  for (const row of rows.archivedLogs) {
+    if (isNamed(row)) add(row, stateOfFile(row), 'V$ARCHIVED_LOG');
+    else nameless += 1;
+  }
   for (const row of rows.backupLogs) {
     add(row, sets.get(`${row.setStamp ?? ''}.${row.setCount ?? ''}`) ?? 'missing', 'V$BACKUP_REDOLOG');
   }
-  return { logs, warnings: marryCopies(logs) };
+  return { logs, warnings: [...marryCopies(logs), ...warnNameless(nameless)] };
+}
+
+/** A transfer that is still running, on a standby above all, has a record before it has a content. */
+function isNamed({ thread, sequence, first, resetlogs }: LogRow): boolean {
+  return thread !== null && sequence !== null && first !== null && resetlogs !== null;
+}
+
+function warnNameless(count: number): string[] {
+  return count === 0
+    ? []
+    : [`${count} records of V$ARCHIVED_LOG say neither thread nor sequence nor SCN: left out`];
 }
 
 /** Only the file on the server's own disks counts: what a standby got is that machine's, and NAME is null for a cleared log. */

@@ -130,6 +130,15 @@ describe('logs', () => {
     expect(warnings.join()).toContain('one name, two contents');
   });
 
+  test('a record without content is left out, and that is said', () => {
+    const rows = openDatabase();
+    addLog(rows, ['1', '7', '100', '200'], { first: null, next: null });
+    addLog(rows, ['1', '8', '200', '300']);
+    const { catalog, warnings } = buildCatalog(rows);
+    expect(catalog.logs.map(({ sequence }) => sequence)).toEqual([8]);
+    expect(warnings.join()).toContain('1 records of V$ARCHIVED_LOG');
+  });
+
   test('positions beyond 2^53 stay exact', () => {
     const rows = openDatabase();
     addLog(rows, ['1', '7', '9007199254740993', '18446744073709551614']);
