@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import { openGuestBridge } from '../../databases/postgres/guest-bridge.ts';
+import type { Guest } from '../../guest/guest.ts';
 import { openGuest } from '../../guest/open.ts';
 import { openVim } from '../../machines/vsphere/client.ts';
 import { createVsphereMachines } from '../../machines/vsphere/machines.ts';
@@ -25,7 +26,7 @@ export async function openProductionDoor(site: Site): Promise<DatabaseAddress> {
 async function openDoor(site: Site): Promise<DatabaseAddress> {
   const database = await nameDatabase(site);
   const socket = `${vsphereSettings(site).socketDir}/.s.PGSQL.${database.port}`;
-  const connect = async () => {
+  const connect = async (): Promise<Guest> => {
     // Nobody waits longer for a session: the driver gives up by itself.
     const signal = AbortSignal.timeout(30_000);
     const { name } = site.machines.live;
@@ -36,6 +37,8 @@ async function openDoor(site: Site): Promise<DatabaseAddress> {
     await requireMachine(guest, facts, signal);
     return guest;
   };
+  // A session that is turned away could not say why: who cannot get in at all is told here.
+  await (await connect())[Symbol.asyncDispose]();
   const bridge = await openGuestBridge(connect, socket, new AbortController().signal, true);
   process.once('exit', () => rmSync(bridge.folder, { recursive: true, force: true }));
   const { password } = site.database;
