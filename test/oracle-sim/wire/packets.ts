@@ -1,5 +1,8 @@
 export const packetType = { connect: 1, accept: 2, refuse: 4, data: 6, marker: 12 } as const;
 
+/** What a client sends. */
+const fromClient: ReadonlySet<number> = new Set([packetType.connect, packetType.data, packetType.marker]);
+
 /** Data flags: the last packet of a request; the client says goodbye. */
 export const endOfRequest = 0x800;
 export const endOfFile = 0x40;
@@ -20,6 +23,7 @@ export class PacketSplitter {
     this.#waiting = this.#waiting.length === 0 ? chunk : Buffer.concat([this.#waiting, chunk]);
     while (this.#waiting.length >= 8) {
       const length = this.large ? this.#waiting.readUInt32BE(0) : this.#waiting.readUInt16BE(0);
+      if (!fromClient.has(this.#waiting[4]!)) throw new Error('this is no TNS');
       if (length < 8 || length > 2_097_152) throw new Error(`a packet of ${length} bytes`);
       if (this.#waiting.length < length) return;
       const bytes = this.#waiting.subarray(0, length);
