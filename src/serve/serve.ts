@@ -163,6 +163,8 @@ const failureEvents: Readonly<Record<string, NotifyEvent>> = {
   backup: 'backupFailed',
   refresh: 'refreshFailed',
   prove: 'proofFailed',
+  retention: 'retentionFailed',
+  destroy: 'destroyFailed',
 };
 
 /** What a night's work has to tell. A release and the gate tell their own. */

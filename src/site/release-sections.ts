@@ -115,6 +115,8 @@ export const events = [
   'archiveFailed',
   'proofFailed',
   'refreshFailed',
+  'retentionFailed',
+  'destroyFailed',
   'zoneYellow',
   'zoneRed',
   'signoffWanted',
