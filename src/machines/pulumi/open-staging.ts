@@ -9,6 +9,7 @@ import type { VsphereArgs } from '../../../infra/vsphere.ts';
 import { releaseBaseSnapshot } from '../vsphere/base-snapshot.ts';
 import { openVim, type VimAddress } from '../vsphere/client.ts';
 import { machinePath } from '../vsphere/inventory.ts';
+import { restorePortGroup } from '../vsphere/isolated-switch.ts';
 import { sourcePath, type PreparedClone } from '../vsphere/prepare-clone.ts';
 import { moRef } from '../vsphere/soap.ts';
 import { removeUnfinishedClone, type UnfinishedClone } from '../vsphere/unfinished.ts';
@@ -62,6 +63,7 @@ export async function openStaging(
   spareOutputs(stack);
   const note = new CreationNote(options);
   const known = isOld ? await readState(stack, note) : newStack;
+  if (mayChange) await repairPortGroup(options, args, known);
   const guard: OpenedStaging['guard'] = async (work) => guardCreation(stack, options, args, note, work);
   const prepare = async (): Promise<PreparedClone> => prepareArgs(options, args, known, mayChange);
   if (known.isUnfinished && mayChange) {
@@ -91,6 +93,19 @@ export async function openStaging(
     made,
     guard: existing === undefined ? guard : async (work) => work(),
   };
+}
+
+/** The engine fails on a port group of its stack that somebody removed, whatever it is asked to do. */
+async function repairPortGroup(
+  { signal, onProgress = silent }: StagingOptions,
+  { vsphere }: VsphereArgs,
+  { portGroup }: StackMachine,
+): Promise<void> {
+  if (portGroup === undefined) return;
+  await using vim = await openVim(vsphere.address, signal);
+  if ((await restorePortGroup(vim, portGroup, signal)) === 'there') return;
+  const detail = 'somebody had removed it';
+  onProgress({ step: `port group ${portGroup.name}`, state: 'done', detail });
 }
 
 const newStack: StackMachine = { id: undefined, isUnfinished: false };
@@ -243,7 +258,9 @@ export async function openForDestroy(
   const own = { ...args, vsphere: args.vsphere };
   const { stack, isOld } = await openStack(options.name, nothing, await withCredentials(options, own));
   const note = new CreationNote(options);
-  const { id, isUnfinished } = isOld ? await readState(stack, note) : newStack;
+  const known = isOld ? await readState(stack, note) : newStack;
+  const { id, isUnfinished } = known;
+  await repairPortGroup(options, own, known);
   return {
     stack,
     refresh: id !== undefined && !(await isInVcenter(own.vsphere.address, id, options.signal)),

@@ -6,9 +6,19 @@ export interface StackMachine {
   id: string | undefined;
   /** The engine was killed while it made one: what became of it nobody wrote down. */
   isUnfinished: boolean;
+  /** The port group that the stack made for it on a host; undefined: it uses one that was there. */
+  portGroup?: StackPortGroup | undefined;
+}
+
+export interface StackPortGroup {
+  name: string;
+  /** Id of the host (HostSystem). */
+  host: string;
+  vlan: number;
 }
 
 const machineType = 'vsphere:index/virtualMachine:VirtualMachine';
+const groupType = 'vsphere:index/hostPortGroup:HostPortGroup';
 
 export function readStackMachine({ deployment }: Pick<Deployment, 'deployment'>): StackMachine {
   const resources = recordsOf(deployment, 'resources').filter(({ type }) => type === machineType);
@@ -16,7 +26,17 @@ export function readStackMachine({ deployment }: Pick<Deployment, 'deployment'>)
   const isUnfinished = recordsOf(deployment, 'pending_operations').some(
     ({ type, resource }) => type === 'creating' && isRecord(resource) && resource['type'] === machineType,
   );
-  return { id: typeof id === 'string' ? id : undefined, isUnfinished };
+  return { id: typeof id === 'string' ? id : undefined, isUnfinished, portGroup: readPortGroup(deployment) };
+}
+
+function readPortGroup(deployment: unknown): StackPortGroup | undefined {
+  const made = recordsOf(deployment, 'resources').find(
+    ({ type, id }) => type === groupType && id !== undefined,
+  );
+  const outputs = isRecord(made?.['outputs']) ? made['outputs'] : {};
+  const { name, hostSystemId: host, vlanId: vlan } = outputs;
+  if (typeof name !== 'string' || typeof host !== 'string') return undefined;
+  return { name, host, vlan: typeof vlan === 'number' ? vlan : 0 };
 }
 
 function recordsOf(value: unknown, key: string): Record<string, unknown>[] {

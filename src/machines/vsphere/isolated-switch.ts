@@ -50,6 +50,29 @@ export async function ensureIsolatedSwitch(
   return { host, vlan: chooseVlan(portGroup, groups.filter(isOurs).map(readGroup)) };
 }
 
+/**
+ * Puts a port group back that a stack made and somebody removed (HostNetworkSystem.AddPortGroup): the provider can
+ * neither read nor delete one that is gone, so that the stack could be neither refreshed nor destroyed. There already:
+ * nothing happens.
+ */
+export async function restorePortGroup(
+  vim: Vim,
+  { name, host, vlan }: { name: string; host: string; vlan: number },
+  signal: AbortSignal,
+): Promise<'there' | 'restored'> {
+  const reference: MoRef = { type: 'HostSystem', moref: host };
+  const system = await readReference(vim, reference, 'configManager.networkSystem', signal);
+  if (system === undefined)
+    throw new ClonaError('machineFailed', 'the host does not say how its network is set');
+  const info = (await vim.read(system, ['networkInfo'], signal)).get('networkInfo');
+  const names = children(info, 'portgroup').map((group) => text(child(group, 'spec.name')));
+  if (names.includes(name)) return 'there';
+  await ensureIsolatedSwitch(vim, reference, name, true, signal);
+  const portgrp = { name, vlanId: vlan, vswitchName: isolatedSwitch, policy: {} };
+  await vim.call('AddPortGroup', system, { portgrp }, signal).catch(ignoreAlreadyThere);
+  return 'restored';
+}
+
 interface Group {
   name: string;
   vlan: number;

@@ -251,6 +251,39 @@ describe.skipIf(!isHere)(`faults of vSphere${missing}`, () => {
     expect(inventory()).toBe(before);
   });
 
+  test('interrupted by whoever started it while the clone is made: nothing stays that the next run would not find', async () => {
+    const args = await argsOf('stopped');
+    const stop = new AbortController();
+    const stopped = createStaging(
+      {
+        ...optionsOf('stopped'),
+        signal: stop.signal,
+        onProgress: ({ step, state }) => {
+          if (state !== 'started' || !step.startsWith('create vsphere:')) return;
+          void onceThere('stopped').then(() => stop.abort(new Error('enough')));
+        },
+      },
+      args,
+    );
+    await expect(stopped).rejects.toThrow('enough');
+    await destroyStaging({ ...optionsOf('stopped'), breakLock: 'dead' }, args);
+    expect(inventory()).toBe(before);
+  });
+
+  test('its own port group deleted by hand is made again, and the machine is on it', async () => {
+    const site = await writeVsphereSite(folder, { ...vcsim, server: proxy.server }, ['host: DC0_H0']);
+    const args = await vsphereStagingArgs(site, 'group', database);
+    await createStaging(optionsOf('group'), args);
+    vcsim.govc('vm.destroy', 'group');
+    vcsim.govc('host.portgroup.remove', '-host', 'DC0_H0', 'clona-group');
+    await createStaging(optionsOf('group'), args);
+    expect(vcsim.govc('device.ls', '-vm', 'group')).toMatch(/ethernet-\S+ +\S+ +clona-group/);
+    vcsim.govc('vm.destroy', 'group');
+    vcsim.govc('host.portgroup.remove', '-host', 'DC0_H0', 'clona-group');
+    await destroyStaging(optionsOf('group'), args);
+    expect(vcsim.govc('find', '/', '-name', 'clona-group')).toBe('');
+  });
+
   test('another name for a machine that another state made', async () => {
     const args = await argsOf('shared');
     await createStaging(optionsOf('shared'), args);
