@@ -1,8 +1,9 @@
 import type { Backup, Catalog } from './catalog.ts';
+import { readCoverage } from './coverage.ts';
 import { readLineage, tracePath } from './lineage.ts';
 import { planRecovery } from './plan.ts';
 import type { Position } from './position.ts';
-import { liesOn } from './serve.ts';
+import { findBroken, reachOf } from './serve.ts';
 
 /** What an archive can bring back on CURRENT's path by its own logs alone: the online log counts as lost. */
 export interface Reach {
@@ -21,13 +22,16 @@ const openedGrade = 3;
 export function readReach(catalog: Catalog): Reach {
   const latest = reachLatest(catalog);
   const path = tracePath(readLineage(catalog), catalog.currentIncarnation);
-  const ends = catalog.backups
-    .filter((backup) => backup.kind !== 'export' && liesOn(path, backup))
-    // Rising: the first that serves is the oldest.
+  const coverage = readCoverage(catalog, path, 'online-log');
+  const broken = findBroken(catalog.backups);
+  const serving = catalog.backups
+    .filter((one) => one.state === 'available' && !broken.has(one.label))
+    .filter((one) => reachOf(one, coverage, 'archived') !== null)
+    // Rising: the first is the oldest.
     .sort((a, b) => (endOf(a) < endOf(b) ? -1 : 1));
-  const oldest = ends.find((backup) => serves(catalog, backup));
-  const proven = ends.filter(({ grade }) => grade !== null && grade >= openedGrade);
-  const newestProven = proven.findLast((backup) => serves(catalog, backup));
+  const [oldest] = serving;
+  const proven = serving.filter(({ grade }) => grade !== null && grade >= openedGrade);
+  const newestProven = proven.at(-1);
   return {
     newest: latest,
     oldest: oldest === undefined ? null : { position: endOf(oldest), backup: oldest.label },
@@ -47,11 +51,6 @@ function reachLatest(catalog: Catalog): Reach['newest'] {
   const { backup, redoTo } = planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' });
   // Both or neither: a target that is reached by redo.
   return backup !== null && redoTo !== null ? { position: redoTo, backup } : null;
-}
-
-/** By itself, as far as its own end: nothing else may stand in for it. */
-function serves(catalog: Catalog, { label }: Backup): boolean {
-  return planRecovery(catalog, { until: { kind: 'backup', label }, lost: 'online-log' }).reachable;
 }
 
 /** What they stand on comes along; it is older, so it serves nothing better. */
