@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { OracleDemo } from '../../scripts/demo/oracle-report.ts';
 import { silent } from '../progress.ts';
 import { confirmChange, textOption } from './confirm.ts';
-import type { Verb, VerbContext, VerbResult } from './verb.ts';
+import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
 
 export const verb: Verb = {
   configure: (command) =>
@@ -11,6 +13,11 @@ export const verb: Verb = {
         '--platform <platform>',
         'local: machines are folders of this host; vsphere: VMs of a simulated vCenter, real machines behind them',
         'local',
+      )
+      .option(
+        '--database <engine>',
+        'postgres, or oracle: backup, clone, import, kits and gate against a simulated Oracle server (in a checkout)',
+        'postgres',
       )
       .option(
         '--engine <engine>',
@@ -26,6 +33,7 @@ export const verb: Verb = {
     'clona demo --json',
     'clona demo --keep --verbose',
     'clona demo --platform vsphere',
+    'clona demo --database oracle --json',
     'clona demo --production trial    # then: cd trial; clona backup; clona refresh',
     'clona demo --remove trial --yes',
   ],
@@ -39,6 +47,11 @@ export const verb: Verb = {
     if (removed !== undefined) return remove(removed, context);
     const production = textOption(options, 'production');
     if (production !== undefined) return makeProduction(production, signal);
+    const database = options['database'];
+    if (database === 'oracle') return playOracle(context, options);
+    if (database !== undefined && database !== 'postgres') {
+      throw new ClonaError('usage', '--database is postgres or oracle');
+    }
     const engine = options['engine'];
     if (engine !== undefined && engine !== 'pulumi' && engine !== 'direct') {
       throw new ClonaError('usage', '--engine is pulumi or direct');
@@ -65,6 +78,30 @@ export const verb: Verb = {
     return { json: report, human: summarize(report, folder), exitCode: report.ok ? 0 : 6 };
   },
 };
+
+/** Loaded by its address: it stands on the simulator of the tests, which is in no package. */
+async function playOracle({ signal, note }: VerbContext, options: OptionValues): Promise<VerbResult> {
+  const { summarizeOracle } = await import('../../scripts/demo/oracle-report.ts');
+  const { ClonaError } = await import('../errors.ts');
+  if (options['keep'] === true || options['platform'] !== 'local' || options['engine'] !== undefined) {
+    throw new ClonaError('usage', 'with --database oracle the demo has no --keep, --platform and --engine');
+  }
+  const story = new URL('../../scripts/demo/oracle/story.ts', import.meta.url);
+  if (!existsSync(story)) {
+    throw new ClonaError(
+      'usage',
+      'the demo with Oracle is in a checkout of clona only: its server is simulated',
+      {
+        hint: 'clone the repository, npm ci, npm run demo -- --database oracle',
+      },
+    );
+  }
+  // The file exports what OracleDemo says.
+  const { play } = (await import(story.href)) as OracleDemo;
+  note('clona: the thin path with Oracle, against a simulated server');
+  const report = await play({ signal, tell: note });
+  return { json: report, human: summarizeOracle(report), exitCode: report.ok ? 0 : 6 };
+}
 
 async function makeProduction(folder: string, signal: AbortSignal): Promise<VerbResult> {
   const { startTrial } = await import('../../scripts/demo/try.ts');
