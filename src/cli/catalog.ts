@@ -1,4 +1,5 @@
 import type { AcknowledgedGap, LogGap } from '../proof/due.ts';
+import { ClonaError } from '../errors.ts';
 import type { Catalog } from '../recovery/catalog.ts';
 import type { OracleSite } from './read-catalog.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
@@ -11,23 +12,31 @@ export const verb: Verb = {
         "the folder of an archive: no site and no server is needed; default: the site's",
       )
       .option('--mirror <dir>', 'its mirror: what is damaged or missing in one is taken from the other')
+      .option('--add-export <log>', 'engine oracle: take an export in, by the log of expdp or exp')
+      .option('--dump <file...>', 'with --add-export: dump files that its log does not name')
+      .option('--label <name>', 'with --add-export: its name; default: job and time')
       .option('--offline', "do not ask the site's production server which incarnation is current", false),
   examples: [
     'clona catalog',
     'clona catalog --archive /archive/erp',
     'clona catalog --archive /archive/erp --mirror /mirror/erp --json > erp.json && clona plan --catalog erp.json',
+    'clona catalog --add-export /backup/expdp_erp.log    # engine oracle',
   ],
   exits: {
-    4: 'the archive is damaged or belongs to another database',
+    4: 'the archive is damaged or belongs to another database; the export that was to be added did not end well',
     5: 'there is no archive',
     6: 'a disk failed',
   },
-  changesNothing: () => true,
+  changesNothing: (options) => options['addExport'] === undefined,
   run: async (context, options) => {
     const { readArchiveCatalog, readOracleSite } = await import('./read-catalog.ts');
     if (typeof options['archive'] === 'string' || (await isFile(context.sitePath))) {
       const oracle = await readOracleSite(context, options);
-      if (oracle !== undefined) return showOracle(context, options, oracle);
+      if (oracle !== undefined)
+        return showOracle(context, options, await withExport(context, options, oracle));
+    }
+    if (options['addExport'] !== undefined) {
+      throw new ClonaError('usage', '--add-export is for sites with engine oracle');
     }
     const { describeCatalog } = await import('../databases/postgres/catalog-summary.ts');
     const { catalogToJson } = await import('../recovery/catalog-json.ts');
@@ -43,6 +52,20 @@ export const verb: Verb = {
     };
   },
 };
+
+async function withExport(
+  context: VerbContext,
+  options: OptionValues,
+  oracle: OracleSite,
+): Promise<OracleSite> {
+  const log = options['addExport'];
+  if (typeof log !== 'string') return oracle;
+  const { addExport } = await import('./catalog-oracle-export.ts');
+  const { readOracleSite } = await import('./read-catalog.ts');
+  const label = await addExport(context, options, oracle, log);
+  context.note(`export ${label} is part of the catalog`);
+  return (await readOracleSite(context, options)) ?? oracle;
+}
 
 async function isFile(path: string): Promise<boolean> {
   const { stat } = await import('node:fs/promises');

@@ -63,13 +63,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function run(verb: Verb, options: OptionValues = {}): Promise<VerbResult> {
+async function run(verb: Verb, options: OptionValues = {}, site = 'clona.yaml'): Promise<VerbResult> {
   const context: VerbContext = {
     signal: AbortSignal.timeout(50_000),
     json: true,
     yes: false,
     verbose: false,
-    sitePath: join(folder, 'clona.yaml'),
+    sitePath: join(folder, site),
     onProgress: () => {},
     note: (line) => notes.push(line),
   };
@@ -179,5 +179,69 @@ test.each([
   await expect(run(backupVerb, options)).rejects.toMatchObject({
     exitCode: 2,
     message: expect.stringMatching(message),
+  });
+});
+
+describe('an export', () => {
+  // An archive of its own: what is remembered there is no business of the other tests.
+  const own = 'exports.yaml';
+  beforeAll(async () => {
+    await mkdir(join(folder, 'exports'));
+    const text = await readFile(join(folder, 'clona.yaml'), 'utf8');
+    await writeFile(join(folder, own), text.replace('location: archive', 'location: exports'));
+  });
+
+  const log = (
+    closing: string,
+    scn = '',
+  ) => `Export: Release 19.0.0.0.0 - Production on Tue Mar 12 10:00:00 2024
+Starting "SYSTEM"."SYS_EXPORT_SCHEMA_01":  system/******** schemas=ERP directory=BACKUP dumpfile=erp.dmp ${scn}
+. . exported "ERP"."INVOICES"                            17.08 KB     107 rows
+Master table "SYSTEM"."SYS_EXPORT_SCHEMA_01" successfully loaded/unloaded
+Dump file set for SYSTEM.SYS_EXPORT_SCHEMA_01 is:
+  ${join(folder, 'erp.dmp')}
+${closing}
+`;
+  const whole =
+    'Job "SYSTEM"."SYS_EXPORT_SCHEMA_01" successfully completed at Tue Mar 12 10:01:00 2024 elapsed 0 00:01:00';
+
+  async function add(text: string, label: string): Promise<VerbResult> {
+    await writeFile(join(folder, 'erp.dmp'), 'dump');
+    await writeFile(join(folder, `${label}.log`), text);
+    return run(catalogVerb, { addExport: join(folder, `${label}.log`), label }, own);
+  }
+
+  test('with FLASHBACK_SCN, its dump files and a good log is an archive of grade 2, and can be planned', async () => {
+    await add(log(whole, 'flashback_scn=650'), 'exp1');
+    const { json } = await run(catalogVerb, {}, own);
+    expect(json).toMatchObject({
+      backups: expect.arrayContaining([
+        expect.objectContaining({ label: 'exp1', kind: 'export', consistentFrom: '650', grade: 2, bytes: 4 }),
+      ]),
+    });
+    const plan = await run(planVerb, { until: 'backup:exp1', lost: 'everything' }, own);
+    expect(plan.json).toMatchObject({ reachable: true, backup: 'exp1' });
+  });
+
+  test('without it says that its rows may be of different moments', async () => {
+    const { json } = await add(log(whole), 'exp2');
+    expect(json).toMatchObject({
+      backups: expect.arrayContaining([
+        expect.objectContaining({ label: 'exp2', consistent: false, grade: 2 }),
+      ]),
+    });
+    expect(notes.join()).toContain('different moments');
+  });
+
+  test('that was cut off is none', async () => {
+    await expect(add(log(''), 'exp3')).rejects.toMatchObject({ kind: 'jobLogFailed', exitCode: 4 });
+  });
+
+  test('whose log is that of an import is none', async () => {
+    const text = log(whole)
+      .replaceAll('Export', 'Import')
+      .replaceAll('EXPORT', 'IMPORT')
+      .replaceAll('exported', 'imported');
+    await expect(add(text, 'exp4')).rejects.toMatchObject({ kind: 'jobLogUnknown', exitCode: 2 });
   });
 });
