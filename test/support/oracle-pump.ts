@@ -15,7 +15,12 @@ export interface PumpWorld extends AsyncDisposable {
   /** One value, as text. */
   one: (sql: string) => Promise<string | null>;
   /** Writes the dump set and its log into the directory DUMPS; names of its files. */
-  exportErp: (more?: { files?: string[]; password?: string; version?: string }) => Promise<string[]>;
+  exportErp: (more?: {
+    files?: string[];
+    schemas?: string[];
+    password?: string;
+    version?: string;
+  }) => Promise<string[]>;
   options: (more?: Partial<SchemaImportOptions>) => SchemaImportOptions;
 }
 
@@ -39,9 +44,14 @@ export async function openPumpWorld(folder: string, signal: AbortSignal): Promis
     'ALTER TABLE erp."Lines" ADD CONSTRAINT lines_fk FOREIGN KEY (order_id) REFERENCES erp.orders (id)',
     'CREATE OR REPLACE VIEW erp.open_orders AS SELECT id, note FROM orders',
   );
-  const exportErp: PumpWorld['exportErp'] = async ({ files = ['erp01.dmp'], password, version } = {}) => {
+  const exportErp: PumpWorld['exportErp'] = async ({
+    files = ['erp01.dmp'],
+    schemas = ['ERP'],
+    password,
+    version,
+  } = {}) => {
     const job = newJob('SYS_EXPORT_SCHEMA_01', 'SYSTEM', 'EXPORT');
-    Object.assign(job, { directory: 'DUMPS', dumpFiles: files, logFile: 'erp.log', schemas: ['ERP'] });
+    Object.assign(job, { directory: 'DUMPS', dumpFiles: files, logFile: 'erp.log', schemas });
     job.encryptionPassword = password ?? null;
     job.request = 'system/******** schemas=erp directory=dumps';
     if (version !== undefined) job.parameters.set('VERSION', version);

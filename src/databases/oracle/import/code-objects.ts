@@ -92,8 +92,13 @@ export function decideCode(
   columnsOf: (view: string) => readonly string[] = () => [],
 ): CodeDecision {
   const decision: CodeDecision = { findings: [], rewrites: [] };
-  for (const object of code.objects) decideObject(pair, object, policy, columnsOf, decision);
+  // An object of the schema's own name is found first: ERP.PAY is the package ERP then, not the schema.
+  const shadowed = code.objects.some(({ name }) => name === pair.live);
+  for (const object of code.objects) decideObject(pair, object, policy, { columnsOf, shadowed }, decision);
   const rewritten = new Set(decision.rewrites.map(({ object }) => object));
+  // What somebody has accepted by its words is refused all the same when the server knows better.
+  const isRefused = (object: string): boolean =>
+    decision.findings.some((finding) => finding.object === object && finding.severity === 'failed');
   for (const { kind, type, name, to } of code.pointers) {
     const object = `${type} ${name}`;
     if (kind === 'synonym' && policy.mode === 'rewrite') {
@@ -102,7 +107,7 @@ export function decideCode(
         object,
         sql: `CREATE OR REPLACE SYNONYM "${name}" FOR "${pair.clone}"."${target}"`,
       });
-    } else if (!rewritten.has(object) && !decision.findings.some((finding) => finding.object === object)) {
+    } else if (!rewritten.has(object) && !isRefused(object)) {
       decision.findings.push(failed('live-name', object, `points to ${to}`));
     }
   }
@@ -113,7 +118,7 @@ function decideObject(
   pair: SchemaPair,
   { type, name, text }: CodeObject,
   { mode, accepted }: LiveNamePolicy,
-  columnsOf: (view: string) => readonly string[],
+  { columnsOf, shadowed }: { columnsOf: (view: string) => readonly string[]; shadowed: boolean },
   decision: CodeDecision,
 ): void {
   const object = `${type} ${name}`;
@@ -132,6 +137,11 @@ function decideObject(
     );
   }
   if (inCode.length === 0) return;
+  if (found.ambiguous || shadowed) {
+    const why = `may name ${pair.live}, or something else of that name: ${show(inCode)}`;
+    decision.findings.push(report('live-name', object, why));
+    return;
+  }
   const rewritten = mode === 'rewrite' ? rewriteLiveNames(text, pair.live, pair.clone) : null;
   const sql = rewritten === null ? null : createStatement(type, name, rewritten, columnsOf);
   if (sql !== null) decision.rewrites.push({ object, sql });

@@ -28,7 +28,7 @@ export interface InvalidObject {
 }
 
 export interface ImportFinding {
-  kind: 'log' | 'rows' | 'constraint' | 'invalid' | 'live-name';
+  kind: 'rows' | 'constraint' | 'invalid' | 'live-name' | 'right';
   severity: 'failed' | 'warning';
   object: string;
   text: string;
@@ -135,4 +135,24 @@ export function failed(kind: ImportFinding['kind'], object: string, text: string
 
 export function warning(kind: ImportFinding['kind'], object: string, text: string): ImportFinding {
   return { kind, severity: 'warning', object, text };
+}
+
+/** A privilege as the dictionary has it: on an object of `on`, or a system privilege or role (null). */
+export interface RightFact {
+  grantee: string;
+  privilege: string;
+  on: string | null;
+  object: string | null;
+}
+
+/** R21: the copy's user may do nothing, least of all with LIVE's schema. What everybody may is told. */
+export function judgeRights(pair: SchemaPair, rights: readonly RightFact[]): ImportFinding[] {
+  return rights.flatMap(({ grantee, privilege, on, object }) => {
+    const what = on === null ? privilege : `${privilege} on ${on}.${object}`;
+    if (grantee === pair.clone)
+      return [failed('right', pair.clone, `has the right ${what}: it must have none`)];
+    return on === pair.live
+      ? [warning('right', pair.live, `everybody may ${what}, so the copy may, too`)]
+      : [];
+  });
 }

@@ -11,11 +11,12 @@ import {
   compareInvalid,
   compareRows,
   failed,
+  judgeRights,
   type ConstraintFact,
   type ImportFinding,
   type InvalidObject,
 } from './compare.ts';
-import { countRows, readConstraints, readInvalid } from './read-schema.ts';
+import { countRows, readConstraints, readInvalid, readRights } from './read-schema.ts';
 
 export interface BeforeFacts {
   constraints: ConstraintFact[];
@@ -98,6 +99,7 @@ export async function examineClone(options: {
   const constraints = await readConstraints(session, pair.clone);
   findings.push(...compareConstraints(pair, before?.constraints, constraints));
   findings.push(...compareInvalid(before?.invalid, await readInvalid(session, pair.clone)));
+  findings.push(...judgeRights(pair, await readRights(session, pair.clone, pair.live)));
   return {
     tables: Object.keys(rows).length,
     rows: Object.values(rows).reduce((sum, count) => sum + BigInt(count), 0n),

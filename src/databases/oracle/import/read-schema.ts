@@ -2,7 +2,7 @@ import type { OracleSession } from '../connect.ts';
 import { quoteName } from '../rman-text.ts';
 import { readCount } from '../values.ts';
 import { markTable } from './clone-schema.ts';
-import type { ConstraintFact, InvalidObject, SchemaFacts } from './compare.ts';
+import type { ConstraintFact, InvalidObject, RightFact, SchemaFacts } from './compare.ts';
 
 /** Tables that hold rows of their own: no nested or external ones, no overflow, none in the recycle bin, not our mark. */
 const tablesOf = `SELECT TABLE_NAME FROM DBA_TABLES
@@ -103,4 +103,34 @@ export async function readServer(session: OracleSession): Promise<ServerFacts> {
     compatible: compatible?.[0] ?? null,
     characterSet: characterSet?.[0] ?? null,
   };
+}
+
+/** What the copy's user may, and what everybody may with LIVE's schema. */
+export async function readRights(session: OracleSession, clone: string, live: string): Promise<RightFact[]> {
+  const direct = await session.query(
+    `SELECT GRANTEE, PRIVILEGE, OWNER, TABLE_NAME FROM DBA_TAB_PRIVS
+ WHERE GRANTEE = :clone OR (GRANTEE = 'PUBLIC' AND OWNER = :live) ORDER BY GRANTEE, OWNER, TABLE_NAME, PRIVILEGE`,
+    { clone, live },
+    'reading DBA_TAB_PRIVS',
+  );
+  const wide = [
+    ['DBA_SYS_PRIVS', 'PRIVILEGE'],
+    ['DBA_ROLE_PRIVS', 'GRANTED_ROLE'],
+  ] as const;
+  const facts = direct.map(([grantee, privilege, on, object]): RightFact => ({
+    grantee: grantee ?? '',
+    privilege: privilege ?? '',
+    on: on ?? null,
+    object: object ?? null,
+  }));
+  for (const [view, column] of wide) {
+    const rows = await session.query(
+      `SELECT ${column} FROM ${view} WHERE GRANTEE = :clone ORDER BY ${column}`,
+      { clone },
+      `reading ${view}`,
+    );
+    for (const [privilege] of rows)
+      facts.push({ grantee: clone, privilege: privilege ?? '', on: null, object: null });
+  }
+  return facts;
 }

@@ -37,7 +37,7 @@ const ended = /^(?:COMPLETED|STOPPED|NOT RUNNING|IDLING)$/;
 
 /** Runs an import on the server by DBMS_DATAPUMP and waits for its end. An interruption ends the job, too. */
 export async function runImportJob(options: RunJobOptions): Promise<JobEnd> {
-  const { session, job, encryptionPassword, signal } = options;
+  const { session, job, encryptionPassword } = options;
   const handle = await openHandle(session, job);
   try {
     for (const call of describeJob(job, handle, encryptionPassword)) await runCall(session, handle, call);
@@ -50,7 +50,8 @@ export async function runImportJob(options: RunJobOptions): Promise<JobEnd> {
   try {
     return await waitForEnd(options, handle);
   } catch (error) {
-    if (signal.aborted) await endFromOutside(options);
+    // Interrupted, or the connection is gone: the server knows nothing of that, and would go on for hours.
+    await endFromOutside(options);
     throw error;
   }
 }
@@ -114,7 +115,6 @@ async function waitForEnd(options: RunJobOptions, handle: string): Promise<JobEn
   }
 }
 
-/** The server knows nothing of our interruption: without this the job would write on for hours. */
 async function endFromOutside({ job, openOther }: RunJobOptions): Promise<void> {
   try {
     await using other = await openOther();

@@ -51,7 +51,12 @@ test.each([
     true,
   ],
   ['wrapped code', source('PACKAGE BODY', 'P', 'PACKAGE BODY p wrapped \na000000\nb2\n'), true],
-  ['a name with two meanings', source('VIEW', 'V', 'SELECT erp.id FROM erp.t erp'), false],
+  ['a name with two meanings', source('VIEW', 'V', 'SELECT erp.id FROM erp.t erp'), true],
+  [
+    'a package of the same name',
+    source('PACKAGE', 'ERP', 'PACKAGE erp IS PROCEDURE pay; END; BEGIN erp.pay; END;'),
+    true,
+  ],
   ['a materialized view', source('MATERIALIZED VIEW', 'M', 'SELECT * FROM erp.t'), false],
 ])('%s is not rewritten, and what people may accept is accepted by name', (_, code, acceptable) => {
   const object = `${code.objects[0]?.type} ${code.objects[0]?.name}`;
@@ -69,4 +74,36 @@ test('what the dictionary knows to point to LIVE is refused, though no word says
     { object: 'TRIGGER T', text: 'points to ERP.ORDERS', severity: 'failed' },
     { object: 'VIEW V', severity: 'failed' },
   ]);
+});
+
+test('what somebody accepted by its words is refused when the server knows that it points to LIVE', () => {
+  const code: SchemaCode = {
+    objects: [
+      {
+        type: 'PROCEDURE',
+        name: 'P',
+        text: "PROCEDURE p IS BEGIN EXECUTE IMMEDIATE 'delete from erp.t'; END;",
+      },
+    ],
+    pointers: [{ kind: 'dependency', type: 'PROCEDURE', name: 'P', to: 'ERP.T' }],
+  };
+  expect(decide(code, 'refuse', ['PROCEDURE P']).findings.map(({ severity }) => severity)).toEqual([
+    'warning',
+    'failed',
+  ]);
+});
+
+test("a package of the schema's own name makes every name before a dot doubtful", () => {
+  const code: SchemaCode = {
+    objects: [
+      { type: 'PACKAGE', name: 'ERP', text: 'PACKAGE erp IS END;' },
+      { type: 'PROCEDURE', name: 'P', text: 'PROCEDURE p IS BEGIN erp.pay; END;' },
+    ],
+    pointers: [],
+  };
+  expect(decide(code, 'rewrite')).toMatchObject({
+    rewrites: [],
+    findings: [{ object: 'PROCEDURE P', severity: 'failed' }],
+  });
+  expect(decide(code, 'rewrite', ['PROCEDURE P'])).toMatchObject({ findings: [{ severity: 'warning' }] });
 });

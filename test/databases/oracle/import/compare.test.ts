@@ -3,6 +3,7 @@ import {
   compareConstraints,
   compareInvalid,
   compareRows,
+  judgeRights,
   type ConstraintFact,
 } from '../../../../src/databases/oracle/import/compare.ts';
 import { importFailure, refusedCall } from '../../../../src/databases/oracle/import/import-failure.ts';
@@ -171,4 +172,25 @@ describe('a log of an import becomes an error that helps', () => {
       message: 'the import was refused: no such luck',
     });
   });
+});
+
+test('any right of the copy is a fault, one of everybody on LIVE is told', () => {
+  const right = (grantee: string, on: string | null) => ({
+    grantee,
+    privilege: 'SELECT',
+    on,
+    object: on && 'T',
+  });
+  expect(
+    judgeRights(pair, [
+      right('CLONA_ERP', 'ERP'),
+      right('CLONA_ERP', null),
+      right('PUBLIC', 'ERP'),
+      right('PUBLIC', 'HR'),
+    ]),
+  ).toMatchObject([
+    { severity: 'failed', text: 'has the right SELECT on ERP.T: it must have none' },
+    { severity: 'failed', text: 'has the right SELECT: it must have none' },
+    { severity: 'warning', text: 'everybody may SELECT on ERP.T, so the copy may, too' },
+  ]);
 });

@@ -5,6 +5,7 @@ import {
   importIntoCloneSchemas,
   type SchemaImportOptions,
 } from '../../../../src/databases/oracle/import/import.ts';
+import { connectOracle } from '../../../../src/databases/oracle/connect.ts';
 import { ClonaError, toClonaError } from '../../../../src/errors.ts';
 import type { PumpFaults } from '../../../oracle-sim/pump/state.ts';
 import { makeTestFolder } from '../../../support/machine.ts';
@@ -230,6 +231,35 @@ describe('failed half-way, the copy is marked unusable', () => {
     expect([...world.pump.jobs.keys()]).toEqual([]);
     expect(await state()).toBe('unusable');
   });
+});
+
+test('a connection that breaks ends the job on the server, and the copy is unusable', async () => {
+  await world.exportErp();
+  world.pump.faults = { hang: true };
+  const running = importIntoCloneSchemas(
+    world.options({
+      onProgress: ({ step, state: now }) => {
+        if (step === 'import CLONA_TEST' && now === 'running') world.sim.killSessions();
+      },
+    }),
+  );
+  await expect(running).rejects.toMatchObject({ exitCode: 6 });
+  expect([...world.pump.jobs.keys()]).toEqual([]);
+  await using again = await connectOracle(world.options().address, signal);
+  expect(await again.query('SELECT state FROM clona_erp."CLONA$IMPORT"')).toEqual([['unusable']]);
+});
+
+test('a schema made in quotes keeps its case, and is not taken for the one in capitals', async () => {
+  await world.run(
+    'CREATE USER "Erp" IDENTIFIED BY secret QUOTA UNLIMITED ON ERP',
+    'CREATE TABLE "Erp"."Order Lines" (id NUMBER)',
+    'INSERT INTO "Erp"."Order Lines" VALUES (1)',
+    'CREATE OR REPLACE VIEW "Erp".v AS SELECT id FROM erp.orders',
+  );
+  await world.exportErp({ schemas: ['Erp'] });
+  const report = await importIntoCloneSchemas(world.options({ schemas: ['Erp'] }));
+  expect(report).toMatchObject({ passed: true, schemas: [{ live: 'Erp', clone: 'CLONA_Erp' }], rows: '1' });
+  expect(await world.one('SELECT COUNT(*) FROM "CLONA_Erp"."Order Lines"')).toBe('1');
 });
 
 describe("code that names LIVE's schema", () => {
