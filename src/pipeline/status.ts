@@ -59,9 +59,12 @@ export async function readStatus(context: Context): Promise<SiteStatus> {
   const site = await readSiteState(ledger);
   const isLocked = await isSiteLocked(control);
   const open = site.releases.filter(({ state }) => state === 'open' || state === 'promoting');
-  const archivedUntil = await context.operations.archivedUntil(signal).catch(() => null);
-  const spool = await context.operations.logSpool(signal).catch(() => null);
-  const streams = await context.operations.logStreams(signal).catch(() => []);
+  // At once: each waits for a LIVE that hangs.
+  const [archivedUntil, spool, streams] = await Promise.all([
+    context.operations.archivedUntil(signal).catch(() => null),
+    context.operations.logSpool(signal).catch(() => null),
+    context.operations.logStreams(signal).catch(() => []),
+  ]);
   const bounds = streams.map(({ loseAtMostSeconds }) => loseAtMostSeconds);
   const proofs = await ledger.list({ kinds: ['archive.proven'] });
   const newest = proofs.map((record) => readPayload(record, 'archive.proven')).at(-1);

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { ClonaError } from '../errors.ts';
+import { openGuest } from '../guest/open.ts';
 import { silent, type OnProgress } from '../progress.ts';
 import { findSmokeFiles, type SmokeFile } from './files.ts';
 import type { SmokeMachine } from './machine.ts';
@@ -45,12 +46,19 @@ export async function runSmoke(options: SmokeOptions): Promise<SmokeReport> {
     const sql = chosen.filter(({ kind }) => kind === 'sql');
     const vitest = chosen.filter(({ kind }) => kind === 'vitest');
     for (const file of sql) await runSqlChecks(directory, file, machine, onTest, signal);
+    if (vitest.length > 0) await requireAnswer(machine, signal);
     await runVitestFiles(directory, vitest, machine, onTest, signal);
   } finally {
     clearTimeout(timer);
   }
   const about = { machine: { name: machine.name, role: machine.role }, checksHash, startedAt };
   return summarize(tests, { ...about, finishedAt: new Date().toISOString() });
+}
+
+/** A machine that is gone fails no test of the application: that it does not answer is said by itself (exit 6). */
+async function requireAnswer({ guest }: SmokeMachine, signal: AbortSignal): Promise<void> {
+  if (guest === null) return;
+  await using _ = await openGuest(guest, signal);
 }
 
 function chooseFiles(files: readonly SmokeFile[], departments: readonly string[] | undefined): SmokeFile[] {

@@ -245,6 +245,16 @@ test('tcp', async ({ tcp }) => { const stream = await tcp({ port: ${port} }); st
   });
 });
 
+test('a machine that does not answer fails no test: that is said by itself', async () => {
+  const guest = { ...staging.facts.guest, endpoint: { kind: 'tcp', host: '127.0.0.1', port: 1 } as const };
+  const head = `import { expect, test } from 'clona/smoke';\n`;
+  const asked = smoke(
+    { 'a.smoke.ts': `${head}test('version', async ({ ssh }) => { await ssh(['true']); });` },
+    { machine: machineUnderTest({ guest }) },
+  );
+  await expect(asked).rejects.toMatchObject({ kind: 'guestFailed', exitCode: 6 });
+});
+
 describe('clona smoke', () => {
   /** A site whose machine is a real one; its database is the test's. */
   async function runVerb(...args: string[]) {
