@@ -8,6 +8,7 @@ import type { MachineFacts } from '../machines.ts';
 import type { VsphereArgs } from '../../../infra/vsphere.ts';
 import { releaseBaseSnapshot } from '../vsphere/base-snapshot.ts';
 import { openVim, type VimAddress } from '../vsphere/client.ts';
+import type { Mark } from '../vsphere/marks.ts';
 import { machinePath } from '../vsphere/inventory.ts';
 import { restorePortGroup } from '../vsphere/isolated-switch.ts';
 import { sourcePath, type PreparedClone } from '../vsphere/prepare-clone.ts';
@@ -84,6 +85,7 @@ export async function openStaging(
     return { stack, refresh: true, refusal, made, guard };
   }
   const prepared = await prepare();
+  if (hasLostMarks(known, prepared)) prepared.existing?.drift.push('its marks are gone');
   plan.args = async () => withPrepared(args, prepared);
   const { existing } = prepared;
   return {
@@ -93,6 +95,22 @@ export async function openStaging(
     made,
     guard: existing === undefined ? guard : async (work) => work(),
   };
+}
+
+/**
+ * Somebody deleted the tag or an attribute of the vCenter, and with it what stood on every machine. Made anew they have
+ * other ids: an engine that did not look would fail on the old ones, or believe that the machine still expires.
+ */
+function hasLostMarks({ tags = [], attributeKeys = [] }: StackMachine, prepared: PreparedClone): boolean {
+  const { tag, attributes, existing } = prepared;
+  const marks = new Map(Object.entries(attributes).map(([mark, key]) => [key, mark as Mark])); // its own keys
+  return (
+    tags.some((known) => known !== tag) ||
+    attributeKeys.some((key) => {
+      const mark = marks.get(key);
+      return mark === undefined || existing?.marks[mark] === undefined;
+    })
+  );
 }
 
 /** The engine fails on a port group of its stack that somebody removed, whatever it is asked to do. */

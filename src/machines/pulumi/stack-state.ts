@@ -8,6 +8,9 @@ export interface StackMachine {
   isUnfinished: boolean;
   /** The port group that the stack made for it on a host; undefined: it uses one that was there. */
   portGroup?: StackPortGroup | undefined;
+  /** Ids of its tags and keys of its custom attributes, as the state believes them to be. */
+  tags?: readonly string[] | undefined;
+  attributeKeys?: readonly string[] | undefined;
 }
 
 export interface StackPortGroup {
@@ -26,7 +29,15 @@ export function readStackMachine({ deployment }: Pick<Deployment, 'deployment'>)
   const isUnfinished = recordsOf(deployment, 'pending_operations').some(
     ({ type, resource }) => type === 'creating' && isRecord(resource) && resource['type'] === machineType,
   );
-  return { id: typeof id === 'string' ? id : undefined, isUnfinished, portGroup: readPortGroup(deployment) };
+  const outputs = resources.map((resource) => resource['outputs']).find(isRecord) ?? {};
+  const { tags, customAttributes } = outputs;
+  return {
+    id: typeof id === 'string' ? id : undefined,
+    isUnfinished,
+    portGroup: readPortGroup(deployment),
+    tags: Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [],
+    attributeKeys: isRecord(customAttributes) ? Object.keys(customAttributes) : [],
+  };
 }
 
 function readPortGroup(deployment: unknown): StackPortGroup | undefined {
