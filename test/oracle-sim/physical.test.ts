@@ -116,7 +116,7 @@ describe('a simulated instance with files', () => {
     ['ALTER SYSTEM SWITCH LOGS', 'ORA-02065'],
     ['ALTER TABLESPACE nowhere BEGIN BACKUP', 'ORA-00959'],
     ['ALTER TABLESPACE erp END BACKUP', 'ORA-01142'],
-    ['ALTER DATABASE OPEN', 'ORA-01531'],
+    ['ALTER DATABASE OPEN', 'ORA-01031'],
     ['ALTER DATABASE FROBNICATE', 'ORA-02231'],
     ['ALTER GARDEN', 'ORA-00940'],
     ['CREATE GARDEN', 'ORA-00901'],
@@ -330,4 +330,16 @@ describe('the recovery area of the simulated instance', () => {
     expect((await poor.execute('SELECT privilege FROM session_privs')).rows).toEqual([['CREATE SESSION']]);
     expect((await poor.execute('SELECT role FROM session_roles')).rows).toEqual([['SELECT_CATALOG_ROLE']]);
   });
+});
+
+test('CURRENT_SCHEMA is where names without a schema are looked for, and rights stay those of the user', async () => {
+  await connection.execute('CREATE USER erp IDENTIFIED BY x QUOTA UNLIMITED ON ERP');
+  await connection.execute('CREATE TABLE erp.items (id NUMBER)');
+  await connection.execute('ALTER SESSION SET CURRENT_SCHEMA = erp');
+  await connection.execute('INSERT INTO items VALUES (1)');
+  expect(await rows('SELECT COUNT(*) n FROM items')).toEqual([{ N: 1 }]);
+  await expect(connection.execute('SELECT * FROM orders')).rejects.toThrow('ORA-00942');
+  await expect(connection.execute("ALTER SESSION SET NLS_DATE_FORMAT = 'YYYY'")).rejects.toThrow(
+    'not simulated',
+  );
 });

@@ -57,7 +57,7 @@ function openHost(
     instance,
     user: acting,
     privilege,
-    dictionary: (transaction) => createDictionary(instance, given, acting, transaction),
+    dictionary: (transaction, schema) => createDictionary(instance, given, acting, transaction, schema),
     beforeStatement,
     id,
     serial,

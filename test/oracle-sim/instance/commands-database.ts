@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { OraError } from '../wire/values.ts';
 import type { TokenCursor } from '../sql/cursor.ts';
-import { requirePrivilege, type Action, type Session } from './session.ts';
+import { requireAdministrator, requirePrivilege, type Action, type Session } from './session.ts';
 import { beginBackup, endBackup } from './physical/backup-mode.ts';
 import { mounted, opened, saveControl, type Database } from './physical/database.ts';
 import { writeControlFile } from './physical/files.ts';
@@ -9,10 +9,15 @@ import { mount, openNormally, openResetlogs } from './physical/lifecycle.ts';
 import { parseRecover } from './recover-command.ts';
 import { databaseOf } from './startup.ts';
 
+/** Clauses for which the privilege ALTER DATABASE is not enough (SQL Language Reference, ALTER DATABASE, Prerequisites). */
+const administrators = new Set(['MOUNT', 'OPEN', 'RECOVER', 'ARCHIVELOG', 'NOARCHIVELOG', 'FLASHBACK']);
+
 /** ALTER DATABASE … */
 export function prepareDatabaseCommand(cursor: TokenCursor, session: Session): Action {
   const { instance, user } = session;
   requirePrivilege(user, 'ALTER DATABASE');
+  const first = cursor.token.text;
+  if (administrators.has(first)) requireAdministrator(user);
   const on =
     (work: (database: Database) => void): Action =>
     () =>

@@ -28,15 +28,15 @@ export function prepareSchemaCommand(cursor: TokenCursor, session: Session): Act
   throw new OraError(950, 'invalid DROP option', cursor.peek(1).at);
 }
 
-function readTarget(cursor: TokenCursor, user: User): { owner: string; name: string } {
+function readTarget(cursor: TokenCursor, schema: string): { owner: string; name: string } {
   const first = cursor.name();
-  return cursor.accept('.') ? { owner: first, name: cursor.name() } : { owner: user.name, name: first };
+  return cursor.accept('.') ? { owner: first, name: cursor.name() } : { owner: schema, name: first };
 }
 
 /** Columns with their types; NOT NULL, PRIMARY KEY and DEFAULT literals are read over. */
 function parseCreateTable(cursor: TokenCursor, session: Session): Action {
   const { instance, user } = session;
-  const { owner, name } = readTarget(cursor, user);
+  const { owner, name } = readTarget(cursor, session.schema());
   requirePrivilege(user, owner === user.name ? 'CREATE TABLE' : 'CREATE ANY TABLE');
   cursor.expect('(', 906, 'missing left parenthesis');
   const columns: StoredTable['columns'] = [];
@@ -81,7 +81,7 @@ function parseColumn(cursor: TokenCursor): StoredTable['columns'][number] {
 
 function parseDropTable(cursor: TokenCursor, session: Session): Action {
   const { at } = cursor.token;
-  const { owner, name } = readTarget(cursor, session.user);
+  const { owner, name } = readTarget(cursor, session.schema());
   cursor.accept('CASCADE', 'CONSTRAINTS');
   cursor.accept('PURGE');
   return changeTable(session, owner, name, at, () => null);
@@ -89,7 +89,7 @@ function parseDropTable(cursor: TokenCursor, session: Session): Action {
 
 function parseTruncate(cursor: TokenCursor, session: Session): Action {
   const { at } = cursor.token;
-  const { owner, name } = readTarget(cursor, session.user);
+  const { owner, name } = readTarget(cursor, session.schema());
   return changeTable(session, owner, name, at, (table) => ({ ...table, rows: [] }));
 }
 
@@ -187,7 +187,8 @@ function parseDropUser(cursor: TokenCursor, session: Session): Action {
 }
 
 /** GRANT p, … [ON owner.object] TO user, and its opposite. */
-function parseGrant(cursor: TokenCursor, { instance, user }: Session, grants: boolean): Action {
+function parseGrant(cursor: TokenCursor, session: Session, grants: boolean): Action {
+  const { instance, user } = session;
   const privileges: string[] = [];
   do {
     const words = [cursor.name()];
@@ -204,7 +205,7 @@ function parseGrant(cursor: TokenCursor, { instance, user }: Session, grants: bo
   let on = '';
   if (cursor.accept('ON')) {
     cursor.accept('DIRECTORY');
-    const { owner, name } = readTarget(cursor, user);
+    const { owner, name } = readTarget(cursor, session.schema());
     on = ` ON ${owner}.${name}`;
     if (owner !== user.name) requirePrivilege(user, 'GRANT ANY OBJECT PRIVILEGE');
   } else requirePrivilege(user, 'GRANT ANY PRIVILEGE', 'GRANT ANY ROLE');

@@ -56,25 +56,19 @@ function parseAlter(cursor: TokenCursor, session: Session): Action {
   throw new OraError(940, 'invalid ALTER command', cursor.token.at);
 }
 
-const sessionParameters = new Set([
-  'NLS_DATE_FORMAT',
-  'NLS_TIMESTAMP_FORMAT',
-  'NLS_NUMERIC_CHARACTERS',
-  'NLS_LANGUAGE',
-  'TIME_ZONE',
-  'CURRENT_SCHEMA',
-  'DDL_LOCK_TIMEOUT',
-  'CONTAINER',
-  'RESUMABLE_TIMEOUT',
-]);
+/** CURRENT_SCHEMA is done; the others change nothing here. What would change answers (NLS_…, TIME_ZONE) is refused. */
+const sessionParameters = new Set(['CURRENT_SCHEMA', 'DDL_LOCK_TIMEOUT', 'RESUMABLE_TIMEOUT']);
+const notSimulated = /^(?:NLS_\w+|TIME_ZONE|CONTAINER|ISOLATION_LEVEL|EVENTS)$/;
 
-/** Taken and without effect: what depends on them here asks for its format itself. */
 function parseAlterSession(cursor: TokenCursor, session: Session): Action {
   let schema: string | null = null;
   if (!cursor.accept('SET')) throw new OraError(922, 'missing or invalid option', cursor.token.at);
   while (cursor.token.kind === 'word') {
     const { text, at } = cursor.next();
-    if (!sessionParameters.has(text)) throw new OraError(2248, 'invalid option for ALTER SESSION', at);
+    if (!sessionParameters.has(text)) {
+      const why = notSimulated.test(text) ? ` (${text} is not simulated)` : '';
+      throw new OraError(2248, `invalid option for ALTER SESSION${why}`, at);
+    }
     cursor.expect('=', 927, 'missing equal sign');
     const value = cursor.next().text;
     if (text === 'CURRENT_SCHEMA') schema = value;

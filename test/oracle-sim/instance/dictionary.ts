@@ -30,11 +30,12 @@ export function createDictionary(
   given: GivenViews,
   user: User,
   transaction: number,
+  currentSchema: string,
 ): Dictionary {
   return {
     find(schema, name) {
       const view = schema === null || schema === 'SYS' ? findView(name) : undefined;
-      if (view === undefined) return findTable(instance, user, schema, name, transaction);
+      if (view === undefined) return findTable(instance, user, schema ?? currentSchema, name, transaction);
       const { key, columns, global } = view;
       const granted = key.startsWith('V$') ? `V_$${key.slice(2)}` : key;
       if (!forEverybody.test(key) && !mayRead(user, granted)) return null;

@@ -56,7 +56,14 @@ function openTable(
 ): ReturnType<typeof findPlace> & object {
   const database = databaseOf(session.instance);
   opened(database);
-  const place = findPlace(database, session.user, schema, name, privilege, session.transaction());
+  const place = findPlace(
+    database,
+    session.user,
+    schema ?? session.schema(),
+    name,
+    privilege,
+    session.transaction(),
+  );
   if (place === null) throw new OraError(942, 'table or view does not exist', at);
   return place;
 }
@@ -68,7 +75,8 @@ function compilerFor(session: Session, { schema, name }: Target, table: StoredTa
     source: name,
   }));
   const dictionary = {
-    find: () => findTable(session.instance, session.user, schema, name, session.transaction()),
+    find: () =>
+      findTable(session.instance, session.user, schema ?? session.schema(), name, session.transaction()),
   };
   return {
     scope: { columns, parent: null, dictionary, named: new Map() },
@@ -144,9 +152,13 @@ function changeRows(
   return (environment) => {
     const place = openTable(session, target, privilege, at);
     const rows = [
-      ...findTable(session.instance, session.user, target.schema, target.name, session.transaction())!.rows(
-        environment,
-      ),
+      ...findTable(
+        session.instance,
+        session.user,
+        target.schema ?? session.schema(),
+        target.name,
+        session.transaction(),
+      )!.rows(environment),
     ];
     let count = 0;
     const kept = place.table.rows.flatMap((stored, index) => {

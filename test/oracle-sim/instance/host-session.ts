@@ -17,7 +17,7 @@ interface Opened {
   instance: Instance;
   user: User;
   privilege: Privilege | null;
-  dictionary: (transaction: number) => Dictionary;
+  dictionary: (transaction: number, schema: string) => Dictionary;
   beforeStatement: (sql: string) => void;
   id: number;
   serial: number;
@@ -54,7 +54,7 @@ export function hostSession({
     instance,
     user,
     context: contextOf(instance, user, privilege, id),
-    dictionary: () => dictionary(info.transaction ?? 0),
+    dictionary: () => dictionary(info.transaction ?? 0, schema),
     transaction() {
       const database = databaseOf(instance);
       opened(database);

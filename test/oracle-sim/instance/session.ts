@@ -24,3 +24,8 @@ export type Action = () => void | Promise<void>;
 export function requirePrivilege(user: User, ...privileges: string[]): void {
   if (!holds(user, ...privileges)) throw new OraError(1031, 'insufficient privileges');
 }
+
+/** What needs a session AS SYSDBA or AS SYSBACKUP: the role DBA does not bring it. */
+export function requireAdministrator({ name }: User): void {
+  if (name !== 'SYS' && name !== 'SYSBACKUP') throw new OraError(1031, 'insufficient privileges');
+}
