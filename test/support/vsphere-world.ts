@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canRunGuests } from '../../scripts/demo/vsphere/guests.ts';
+import { canRunGuests } from '../../scripts/demo/vsphere/guest-process.ts';
 import { openJumpHost, type JumpHost } from '../../scripts/demo/vsphere/jump-host.ts';
 import { installDatabase, type LiveDatabase } from '../../scripts/demo/vsphere/live-database.ts';
 import {

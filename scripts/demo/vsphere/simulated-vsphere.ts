@@ -4,7 +4,8 @@ import { promisify } from 'node:util';
 import { openVim, type Vim } from '../../../src/machines/vsphere/client.ts';
 import { text } from '../../../src/machines/vsphere/soap.ts';
 import { findVirtualMachine, readVirtualMachine } from '../../../src/machines/vsphere/virtual-machine.ts';
-import { openGuestHost, type GuestHost, type GuestNetwork } from './guests.ts';
+import type { GuestNetwork } from './guest-process.ts';
+import { openGuestHost, type GuestHost } from './guests.ts';
 import { openVcenterFront, type VimCall } from './vcenter-front.ts';
 import { startVcsim } from './vcsim.ts';
 

@@ -1,5 +1,5 @@
 import { ClonaError } from '../../../src/errors.ts';
-import { canRunGuests } from './guests.ts';
+import { canRunGuests } from './guest-process.ts';
 import { hasOpenssl } from './vcenter-front.ts';
 import { findOnPath } from './vcsim.ts';
 

@@ -1,0 +1,174 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { GuestOrder } from './guest-main.ts';
+
+const execute = promisify(execFile);
+
+/** `reachable`: from this host, and nothing from it. `inner`: from within their network only. `open`: this host's own. */
+export type GuestNetwork = 'reachable' | 'inner' | 'open';
+
+/** A guest that is on. */
+export interface RunningGuest {
+  process: ChildProcess;
+  /** Process 1 of its namespaces, as this host counts. */
+  init: number;
+  /** Undefined: it has no leg in this host's network. */
+  network: Server | undefined;
+  sockets: Set<Socket>;
+}
+
+const namespaces = ['--mount', '--net', '--pid', '--ipc', '--fork', '--kill-child', '--mount-proc'];
+
+/** What the host must offer: namespaces, which only root may make. */
+export async function canRunGuests(): Promise<boolean> {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+  const mounts =
+    'mount --make-rprivate / && mount -t tmpfs tmpfs /dev/shm && mount --bind /dev/shm /sys/class/net';
+  return execute('unshare', [...namespaces, '--', '/bin/sh', '-c', mounts]).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Takes the power: everything in its namespaces ends at once. */
+export async function endGuest({ process: unshare, init, network, sockets }: RunningGuest): Promise<void> {
+  network?.close();
+  for (const socket of sockets) socket.destroy();
+  if (unshare.exitCode !== null || unshare.signalCode !== null) return;
+  const gone = once(unshare, 'exit');
+  // The kernel ends everything in the namespaces before their first process is buried, by unshare, which ends then.
+  process.kill(init, 'SIGKILL');
+  await gone;
+}
+
+/** Ends the database as a service manager does when a machine shuts down; the guest goes on. */
+export async function endDatabase({ init }: RunningGuest, dataDir: string): Promise<void> {
+  const readPid = async (): Promise<string> =>
+    readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
+  const postmaster = Number.parseInt(await readPid(), 10);
+  if (!Number.isInteger(postmaster)) return;
+  // Numbers are the guest's own: a fast shutdown, asked for from inside.
+  const inside = ['-t', String(init), '-p', '-m', 'kill', '-INT', String(postmaster)];
+  await execute('nsenter', inside).catch(() => {});
+  for (let tries = 0; tries < 500 && (await readPid()) !== ''; tries += 1) await wait(20);
+}
+
+/** As the kernel shows them: a folder a card, with its address in a file. */
+async function layCards(folder: string, macs: readonly string[]): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  for (const [index, mac] of macs.entries()) {
+    await mkdir(join(folder, `ens${192 + index}`), { recursive: true, mode: 0o755 });
+    await writeFile(join(folder, `ens${192 + index}`, 'address'), `${mac}\n`);
+  }
+}
+
+export interface BootPlace {
+  /** The machine's own folder. */
+  at: string;
+  places: { disks: string; mounts: string; net: string };
+  name: string;
+  address: string;
+  port: number;
+  network: GuestNetwork;
+  /** Of its network cards. */
+  macs: readonly string[];
+}
+
+/**
+ * $1 the machine's folder, $2 where disks are mounted, $3 its cards, $4 what it must not see; then the command. The
+ * shell stays process 1: it buries the orphans that Node.js would leave as zombies.
+ */
+const firstProcess = `mount --make-rprivate / &&
+mount --bind "$1/system" "$2/system" && mount --bind "$1/data" "$2/data" && mount --bind "$3" /sys/class/net &&
+mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs "$4" || exit 125
+shift 4
+"$@"
+exit $?`;
+
+/** Returns when the guest can be entered. */
+export async function bootGuest(
+  order: GuestOrder,
+  { at, places, name, address, port, network: kind, macs }: BootPlace,
+): Promise<RunningGuest> {
+  await rm(order.socket, { force: true });
+  await layCards(join(places.net, name), macs);
+  const main = fileURLToPath(new URL('./guest-main.ts', import.meta.url));
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', main];
+  const spaces = namespaces.filter((option) => kind !== 'open' || option !== '--net');
+  const shell = ['/bin/sh', '-c', firstProcess, 'sh'];
+  const folders = [at, places.mounts, join(places.net, name), places.disks];
+  const unshare = spawn('unshare', [...spaces, '--', ...shell, ...folders, ...node], { cwd: '/' });
+  let said = '';
+  unshare.stderr.setEncoding('utf8').on('data', (text: string) => (said = `${said}${text}`.slice(-2000)));
+  unshare.stdin.on('error', () => {});
+  unshare.stdin.write(`${JSON.stringify(order)}\n`);
+  const up = once(unshare.stdout, 'data');
+  const ended = once(unshare, 'exit').then(() =>
+    Promise.reject(new Error(`the guest ${name} does not boot: ${said}`)),
+  );
+  await Promise.race([up, ended]);
+  ended.catch(() => {});
+  const init = Number((await readFile(`/proc/${unshare.pid}/task/${unshare.pid}/children`, 'utf8')).trim());
+  const sockets = new Set<Socket>();
+  if (kind === 'inner') return { process: unshare, init, network: undefined, sockets };
+  const network = createServer((near) => joinSockets(near, order.socket, sockets));
+  network.listen(port, address);
+  await once(network, 'listening');
+  return { process: unshare, init, network, sockets };
+}
+
+/** The guest's network card: what comes to its address goes to its SSH server and nowhere else. */
+function joinSockets(near: Socket, socket: string, sockets: Set<Socket>): void {
+  const far = connect(socket);
+  for (const [one, other] of [
+    [near, far],
+    [far, near],
+  ] as const) {
+    sockets.add(one);
+    one.on('error', () => other.destroy());
+    one.once('close', () => {
+      sockets.delete(one);
+      other.destroy();
+    });
+    one.pipe(other);
+  }
+}
+
+/** Everything in the namespaces of `init`, itself among it. */
+async function processesOf(init: number): Promise<number[]> {
+  const own = await readlink(`/proc/${init}/ns/pid`).catch(() => undefined);
+  if (own === undefined) return [];
+  const found: number[] = [];
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const namespace = await readlink(`/proc/${name}/ns/pid`).catch(() => undefined);
+    if (namespace === own) found.push(Number(name));
+  }
+  return found;
+}
+
+/** Both disks of one moment. */
+export async function whileFrozen(guest: RunningGuest | undefined, work: () => Promise<void>): Promise<void> {
+  const pids = guest === undefined ? [] : await processesOf(guest.init);
+  const tell = (signal: NodeJS.Signals): void => {
+    for (const pid of pids) {
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // it ended in this very moment
+      }
+    }
+  };
+  tell('SIGSTOP');
+  try {
+    await work();
+  } finally {
+    tell('SIGCONT');
+  }
+}
