@@ -31,7 +31,13 @@ import { backupPlaces } from './place-check.ts';
 import { logStreams } from './stream-check.ts';
 import { leftStopped } from './stopped-check.ts';
 import { zones } from './zone-check.ts';
-import { vsphereClone, vsphereEscapes, vsphereNetwork, vspherePrivileges } from './vsphere-checks.ts';
+import {
+  vsphereClone,
+  vsphereEscapes,
+  vsphereNetwork,
+  vspherePrivileges,
+  vsphereReachable,
+} from './vsphere-checks.ts';
 import { isolation, liveMachine, stagingName } from './staging-checks.ts';
 
 /** What only PostgreSQL has is not looked at elsewhere. */
@@ -82,6 +88,7 @@ export const checks = {
   oracleRights: { topic: 'database', look: oracleRights },
   stagingName: { topic: 'staging', rules: ['R21'], look: stagingName },
   isolation: { topic: 'staging', rules: ['R21'], look: isolation },
+  vsphereReachable: { topic: 'staging', look: vsphereReachable },
   vsphereClone: { topic: 'staging', rules: ['R21'], look: vsphereClone },
   vsphereNetwork: { topic: 'staging', rules: ['R21'], look: vsphereNetwork },
   vsphereEscapes: { topic: 'staging', rules: ['R18', 'R20'], look: vsphereEscapes },

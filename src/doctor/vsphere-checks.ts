@@ -1,13 +1,49 @@
-import { ClonaError } from '../errors.ts';
+import { ClonaError, toClonaError } from '../errors.ts';
 import type { CloneRequest } from '../machines/vsphere/prepare-clone.ts';
 import type { MissingPrivilege, PrivilegeRow } from '../machines/vsphere/privileges.ts';
 import { failed, ok, warning, type Finding, type Patient } from './check.ts';
 
 /** What doctor asks a vCenter, before anything is changed there. Sites on other platforms have no row of it. */
 
+const answers = new WeakMap<Patient['site'], Promise<ClonaError | undefined>>();
+
+/** Why the vCenter lets nobody in, asked once; undefined: it does. */
+async function tryVcenter({ site, signal }: Patient): Promise<ClonaError | undefined> {
+  const look = async (): Promise<void> => {
+    const { openVim } = await import('../machines/vsphere/client.ts');
+    const { resolveVimAddress } = await import('../pipeline/vsphere/site-settings.ts');
+    for (const purpose of ['clone', 'promotion'] as const) {
+      await using _session = await openVim(await resolveVimAddress(site, purpose), signal);
+    }
+  };
+  const answer =
+    answers.get(site) ??
+    look().then(
+      () => undefined,
+      (error: unknown) => toClonaError(error),
+    );
+  answers.set(site, answer);
+  return answer;
+}
+
+/** Whether there is something to ask; what hinders it is said by `vsphereReachable` alone. */
+async function canAsk(patient: Patient): Promise<boolean> {
+  return patient.site.machines.platform === 'vsphere' && (await tryVcenter(patient)) === undefined;
+}
+
+export async function vsphereReachable(patient: Patient): Promise<Finding[]> {
+  const { vsphere, platform } = patient.site.machines;
+  if (platform !== 'vsphere' || vsphere === undefined) return [];
+  const error = await tryVcenter(patient);
+  if (error !== undefined) throw error;
+  const users = [...new Set([vsphere.user, vsphere.promotionUser ?? vsphere.user])];
+  return [ok(`the vCenter ${vsphere.server} lets in ${users.join(' and ')}`)];
+}
+
 /** Everything that `refresh` would refuse before its first change: names, production's shape, the network, the room. */
-export async function vsphereClone({ site, signal }: Patient): Promise<Finding[]> {
-  if (site.machines.platform !== 'vsphere') return [];
+export async function vsphereClone(patient: Patient): Promise<Finding[]> {
+  const { site, signal } = patient;
+  if (!(await canAsk(patient))) return [];
   const { prepareClone } = await import('../machines/vsphere/prepare-clone.ts');
   const { source, plan, warnings, existing } = await prepareClone(await requestOf(site), signal);
   const disks = plan.disks.reduce((sum, { sizeGib }) => sum + sizeGib, 0);
@@ -20,9 +56,10 @@ export async function vsphereClone({ site, signal }: Patient): Promise<Finding[]
 }
 
 /** R21: on the isolated network belong clones, and a jump host; whatever else is there, a clone reaches it. */
-export async function vsphereNetwork({ site, signal }: Patient): Promise<Finding[]> {
+export async function vsphereNetwork(patient: Patient): Promise<Finding[]> {
+  const { site, signal } = patient;
   const { isolatedPortGroup } = site.machines.vsphere ?? {};
-  if (site.machines.platform !== 'vsphere') return [];
+  if (!(await canAsk(patient))) return [];
   if (isolatedPortGroup === undefined) return [ok('each clone gets a port group of its own, without uplink')];
   const { openVim } = await import('../machines/vsphere/client.ts');
   const { listMachinesOn } = await import('../machines/vsphere/neighbours.ts');
@@ -42,8 +79,9 @@ export async function vsphereNetwork({ site, signal }: Patient): Promise<Finding
 }
 
 /** R18, R20: what a VM snapshot of LIVE does not hold would not come back by a rollback. */
-export async function vsphereEscapes({ site, signal }: Patient): Promise<Finding[]> {
-  if (site.machines.platform !== 'vsphere') return [];
+export async function vsphereEscapes(patient: Patient): Promise<Finding[]> {
+  const { site, signal } = patient;
+  if (!(await canAsk(patient))) return [];
   const { openVim } = await import('../machines/vsphere/client.ts');
   const { findSnapshotEscapes } = await import('../machines/vsphere/machines.ts');
   const { sourcePath } = await import('../machines/vsphere/prepare-clone.ts');
@@ -63,8 +101,9 @@ export async function vsphereEscapes({ site, signal }: Patient): Promise<Finding
 }
 
 /** One row a missing privilege, for who clones and for who promotes; and whether these are two users. */
-export async function vspherePrivileges({ site, signal }: Patient): Promise<Finding[]> {
-  if (site.machines.platform !== 'vsphere') return [];
+export async function vspherePrivileges(patient: Patient): Promise<Finding[]> {
+  const { site, signal } = patient;
+  if (!(await canAsk(patient))) return [];
   const { clonePrivileges, promotionPrivileges, dangerousPrivileges } =
     await import('../machines/vsphere/privileges.ts');
   const { promotionUser } = site.machines.vsphere ?? {};

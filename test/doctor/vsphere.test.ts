@@ -11,7 +11,7 @@ import { completeLive, liveName, writeVsphereSite } from '../support/vsphere-sit
 const missing = findVcsim() === undefined ? ' (vcsim is not here, set CLONA_TOOLCHAIN)' : '';
 /** A machine that no VM snapshot holds as a whole. */
 const loose = 'DC0_H0_VM1';
-const { vsphereClone, vsphereEscapes, vsphereNetwork, vspherePrivileges } = checks;
+const { vsphereReachable, vsphereClone, vsphereEscapes, vsphereNetwork, vspherePrivileges } = checks;
 
 describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
   let vcsim: Vcsim;
@@ -130,6 +130,17 @@ describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
       'failed vSphere has no datastore /DC0/datastore/nowhere',
       'failed vSphere has no datastore /DC0/datastore/nowhere',
       expect.stringMatching(/^ok a VM snapshot/),
+    ]);
+  });
+
+  test('says once that the vCenter does not answer, and who it lets in', async () => {
+    const all = { vsphereReachable, vsphereClone, vsphereNetwork, vsphereEscapes, vspherePrivileges };
+    const away = await writeVsphereSite(folder, { ...vcsim, server: '127.0.0.1:1' });
+    expect(await look(away, all)).toEqual(['failed cannot talk to the vSphere server 127.0.0.1:1']);
+    const more = ['promotionUser: director', 'promotionPassword: file:vcenter-password'];
+    const site = await writeVsphereSite(folder, vcsim, more);
+    expect(await look(site, { vsphereReachable })).toEqual([
+      `ok the vCenter ${vcsim.server} lets in user and director`,
     ]);
   });
 
