@@ -46,24 +46,24 @@ export function decideCure(
   identityNow: (name: string) => string | null,
 ): Cure {
   if (active.length === 0) return { kind: 'nothing' };
-  const reasons: string[] = [];
-  if (mark === null || mark.dbid !== dbid) {
-    reasons.push('clona did not set them in backup mode: somebody else’s backup may be running');
-    return { kind: 'refuse', reasons };
+  const marked = new Map(mark?.dbid === dbid ? mark.files.map((one) => [one.file, one]) : []);
+  const files = active.filter(({ file }) => marked.has(file));
+  if (openMode === 'READ WRITE') {
+    // What somebody else set in backup mode is his: his backup may be running.
+    const tablespaces = [...new Set(files.map(({ tablespace }) => tablespace))];
+    const end = (name: string): string => `ALTER TABLESPACE ${quoteName(name, 'a tablespace')} END BACKUP`;
+    return files.length === 0
+      ? { kind: 'nothing' }
+      : { kind: 'end', statements: tablespaces.map(end), files };
   }
-  const marked = new Map(mark.files.map((one) => [one.file, one]));
-  const isOpen = openMode === 'READ WRITE';
-  for (const { file, name } of active) {
+  const reasons = active.flatMap(({ file, name }) => {
     const known = marked.get(file);
-    if (known === undefined) reasons.push(`${name} was set in backup mode by somebody else`);
-    else if (!isOpen) reasons.push(...doubt(known, name, identityNow(name)));
-  }
+    return known === undefined
+      ? [`clona did not set ${name} in backup mode: somebody else did`]
+      : doubt(known, name, identityNow(name));
+  });
   if (reasons.length > 0) return { kind: 'refuse', reasons };
-  const tablespaces = [...new Set(active.map(({ tablespace }) => tablespace))];
-  const statements = isOpen
-    ? tablespaces.map((name) => `ALTER TABLESPACE ${quoteName(name, 'a tablespace')} END BACKUP`)
-    : ['ALTER DATABASE END BACKUP'];
-  return { kind: 'end', statements, files: [...active] };
+  return { kind: 'end', statements: ['ALTER DATABASE END BACKUP'], files };
 }
 
 function doubt({ identity, copied }: MarkedFile, name: string, now: string | null): string[] {

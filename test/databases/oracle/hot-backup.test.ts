@@ -216,9 +216,7 @@ describe('a crash in backup mode', () => {
   test('is not cured without a mark: somebody else may be backing up', async () => {
     await crash();
     await using dba = await connectAsSysdba();
-    await expect(cureBackupMode(dba, null, identify)).rejects.toThrow(
-      'clona did not set them in backup mode',
-    );
+    await expect(cureBackupMode(dba, null, identify)).rejects.toThrow('in backup mode: somebody else did');
   });
 
   test('in an open database the mode that a killed clona left behind is ended, tablespace by tablespace', async () => {
@@ -236,6 +234,22 @@ describe('a crash in backup mode', () => {
     });
     expect(await active()).toEqual([]);
   });
+});
+
+test('in an open database what somebody else set in backup mode is left to him', () => {
+  const active = ['4', '5'].map((file) => ({
+    file,
+    name: `/u01/${file}.dbf`,
+    tablespace: `T${file}`,
+    change: '7',
+  }));
+  const files = [{ file: '5', name: '/u01/5.dbf', identity: null, copied: false }];
+  const mark = { dbid: '9', startedAt: '', files };
+  expect(decideCure(active, 'READ WRITE', '9', mark, () => null)).toMatchObject({
+    statements: ['ALTER TABLESPACE "T5" END BACKUP'],
+  });
+  expect(decideCure(active, 'READ WRITE', '9', null, () => null)).toEqual({ kind: 'nothing' });
+  expect(decideCure(active, 'READ WRITE', '8', mark, () => null)).toEqual({ kind: 'nothing' });
 });
 
 test.each([
