@@ -5,11 +5,14 @@ export interface MountedDatabase extends MountedFacts {
   openMode: string;
   dbid: string;
   name: string;
+  /** V$DATAFILE: number and name, as the control file has them. */
+  datafiles: { file: number; name: string }[];
 }
 
 const lines = {
   incarnation: `TO_CHAR(INCARNATION#) || '|' || TO_CHAR(RESETLOGS_CHANGE#) || '|' || TO_CHAR(RESETLOGS_TIME, 'YYYY-MM-DD"T"HH24:MI:SS') || '|' || STATUS FROM V$DATABASE_INCARNATION`,
   member: 'MEMBER FROM V$LOGFILE',
+  file: "TO_CHAR(FILE#) || '|' || NAME FROM V$DATAFILE",
   temp: 'TO_CHAR(FILE#) FROM V$TEMPFILE',
   tracking: 'STATUS FROM V$BLOCK_CHANGE_TRACKING',
   point: `NAME FROM V$RESTORE_POINT WHERE GUARANTEE_FLASHBACK_DATABASE = 'YES'`,
@@ -41,6 +44,10 @@ export function readMountedFacts(output: string): MountedDatabase {
       return { key: Number(key), resetlogs, resetlogsTime, status };
     }),
     logMembers: of('member'),
+    datafiles: of('file').map((text) => {
+      const at = text.indexOf('|');
+      return { file: Number(text.slice(0, at)), name: text.slice(at + 1) };
+    }),
     tempFiles: of('temp').map(Number),
     changeTracking: of('tracking').includes('ENABLED'),
     flashback: flashback !== 'NO',

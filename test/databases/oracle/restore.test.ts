@@ -6,6 +6,8 @@ import { connectOracle, type OracleSession } from '../../../src/databases/oracle
 import { requireOracleFence } from '../../../src/databases/oracle/fence/fence.ts';
 import type { OracleTools } from '../../../src/databases/oracle/guest-tools.ts';
 import { chooseToProve, proveByValidate } from '../../../src/databases/oracle/prove.ts';
+import { takeHotBackup } from '../../../src/databases/oracle/hot-backup.ts';
+import { hotBackupPorts, markFileOf } from '../../../src/databases/oracle/hot-ports.ts';
 import { restoreOracle } from '../../../src/databases/oracle/restore.ts';
 import type { RestoreTarget } from '../../../src/databases/oracle/restore-target.ts';
 import { readOracleCatalog } from '../../../src/databases/oracle/site-catalog.ts';
@@ -203,6 +205,31 @@ test('a cold backup needs no log at all, and production is open again after it',
 test('a backup whose log shows an error is none, and production is opened all the same', async () => {
   live.instance.database!.control!.logMode = 'NOARCHIVELOG';
   await expect(backUp(null)).rejects.toMatchObject({ kind: 'jobLogFailed', exitCode: 4 });
+});
+
+test('a hot backup by tablespace becomes a clone, too, recovered by SQL*Plus from the cataloged logs', async () => {
+  await insert(1);
+  const hotFolder = join(folder, 'archive/hot');
+  await mkdir(hotFolder, { recursive: true });
+  const { guest } = toolsOf(liveTools, 'live');
+  const ports = hotBackupPorts({
+    address: addressOf(live),
+    guest,
+    folder: hotFolder,
+    markFile: markFileOf(folder),
+  });
+  const now = (): Date => new Date('2026-03-01T11:00:00Z');
+  const given = { label: 'HOT1', incarnation: 1, device: hotFolder, signal, onProgress: silent, now };
+  const { backup, files } = await takeHotBackup(ports, given);
+  await insert(2);
+  await backUp(null);
+  const { name } = await restore(String(backup.consistentFrom), ({ catalog, facts }) => {
+    catalog.backups.push(backup);
+    facts.pieces['HOT1'] = files.map(({ path }) => path);
+  });
+  expect(name).toBe('CLONAERP');
+  await using session = await openClone();
+  expect(await session.query('SELECT SUM(id) FROM clona.orders')).toEqual([['1']]);
 });
 
 describe('a proof by VALIDATE', () => {
