@@ -55,5 +55,9 @@ export async function liveMachine({ site, signal }: Patient): Promise<Finding[]>
   if (power === 'off') {
     return [failed(`the machine ${live.name} is off`, 'start it; a backup needs its database', 6)];
   }
-  return [ok(`the machine ${live.name} is on`)];
+  const { chooseMachinesRoot } = await import('../machines/local/reach.ts');
+  const chosen = chooseMachinesRoot(root);
+  const moved =
+    chosen.movedFrom === null ? '' : `, in ${chosen.root}: other users cannot enter ${chosen.movedFrom}`;
+  return [ok(`the machine ${live.name} is on${moved}`)];
 }

@@ -1,7 +1,7 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { homedir, hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { backendFolder, readLockFiles, type LockedStack } from '../machines/pulumi/lock-files.ts';
 import { isDeadLock } from '../machines/pulumi/locks.ts';
 import { failed, ok, skipped, warning, type Finding, type Patient } from './check.ts';
@@ -25,8 +25,16 @@ export async function controlFolder({ site }: Patient): Promise<Finding[]> {
   if (facts !== undefined && !facts.isDirectory()) {
     return [failed(`control.directory: ${directory} is no folder`, 'mend control.directory')];
   }
-  const where = url === undefined ? `an embedded database in ${directory}` : 'a database of its own';
+  const where = url === undefined ? await describeEmbedded(directory) : 'a database of its own';
   return [ok(`clona keeps its state in ${where}`)];
+}
+
+/** As root the server runs as another user, who cannot get into a closed folder. */
+async function describeEmbedded(directory: string): Promise<string> {
+  const { placeControl } = await import('../control/place.ts');
+  const { folder } = placeControl(directory);
+  if (dirname(folder) === resolve(directory)) return `an embedded database in ${directory}`;
+  return `${directory}, its embedded database in ${folder}: other users cannot enter the former`;
 }
 
 async function nearestFolder(path: string): Promise<string> {

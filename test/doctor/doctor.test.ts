@@ -56,6 +56,20 @@ function saidBy(found: readonly Diagnosis[], check: string): string[] {
 }
 
 describe('doctor', () => {
+  test.skipIf(process.getuid?.() !== 0)(
+    'says where the state really lies when its folder is closed',
+    async () => {
+      const told = async (): Promise<string[]> =>
+        saidBy(await diagnose('archive: { location: a }'), 'control');
+      await chmod(folder, 0o700);
+      expect((await told())[0]).toMatch(
+        /its embedded database in \/var\/lib\/clona\/control-[0-9a-f]{12}: other users/,
+      );
+      await chmod(folder, 0o711);
+      expect(await told()).toEqual([`ok clona keeps its state in an embedded database in ${folder}/.clona`]);
+    },
+  );
+
   test('tells of log that waits in the spool, and warns when nobody takes it away', async () => {
     const spool = join(cluster.folder, 'spool');
     await mkdir(spool);
