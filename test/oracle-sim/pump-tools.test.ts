@@ -11,6 +11,7 @@ import { installTools, type Tools } from './machine/tools.ts';
 import { pumpOf } from './pump/state.ts';
 import { simPassword, startOracleSim, type OracleSim } from './server.ts';
 
+const { signal } = new AbortController();
 let folder: string;
 let sim: OracleSim;
 let tools: Tools;
@@ -48,7 +49,7 @@ async function run(
   await writeFile(path, `${lines.join('\n')}\n`);
   const guest = createHostGuest(folder);
   const { stdout, exitCode } = await guest.run([join(tools.bin, tool), logon, `PARFILE=${path}`], {
-    signal: AbortSignal.timeout(30_000),
+    signal,
     stdin,
   });
   return { text: stdout, exitCode };
@@ -77,7 +78,6 @@ describe('expdp and impdp on the simulated machine', () => {
     await using guests = await startSimulatedGuests(folder);
     const { address, hostKey } = await guests.make('live');
     const endpoint = { kind: 'tcp', host: address, port: guests.port } as const;
-    const signal = AbortSignal.timeout(30_000);
     const where = {
       endpoint,
       user: 'erp',
