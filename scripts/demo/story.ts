@@ -16,7 +16,7 @@ import { endInDisaster } from './disaster.ts';
 import { exportAndVerify } from './evidence.ts';
 import { openLocalWorld } from './local-world.ts';
 import type { DemoReport } from './report.ts';
-import { requireVsphereTools } from './vsphere/tools.ts';
+import { findVsphereTools } from './vsphere/tools.ts';
 import type { DemoWorld } from './world.ts';
 import { openStages, type Stages } from './stages.ts';
 
@@ -137,7 +137,7 @@ async function chooseEngine(options: DemoOptions, stages: Stages): Promise<DemoR
   if (platform === 'local') return findEngine(find, stages, options.tell);
   await stages.run('tools: the Pulumi engine, the vSphere provider and a simulated vCenter', async () => {
     const toolchain = await find();
-    await requireVsphereTools();
+    await findVsphereTools(join(folder, '.tools'), signal);
     return toolchain;
   });
   return 'pulumi';

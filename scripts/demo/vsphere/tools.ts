@@ -1,7 +1,19 @@
+import { delimiter, resolve } from 'node:path';
 import { ClonaError } from '../../../src/errors.ts';
+import { unpackToolchain } from '../../../src/machines/pulumi/toolchain-unpack.ts';
 import { canRunGuests } from './guest-process.ts';
 import { hasOpenssl } from './vcenter-front.ts';
 import { findOnPath } from './vcsim.ts';
+
+/** Puts `.tools` on PATH, with what CLONA_TOOLCHAIN unpacks where the simulator is nowhere else; throws as below. */
+export async function findVsphereTools(tools: string, signal: AbortSignal): Promise<void> {
+  process.env['PATH'] = [process.env['PATH'] ?? '', tools].join(delimiter);
+  const given = process.env['CLONA_TOOLCHAIN'];
+  if (given !== undefined && findOnPath('vcsim') === undefined) {
+    await unpackToolchain(resolve(given), tools, signal);
+  }
+  await requireVsphereTools();
+}
 
 /** Everything that the story on vSphere needs beside the engine, or one error that names all that is missing. */
 export async function requireVsphereTools(
