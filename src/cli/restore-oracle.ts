@@ -10,6 +10,7 @@ import { writeMountProgram } from '../databases/oracle/restore-program.ts';
 import { writeParameterFile } from '../databases/oracle/restore-target.ts';
 import { joinGuest } from '../databases/oracle/rman-text.ts';
 import { restoreOracle } from '../databases/oracle/restore.ts';
+import { rememberGrade } from '../databases/oracle/site-catalog.ts';
 import { parseSize } from '../site/units.ts';
 import { workDirOf } from './backup-oracle.ts';
 import { textOption } from './confirm.ts';
@@ -72,7 +73,9 @@ export async function restoreForOracle(
   const { onProgress } = context;
   const instance = { ...tools, instanceName: target.instanceName };
   const restored = await restoreOracle({ plan, catalog, facts, target, tools: instance, until, onProgress });
+  const grade = await rememberProof(context, { catalog, places }, plan.backup ?? '');
   const json = {
+    grade,
     dbid: restored.dbid,
     name: restored.name,
     branchPosition: restored.branchPosition.toString(),
@@ -81,6 +84,24 @@ export async function restoreForOracle(
   };
   const human = `restored ${plan.backup ?? ''} up to ${plan.redoTo} as ${restored.name} (DBID ${restored.dbid}); the session is restricted until its fence stands`;
   return { json, human };
+}
+
+/** R15: restored and opened past consistentFrom is grade 3. The restore stands even where that cannot be written down. */
+async function rememberProof(
+  { signal, note }: VerbContext,
+  { catalog, places }: Pick<OracleSite, 'catalog' | 'places'>,
+  label: string,
+): Promise<number | null> {
+  const known = catalog.backups.find((backup) => backup.label === label)?.grade ?? 0;
+  const grade = Math.max(known, 3);
+  try {
+    await rememberGrade(places, label, grade, signal);
+    return grade;
+  } catch (error) {
+    signal.throwIfAborted();
+    note(`warning: its grade was not remembered: ${error instanceof Error ? error.message : String(error)}`);
+    return null;
+  }
 }
 
 function readTarget(options: OptionValues, platform: 'linux' | 'windows', archiveDir: string): RestoreTarget {

@@ -129,7 +129,7 @@ archive: { location: archive, retention: { redundancy: 1, windowDays: 0 } }
         name: 'CLONAERP',
         until: 'latest',
       });
-      expect(restored.json).toMatchObject({ name: 'CLONAERP', restricted: true });
+      expect(restored.json).toMatchObject({ name: 'CLONAERP', restricted: true, grade: 3 });
       const { port, password } = clone;
       const sys = {
         engine: 'oracle',
