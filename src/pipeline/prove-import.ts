@@ -12,8 +12,10 @@ import { connectOracle } from '../databases/oracle/connect.ts';
 import { readSchemaName } from '../databases/oracle/import/clone-schema.ts';
 import { importIntoCloneSchemas, type SchemaImportReport } from '../databases/oracle/import/import.ts';
 import { readDumpFiles } from '../databases/oracle/import/read-dumps.ts';
+import type { OriginalTool } from '../databases/oracle/import/run-original.ts';
 import type { DatabaseAddress } from '../databases/database.ts';
 import { ClonaError, toClonaError } from '../errors.ts';
+import { openGuest } from '../guest/open.ts';
 import { withProgress, type OnProgress } from '../progress.ts';
 import { resolveDatabaseAddress } from '../site/address.ts';
 import { resolveSecret } from '../site/secret.ts';
@@ -52,10 +54,12 @@ export async function proveImport(
         new Date(),
       )
     ).hash;
+  await using machine = await openMachine(site, live, signal);
+  const kinds = machine === undefined ? (['pump'] as const) : (['pump', 'original'] as const);
   const { chosen, rejected } = await withProgress(
     onProgress,
     'look for the newest export by proof',
-    async () => choose(address, wanted, signal),
+    async () => choose(address, wanted, kinds, signal),
   );
   if (chosen === null) throw nothingUsable(wanted.folder, rejected);
   const files = chosen.files.map((path) => basename(path));
@@ -75,6 +79,7 @@ export async function proveImport(
       parallel: { degree: wanted.parallel, licensed: wanted.parallelLicensed },
       liveNames: { mode: wanted.liveNames, accepted: wanted.accepted },
       before: wanted.compareWithLive ? live : undefined,
+      original: machine,
       label: run,
       randomPassword: randomBytes(18).toString('base64url'),
       signal,
@@ -108,8 +113,47 @@ function withServer(live: DatabaseAddress, connectString: string | undefined): D
   return connectString === undefined ? live : { ...live, oracle: { ...live.oracle, connectString } };
 }
 
+/** imp runs on the machine of the database alone: undefined where the site names no way into it, or imports elsewhere. */
+async function openMachine(
+  site: Site,
+  { host, user, password }: DatabaseAddress,
+  signal: AbortSignal,
+): Promise<(OriginalTool & AsyncDisposable) | undefined> {
+  const { oracle, name } = site.database;
+  const { guest } = site;
+  if (
+    guest?.hostKey === undefined ||
+    oracle?.home === undefined ||
+    oracle.import?.connectString !== undefined
+  ) {
+    return undefined;
+  }
+  const opened = await openGuest(
+    {
+      endpoint: { kind: 'tcp', host, port: guest.port },
+      user: guest.user,
+      privateKeyFile: guest.privateKey,
+      hostKey: guest.hostKey,
+      platform: guest.platform,
+    },
+    signal,
+  );
+  return {
+    guest: opened,
+    home: oracle.home,
+    instanceName: oracle.instance ?? name ?? '',
+    logon: { kind: 'prompt', user, password: password ?? '' },
+    [Symbol.asyncDispose]: async () => opened[Symbol.asyncDispose](),
+  };
+}
+
 /** A DIRECTORY object has no folders in it: what lies deeper cannot be imported from there. */
-async function choose(address: DatabaseAddress, wanted: Wanted, signal: AbortSignal): Promise<ExportChoice> {
+async function choose(
+  address: DatabaseAddress,
+  wanted: Wanted,
+  kinds: readonly ArchiveSet['kind'][],
+  signal: AbortSignal,
+): Promise<ExportChoice> {
   const sets = (await scanArchiveFolder(wanted.folder, signal)).map((set) =>
     refuseDeeper(set, wanted.folder),
   );
@@ -123,7 +167,7 @@ async function choose(address: DatabaseAddress, wanted: Wanted, signal: AbortSig
       writtenAt.set(join(resolve(wanted.folder), name), Number.isNaN(at) ? 0 : at);
     }
   }
-  return chooseNewestExport(sets, writtenAt);
+  return chooseNewestExport(sets, writtenAt, kinds);
 }
 
 function refuseDeeper(set: ArchiveSet, folder: string): ArchiveSet {

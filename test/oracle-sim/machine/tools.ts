@@ -7,6 +7,7 @@ import type { Server } from '../instance/backend.ts';
 import { runRman } from './rman/run.ts';
 import { runSqlPlus } from './sqlplus.ts';
 import { runNid } from './nid.ts';
+import { runExp, runImp } from './original.ts';
 import { runExpdp, runImpdp } from './pump.ts';
 
 /** A call of a command on the simulated machine. */
@@ -31,6 +32,8 @@ const tools: Record<string, Tool> = {
   nid: runNid,
   expdp: runExpdp,
   impdp: runImpdp,
+  exp: runExp,
+  imp: runImp,
 };
 
 export interface Tools extends AsyncDisposable {

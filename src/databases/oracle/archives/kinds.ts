@@ -11,6 +11,8 @@ export interface ArchiveFile {
 export interface ExportLog {
   path: string;
   judgement: JobLogJudgement;
+  /** When the export began, by the banner of its log; null: it does not say so in a way we know. */
+  startedAt: number | null;
   /** Paths of the dump set, as the log lists them. */
   dumps: string[];
 }
@@ -21,6 +23,8 @@ export interface ArchiveSet {
   files: string[];
   /** Highest checkpoint of its datafiles; null: an export. */
   position: string | null;
+  /** Milliseconds, by the log of an export. */
+  startedAt: number | null;
   /** R15, as far as files and logs alone can tell: 2 for a complete dump set with a good log, 0 otherwise. */
   grade: 0 | 2;
   usable: boolean;
@@ -55,6 +59,7 @@ function rmanSet(files: readonly ArchiveFile[]): ArchiveSet {
     name: 'RMAN',
     files: files.map(({ path }) => path),
     position: null,
+    startedAt: null,
     grade: 0,
     usable: true,
     reasons: ['what they hold is in the control file (clona catalog), or after CATALOG START WITH'],
@@ -99,6 +104,7 @@ function copySet(copies: readonly Copy[], hasLogs: boolean, hasControlFile: bool
     name: folderOf(copies[0]?.path ?? ''),
     files: copies.map(({ path }) => path),
     position: String(highest),
+    startedAt: null,
     grade: 0,
     usable: whole && (!hot || hasLogs),
     reasons,
@@ -127,6 +133,7 @@ function readExports(files: readonly ArchiveFile[], logs: readonly ExportLog[]):
       name: log.path,
       files: found.paths,
       position: null,
+      startedAt: log.startedAt,
       grade: usable ? (2 as const) : (0 as const),
     };
     return [{ kind: kind === 'expdp' ? 'pump' : 'original', ...about, usable, reasons }];
@@ -138,6 +145,7 @@ function readExports(files: readonly ArchiveFile[], logs: readonly ExportLog[]):
       name: dump.path,
       files: [dump.path],
       position: null,
+      startedAt: null,
       grade: 0,
       usable: false,
       reasons: ['no log of its export is beside it: nobody knows whether it is whole'],
@@ -179,9 +187,11 @@ export interface ExportChoice {
 export function chooseNewestExport(
   sets: readonly ArchiveSet[],
   writtenAt: ReadonlyMap<string, number>,
+  kinds: readonly ArchiveSet['kind'][] = ['pump'],
 ): ExportChoice {
-  const exports = sets.filter(({ kind }) => kind === 'pump');
-  const age = ({ files }: ArchiveSet): number => Math.max(...files.map((path) => writtenAt.get(path) ?? 0));
+  const exports = sets.filter(({ kind }) => kinds.includes(kind));
+  const age = ({ files, startedAt }: ArchiveSet): number =>
+    Math.max(...files.map((path) => writtenAt.get(path) ?? startedAt ?? 0));
   const usable = exports
     .filter((set) => set.usable)
     .sort((a, b) => age(b) - age(a) || (a.name < b.name ? 1 : -1));

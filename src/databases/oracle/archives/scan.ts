@@ -45,5 +45,14 @@ async function readLog(path: string): Promise<ExportLog | null> {
   const judge = createJobLogJudge();
   for (const line of text.split('\n')) judge.addLine(line);
   const judgement = judge.finish();
-  return judgement.kind === null ? null : { path, judgement, dumps: readDumpNames(text) };
+  return judgement.kind === null
+    ? null
+    : { path, judgement, startedAt: readStart(text), dumps: readDumpNames(text) };
+}
+
+/** `Export: Release … on Thu May 1 08:04:59 2025`: wall clock of the machine that exported, told as UTC. */
+function readStart(text: string): number | null {
+  const found = /\bon (\w{3} \w{3} +\d{1,2} \d{2}:\d{2}:\d{2} \d{4})/.exec(text.slice(0, 4000))?.[1];
+  const at = found === undefined ? Number.NaN : Date.parse(`${found} UTC`);
+  return Number.isNaN(at) ? null : at;
 }

@@ -14,6 +14,12 @@ interface Reason {
  */
 const reasons: readonly Reason[] = [
   {
+    codes: ['ORA-01017', 'ORA-28000', 'ORA-28001', 'ORA-01045'],
+    kind: 'databaseLogin',
+    what: 'the user who imports may not log on',
+    hint: 'look at database.user and the secret that database.password names',
+  },
+  {
     codes: ['ORA-39142', 'ORA-39358', 'ORA-39022', 'IMP-00010'],
     kind: 'databaseVersion',
     what: 'the dump was written by a newer version than this server reads',

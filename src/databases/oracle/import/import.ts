@@ -12,7 +12,8 @@ import type { ImportFinding } from './compare.ts';
 import { examineClone, readBefore, type BeforeFacts } from './examine.ts';
 import { importFailure } from './import-failure.ts';
 import { makeCloneUsers } from './make-users.ts';
-import { chooseDump, readJobLog } from './read-dumps.ts';
+import { chooseDump, readJobLog, type ChosenDump, type ReadLog } from './read-dumps.ts';
+import { runOriginalImport, type OriginalTool } from './run-original.ts';
 import { readServer } from './read-schema.ts';
 import { runImportJob } from './run-job.ts';
 import { allowedDegree, type ImportJob } from './job-text.ts';
@@ -40,6 +41,8 @@ export interface SchemaImportOptions {
   label: string;
   /** For servers before 18c, whose users must have one; nobody is told. */
   randomPassword: string;
+  /** For dumps of the original exp; without it they are refused. */
+  original?: OriginalTool | undefined;
   pollMs?: number | undefined;
   signal: AbortSignal;
   onProgress: OnProgress;
@@ -76,16 +79,8 @@ export async function importIntoCloneSchemas(options: SchemaImportOptions): Prom
   const chosen = await withProgress(onProgress, 'examine the dump', async () =>
     chooseDump({ ...options, files: options.dumpFiles, session }),
   );
-  const { set, exportLog, folder } = chosen;
-  if (set.type === 'original') {
-    throw new ClonaError(
-      'serverUnfit',
-      `${options.dumpFiles.join(', ')} is a dump of the original exp, which Data Pump cannot read`,
-      {
-        hint: 'import it with imp on the machine itself',
-      },
-    );
-  }
+  const { set, exportLog } = chosen;
+  if (set.type === 'original' && options.original === undefined) throw unreadable(options.dumpFiles);
   const { warnings } = decideDump(set, server, {
     encryptionPassword: options.encryptionPassword !== undefined,
   });
@@ -95,7 +90,7 @@ export async function importIntoCloneSchemas(options: SchemaImportOptions): Prom
   const job = describe(options, pairs);
   await makeCloneUsers({ session, pairs, job, ...options, majorVersion: server.majorVersion });
   try {
-    const report = await importAndExamine({ options, session, job, before, exported: exportLog, folder });
+    const report = await importAndExamine({ options, session, job, before, chosen });
     const { findings, passed } = report;
     const first = findings.find(({ severity }) => severity === 'failed');
     const why = first === undefined ? '' : `${first.object} ${first.text}`;
@@ -136,34 +131,20 @@ interface Examined {
   session: OracleSession;
   job: ImportJob;
   before: ReadonlyMap<string, BeforeFacts>;
-  exported: Awaited<ReturnType<typeof chooseDump>>['exportLog'];
-  folder: string;
+  chosen: ChosenDump;
 }
 
 type ExaminedReport = Omit<SchemaImportReport, 'schemas' | 'dump' | 'exportVerdict' | 'seconds'>;
 
 async function importAndExamine(work: Examined): Promise<ExaminedReport> {
-  const { options, session, job, before, exported, folder } = work;
-  const { guest, signal, onProgress, encryptionPassword, pollMs } = options;
-  await withProgress(onProgress, `import ${job.name}`, async () =>
-    runImportJob({
-      session,
-      job,
-      encryptionPassword,
-      pollMs,
-      openOther: async () => connectOracle(options.address, AbortSignal.timeout(15_000)),
-      signal,
-      onProgress,
-    }),
-  );
-  const importLog = joinGuest(guest.platform, folder, job.logFile);
-  const log = await readJobLog(guest, importLog, signal);
+  const { options, session, job, before, chosen } = work;
+  const log = await moveRows(work);
   const failure = importFailure(log.judgement, log.text);
   if (failure !== undefined) throw failure;
   const report: ExaminedReport = {
     passed: true,
     importVerdict: log.judgement.verdict,
-    importLog,
+    importLog: log.path,
     tables: 0,
     rows: '0',
     constraints: 0,
@@ -179,7 +160,7 @@ async function importAndExamine(work: Examined): Promise<ExaminedReport> {
       session,
       pair,
       before: before.get(pair.live),
-      exported: exported.judgement,
+      exported: chosen.exportLog.judgement,
     });
     report.tables += examined.tables;
     report.rows = String(BigInt(report.rows) + examined.rows);
@@ -189,6 +170,29 @@ async function importAndExamine(work: Examined): Promise<ExaminedReport> {
   }
   report.passed = !report.findings.some(({ severity }) => severity === 'failed');
   return report;
+}
+
+/** By DBMS_DATAPUMP through the driver, or by imp on the machine for what only imp reads. */
+async function moveRows({ options, session, job, chosen }: Examined): Promise<ReadLog> {
+  const { guest, signal, onProgress, encryptionPassword, pollMs, original } = options;
+  const { set, folder } = chosen;
+  if (set.type === 'original' && original !== undefined) {
+    return runOriginalImport({ tool: original, job, folder, signal, onProgress });
+  }
+  const openOther = async (): Promise<OracleSession> =>
+    connectOracle(options.address, AbortSignal.timeout(15_000));
+  await withProgress(onProgress, `import ${job.name}`, async () =>
+    runImportJob({ session, job, encryptionPassword, pollMs, openOther, signal, onProgress }),
+  );
+  return readJobLog(guest, joinGuest(guest.platform, folder, job.logFile), signal);
+}
+
+function unreadable(files: readonly string[]): ClonaError {
+  return new ClonaError(
+    'serverUnfit',
+    `${files.join(', ')} is a dump of the original exp, which Data Pump cannot read`,
+    { hint: 'it is imported by imp on the machine: guest and database.oracle.home must say where that is' },
+  );
 }
 
 /** In a session of its own: the one of the import may be the reason for the failure, or have been interrupted. */

@@ -38,8 +38,16 @@ export async function makeCloneUsers(options: MakeUsers): Promise<void> {
         majorVersion,
         randomPassword,
       );
-      for (const statement of statements) await session.execute(statement);
-      await session.driver.commit();
+      const [create, ...rest] = statements;
+      if (create !== undefined) await session.execute(create);
+      try {
+        for (const statement of rest) await session.execute(statement);
+        await session.driver.commit();
+      } catch (error) {
+        // Without its mark the next run would take it for somebody else's.
+        await session.execute(dropCloneUser(pair)).catch(() => {});
+        throw error;
+      }
     });
   }
 }

@@ -40,7 +40,7 @@ export function impdpRun(job: ImportJob, logon: ToolLogon, parameterPath: string
 }
 
 export interface OriginalImport {
-  pair: SchemaPair;
+  pairs: readonly SchemaPair[];
   /** Full paths on the machine, in order. */
   files: readonly string[];
   logPath: string;
@@ -48,15 +48,16 @@ export interface OriginalImport {
 
 /** The original imp: for dumps of the original exp alone (a dump of one cannot be read by the other). */
 export function impRun(
-  { pair, files, logPath }: OriginalImport,
+  { pairs, files, logPath }: OriginalImport,
   logon: ToolLogon,
   parameterPath: string,
 ): ToolRun {
   const lines = [
     `FILE=(${files.map(path).join(',')})`,
     `LOG=${path(logPath)}`,
-    `FROMUSER=${name(pair.live)}`,
-    `TOUSER=${name(pair.clone)}`,
+    // By position: the first of the one becomes the first of the other.
+    `FROMUSER=(${pairs.map(({ live }) => name(live)).join(',')})`,
+    `TOUSER=(${pairs.map(({ clone }) => name(clone)).join(',')})`,
     'GRANTS=N',
     'STATISTICS=NONE',
     'COMMIT=N',

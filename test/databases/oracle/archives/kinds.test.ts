@@ -253,6 +253,23 @@ describe('exports in a folder', () => {
     expect(sets).toMatchObject([{ kind: 'original', usable: true, files: [join(folder, 'erp.dmp')] }]);
   });
 
+  test('an export without Data Pump is dated by its log, and chosen only where imp can be had', async () => {
+    await writeFile(
+      join(folder, 'erp.dmp'),
+      Buffer.from('\x03\x03iEXPORT:V11.02.00\nUERP\nRUSERS\n', 'latin1'),
+    );
+    await writeFile(
+      join(folder, 'erp.log'),
+      'Export: Release 11.2.0.4.0 - Production on Thu May 1 08:04:59 2025\n. . exporting table    ORDERS    3 rows exported\nExport terminated successfully without warnings.\n',
+    );
+    const sets = await scanArchiveFolder(folder, new AbortController().signal);
+    expect(sets).toMatchObject([{ startedAt: Date.parse('2025-05-01T08:04:59Z') }]);
+    expect(chooseNewestExport(sets, new Map()).chosen).toBeNull();
+    expect(chooseNewestExport(sets, new Map(), ['pump', 'original']).chosen).toMatchObject({
+      kind: 'original',
+    });
+  });
+
   test('nothing usable is no choice', () => {
     expect(chooseNewestExport([], new Map())).toEqual({ chosen: null, rejected: [] });
   });

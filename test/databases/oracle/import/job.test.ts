@@ -113,13 +113,13 @@ describe('parameter files', () => {
 
   test('imp: by wallet, files with spaces in quotes', () => {
     const { argv, parameters } = impRun(
-      { pair: { live: 'ERP', clone: 'CLONA_ERP' }, files: ['/b/erp 1.dmp'], logPath: '/b/imp.log' },
+      { pairs: pairSchemas(['ERP', 'Erp'], 'CLONA'), files: ['/b/erp 1.dmp'], logPath: '/b/imp.log' },
       { kind: 'wallet', alias: 'staging' },
       '/tmp/imp.par',
     );
     expect(argv[1]).toBe('/@staging');
     expect(parameters).toContain('FILE=("/b/erp 1.dmp")\n');
-    expect(parameters).toContain('FROMUSER=ERP\nTOUSER=CLONA_ERP\n');
+    expect(parameters).toContain('FROMUSER=(ERP,"Erp")\nTOUSER=(CLONA_ERP,"CLONA_Erp")\n');
   });
 
   test.each(['a b', 'x,y', '../x', 'p%U', 'a"', "a'", 'a\nb'])(
