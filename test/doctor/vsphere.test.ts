@@ -1,9 +1,15 @@
 import { readFile, rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ClonaError } from '../../src/errors.ts';
+import { openVim, type Vim } from '../../src/machines/vsphere/client.ts';
 import { checks } from '../../src/doctor/checks.ts';
 import { examine } from '../../src/doctor/examine.ts';
 import type { Site } from '../../src/site/site.ts';
-import { clonePrivileges, promotionPrivileges } from '../../src/machines/vsphere/privileges.ts';
+import {
+  clonePrivileges,
+  promotionPrivileges,
+  readPrivileges,
+} from '../../src/machines/vsphere/privileges.ts';
 import { makeTestFolder } from '../support/machine.ts';
 import { findVcsim, startVcsim, type Vcsim } from '../support/vcsim.ts';
 import { completeLive, liveName, writeVsphereSite } from '../support/vsphere-site.ts';
@@ -12,6 +18,8 @@ const missing = findVcsim() === undefined ? ' (vcsim is not here, set CLONA_TOOL
 /** A machine that no VM snapshot holds as a whole. */
 const loose = 'DC0_H0_VM1';
 const { vsphereReachable, vsphereClone, vsphereEscapes, vsphereNetwork, vspherePrivileges } = checks;
+
+const signal = AbortSignal.timeout(120_000);
 
 describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
   let vcsim: Vcsim;
@@ -39,7 +47,6 @@ describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
 
   const production = async () => Promise.reject(new Error('no database is asked'));
   async function look(site: Site, table: Parameters<typeof examine>[1]): Promise<string[]> {
-    const signal = AbortSignal.timeout(60_000);
     const found = await examine({ site, signal, now: new Date(), production }, table);
     return found.map(({ state, what }) => `${state} ${what}`);
   }
@@ -142,6 +149,24 @@ describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
     expect(await look(site, { vsphereReachable })).toEqual([
       `ok the vCenter ${vcsim.server} lets in user and director`,
     ]);
+  });
+
+  test('a vCenter that lets nobody ask for users is asked for the session', async () => {
+    const { server, user, password } = vcsim;
+    await using vim = await openVim({ server, user, password, allowUnverifiedTls: true }, signal);
+    const asked: string[] = [];
+    const strict: Vim = {
+      ...vim,
+      call: async (method, ...rest) => {
+        asked.push(method);
+        if (method !== 'FetchUserPrivilegeOnEntities') return vim.call(method, ...rest);
+        throw new ClonaError('machineFailed', 'no', { details: { fault: 'NoPermission' } });
+      },
+    };
+    const objects = { vcenter: [{ reference: vim.content.rootFolder, name: 'the vCenter' }] };
+    const held = await readPrivileges(strict, objects, signal);
+    expect(asked).toContain('HasPrivilegeOnEntities');
+    expect(held.on(vim.content.rootFolder).has('Network.Assign')).toBe(true);
   });
 
   test('every privilege of the lists is one that vSphere knows, and that the documentation names', async () => {

@@ -105,7 +105,7 @@ describe.skipIf(!hasJava)(`npm-groovy-lint${hasJava ? '' : ' (java is not here)'
       .map(({ line, msg }) => `${line}: ${msg}`);
   }
 
-  test('finds no mistake in the Jenkinsfile, and one that is put into it', { timeout: 120_000 }, async () => {
+  test('finds no mistake in the Jenkinsfile, and one that is put into it', { timeout: 240_000 }, async () => {
     const text = await read('Jenkinsfile');
     expect(await lint(text)).toEqual([]);
     expect(await lint(text.replace("agent { label 'clona' }", "agent { label 'clona' "))).not.toEqual([]);

@@ -1,4 +1,4 @@
-import type { Vim } from './client.ts';
+import { isFault, type Vim } from './client.ts';
 import { child, children, moRef, text, type MoRef, type XmlNode } from './soap.ts';
 
 /** Where in vCenter a privilege is needed. */
@@ -157,18 +157,34 @@ export async function readPrivileges(
   const references = new Map(
     Object.values(objects).flatMap((list) => list.map(({ reference }) => [reference.moref, reference])),
   );
-  const answer = await vim.call(
-    'FetchUserPrivilegeOnEntities',
-    vim.content.authorizationManager,
-    { entities: Array.from(references.values()), userName: user },
-    signal,
-  );
+  const entities = Array.from(references.values());
+  const manager = vim.content.authorizationManager;
+  const answer = await vim
+    .call('FetchUserPrivilegeOnEntities', manager, { entities, userName: user }, signal)
+    .catch(async (error: unknown) => {
+      // Some vCenters let nobody ask for users, not even for themselves; what a session may do they do say.
+      if (!isFault(error, 'NoPermission') && !isFault(error, 'NotSupported')) throw error;
+      const args = { entity: entities, sessionId: text(child(session, 'key')), privId: everyPrivilege() };
+      return vim.call('HasPrivilegeOnEntities', manager, args, signal);
+    });
   const held = new Map(answer.map((result) => [moRef(child(result, 'entity'))?.moref, privilegesOf(result)]));
   return { user, on: ({ moref }) => held.get(moref) ?? new Set() };
 }
 
+/** UserPrivilegeResult names what is held, EntityPrivilege says of each asked one whether it is. */
 function privilegesOf(result: XmlNode): Set<string> {
-  return new Set(children(result, 'privileges').map((privilege) => text(privilege)));
+  const granted = children(result, 'privAvailability').filter(
+    (one) => text(child(one, 'isGranted')) === 'true',
+  );
+  return new Set([
+    ...children(result, 'privileges').map((privilege) => text(privilege)),
+    ...granted.map((one) => text(child(one, 'privId'))),
+  ]);
+}
+
+function everyPrivilege(): string[] {
+  const rows = [...clonePrivileges, ...promotionPrivileges].flatMap(({ privileges }) => privileges);
+  return [...new Set([...rows, ...dangerousPrivileges])];
 }
 
 /** Needed and not held, one entry each, in the order of the table. */
