@@ -161,6 +161,9 @@ export const oracleRman = onOracle(({ configuration, rows }, { site }) => {
 });
 
 export const oracleRights = onOracle(({ surplus, address }) => {
+  const privilege = address.oracle?.privilege ?? 'normal';
+  // SYSBACKUP brings its rights along; SYSDBA brings all there are.
+  if (privilege === 'sysbackup') return [ok(`${address.user} connects with SYSBACKUP`)];
   if (surplus.length === 0) return [ok(`${address.user} may do no more than clona needs`)];
   return [
     warning(
