@@ -160,6 +160,21 @@ describe('rman on the simulated machine', () => {
     expect((await world.rman(world.liveTools, 'RESTORE DATABASE VALIDATE;')).stdout).toContain('ORA-19870');
   });
 
+  test('stops a backup at a corrupt block, and VALIDATE counts it', async () => {
+    await world.insert(1);
+    await world.rman(world.liveTools, 'BACKUP DATABASE;');
+    const { name } = world.control().files.at(-1)!;
+    writeFileSync(name, readFileSync(name, 'utf8').replace('["T:CLONA.ORDERS"', '["T:CLONA.OR'));
+    const validated = await world.rman(world.liveTools, 'VALIDATE DATABASE;');
+    expect(validated.stdout).toMatch(/^5\s+FAILED\s+1\s/m);
+    const { stdout, code } = await world.rman(world.liveTools, 'BACKUP DATABASE;');
+    expect(stdout).toContain('ORA-19566');
+    expect(code).toBe(1);
+    await using connection = await oracledb.getConnection(world.live);
+    const { rows } = await connection.execute('SELECT file#, blocks FROM v$database_block_corruption');
+    expect(rows).toEqual([[5, 1]]);
+  });
+
   test('goes to an orphan branch only after RESET DATABASE', async () => {
     await world.insert(1);
     await world.rman(world.liveTools, backup);

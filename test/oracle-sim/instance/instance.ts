@@ -126,6 +126,7 @@ function createStorage(settings: InstanceSettings, storage: StorageSettings): Da
     now: () => settings.now(),
     redoBytes: 0,
     recoveryWaits: false,
+    corrupt: new Map(),
     betweenBlocks: () => {},
   };
   if (!create) return database;

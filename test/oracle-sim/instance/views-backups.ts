@@ -61,6 +61,15 @@ export const backupViews: Record<string, Rows> = {
       CON_ID: 0,
     })),
   ),
+  V$DATABASE_BLOCK_CORRUPTION: ({ database }) =>
+    Array.from(database?.corrupt ?? [], ([file, blocks]) => ({
+      'FILE#': file,
+      'BLOCK#': 128,
+      BLOCKS: blocks,
+      'CORRUPTION_CHANGE#': 0,
+      CORRUPTION_TYPE: 'CHECKSUM',
+      CON_ID: 0,
+    })),
   V$BACKUP_SET: fromControl(({ sets }, time) =>
     sets.map((set) => ({
       ...keys(set),

@@ -29,6 +29,8 @@ export interface Database {
   now: () => number;
   /** Redo written since the instance was made: V$SYSSTAT. */
   redoBytes: number;
+  /** Corrupt blocks by file, as the last backup or validation found them: V$DATABASE_BLOCK_CORRUPTION. */
+  corrupt: Map<number, number>;
   /** A recovery UNTIL CANCEL waits for its next log. */
   recoveryWaits: boolean;
   /** Called between the blocks that a backup reads: tests let work go on there. */

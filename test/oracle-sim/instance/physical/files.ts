@@ -92,8 +92,26 @@ export function readDataFile(path: string): DataFile {
   const [header = '', ...lines] = read(path, 'DATAFILE');
   return {
     header: fromText(header) as FileHeader,
-    pages: new Map(lines.map((line) => fromText(line) as [string, Page])),
+    pages: new Map(lines.map(readPage)),
   };
+}
+
+/** Begins the name of a block that cannot be read: damaged on disk, or copied in the middle of a write. */
+export const corruptBlock = 'CORRUPT BLOCK';
+
+function readPage(line: string, index: number): [string, Page] {
+  try {
+    return fromText(line) as [string, Page];
+  } catch {
+    return [
+      `${corruptBlock} ${index + 1}`,
+      { content: null, transaction: 0, before: null, head: -1n, tail: -2n },
+    ];
+  }
+}
+
+export function countCorrupt({ pages }: DataFile): number {
+  return [...pages.keys()].filter((id) => id.startsWith(corruptBlock)).length;
 }
 
 export function writeRedoLog(path: string, log: RedoLog): void {

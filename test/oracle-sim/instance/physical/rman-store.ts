@@ -1,7 +1,7 @@
 import { rmSync, statSync } from 'node:fs';
 import { OraError } from '../../wire/values.ts';
 import { currentIncarnation, flushFile, mounted, saveControl, type Database } from './database.ts';
-import { readDataFile, readPiece, readRedoLog, writeDataFile, writePiece } from './files.ts';
+import { countCorrupt, readDataFile, readPiece, readRedoLog, writeDataFile, writePiece } from './files.ts';
 import { checkpoint } from './checkpoint.ts';
 import { requireAreaRoom } from './recovery-area.ts';
 import { stampOf } from './stamps.ts';
@@ -74,6 +74,7 @@ export function backUpFiles(
 ): BackupSet {
   const control = mounted(database);
   const bases = new Map(control.files.map(({ file }) => [file, level === 1 ? baseOf(control, file) : null]));
+  refuseCorrupt(database);
   // Without a base a level 1 is made as a level 0.
   const isIncremental = level === 1 && [...bases.values()].every((base) => base !== null);
   const made = level === 1 && !isIncremental ? 0 : level;
@@ -133,6 +134,27 @@ export function backUpFiles(
     logs: [],
     control: null,
   });
+}
+
+/** Reads every file as it lies on disk, and remembers what is damaged. */
+export function findCorrupt(database: Database): ReadonlyMap<number, number> {
+  for (const { file, name } of mounted(database).files) {
+    const count = countCorrupt(readDataFile(name));
+    if (count > 0) database.corrupt.set(file, count);
+    else database.corrupt.delete(file);
+  }
+  return database.corrupt;
+}
+
+/** A backup stops at the first corrupt block (MAXCORRUPT 0). */
+function refuseCorrupt(database: Database): void {
+  const [file] = findCorrupt(database).keys();
+  if (file === undefined) return;
+  const { name } = mounted(database).files.find((one) => one.file === file)!;
+  throw new OraError(
+    19566,
+    `exceeded limit of 0 corrupt blocks for file ${name}\nORA-19600: input file is datafile ${file} (${name})`,
+  );
 }
 
 /** SCN of the newest level 0 or 1 of a file in this incarnation: what changed since goes into the next level 1. */

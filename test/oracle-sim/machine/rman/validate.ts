@@ -1,10 +1,18 @@
 import { existsSync } from 'node:fs';
 import { OraError } from '../../wire/values.ts';
 import { readDataFile, readRedoLog } from '../../instance/physical/files.ts';
-import { openPiece, type Piece } from '../../instance/physical/rman-store.ts';
+import { findCorrupt, openPiece, type Piece } from '../../instance/physical/rman-store.ts';
 import type { RmanCommand } from './commands.ts';
 import type { RmanCursor } from './lexer.ts';
-import { channelOf, now, rmanControl, RmanError, rmanTime, type RmanSession } from './session.ts';
+import {
+  channelOf,
+  now,
+  rmanControl,
+  rmanDatabase,
+  RmanError,
+  rmanTime,
+  type RmanSession,
+} from './session.ts';
 
 /** A piece whose blocks are torn is corrupt: nothing of it is used. */
 export function checkPiece({ files }: Piece, handle: string): void {
@@ -30,14 +38,19 @@ export function validateFiles(session: RmanSession): void {
     'File Status Marked Corrupt Empty Blocks Blocks Examined High SCN',
     '---- ------ -------------- ------------ --------------- ----------',
   );
+  const corrupt = findCorrupt(rmanDatabase(session));
   for (const { file, name } of control.files) {
     const { pages } = readDataFile(name);
     const highest = [...pages.values()].reduce((most, { head }) => (head > most ? head : most), 0n);
+    const bad = corrupt.get(file) ?? 0;
+    const status = bad > 0 ? 'FAILED' : 'OK';
     output.push(
-      `${String(file).padEnd(4)} OK     0              0            ${String(pages.size).padEnd(15)} ${highest}`,
+      `${String(file).padEnd(4)} ${status.padEnd(6)} ${String(bad).padEnd(14)} 0            ${String(pages.size).padEnd(15)} ${highest}`,
       `  File Name: ${name}`,
     );
   }
+  if (corrupt.size > 0)
+    output.push('validate found one or more corrupt blocks', 'See trace file for details');
   output.push(`Finished validate at ${rmanTime(session, now(session))}`);
 }
 
