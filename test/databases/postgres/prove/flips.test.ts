@@ -9,7 +9,7 @@ import { proveLog } from '../../../../src/databases/postgres/prove/log.ts';
 import { makeProvenArchive, type ProvenArchive } from './proven-archive.ts';
 
 /** 1,000 by `npm run test:deep`. */
-const flips = Number(process.env['CLONA_FLIPS'] ?? 60);
+const flips = Number(process.env['CLONA_FLIPS'] ?? 40);
 const signal = new AbortController().signal;
 let made: ProvenArchive;
 let copy: string;
