@@ -1,7 +1,8 @@
+import { statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { nameDevice, resolveDevice } from '../../../archive/devices.ts';
 import type { BackupHeader, ServerRequirements } from '../../../archive/format.ts';
-import { draftBackup, type Archive } from '../../../archive/repository.ts';
+import { draftBackup, listBackups, type Archive } from '../../../archive/repository.ts';
 import { ClonaError } from '../../../errors.ts';
 import { silent, withProgress, type OnProgress } from '../../../progress.ts';
 import type { DatabaseAddress } from '../../database.ts';
@@ -51,7 +52,10 @@ export async function takeColdBackup(options: ColdBackupOptions): Promise<ColdBa
   // All that may refuse comes before the server is stopped.
   checkControl(await readControlFile(cluster.dataDir), cluster, archive);
   const asked = wasRunning ? await askRunning(options) : undefined;
-  if (wasRunning) await options.confirmStop();
+  if (wasRunning) {
+    await refuseHopeless(archive);
+    await options.confirmStop();
+  }
   await using draft = await draftBackup(archive, label);
   signal.throwIfAborted();
   const copy = async (): Promise<CopiedFacts & { guessed: Guessed | undefined }> => {
@@ -118,6 +122,22 @@ function checkControl(control: ControlFile, { binaries, dataDir }: ColdCluster, 
     'databaseVersion',
     `${dataDir} says PostgreSQL ${binaries.major} and its pg_control is of another version`,
     { hint: 'an upgrade may have ended half way; let the server start first' },
+  );
+}
+
+/** Nobody is shut out for a copy that will not fit: judged by the newest backup, without one not at all. */
+async function refuseHopeless(archive: Archive): Promise<void> {
+  const headers = (await listBackups(archive)).flatMap(({ header }) =>
+    header === undefined ? [] : [header],
+  );
+  const newest = headers.sort((a, b) => a.finishedAt.localeCompare(b.finishedAt)).at(-1);
+  const { bavail, bsize } = await statfs(archive.folder);
+  const freeBytes = bavail * bsize;
+  if (newest === undefined || freeBytes >= newest.compressedBytes) return;
+  throw new ClonaError(
+    'diskFull',
+    `${archive.folder} has ${mebibytes(freeBytes)} MiB free and the newest backup takes ${mebibytes(newest.compressedBytes)} MiB: the server is not shut down for that`,
+    { hint: 'give the archive room: clona retention --apply --yes, or a larger disk' },
   );
 }
 

@@ -21,7 +21,7 @@ import { startServer } from '../../../../src/databases/postgres/server.ts';
 import { ClonaError } from '../../../../src/errors.ts';
 import { makeTestArchive } from '../../../support/archive.ts';
 import { createTestCluster, type TestCluster } from '../../../support/cluster.ts';
-import { canMount, mountSmallDisk } from '../../../support/small-disk.ts';
+import { canMount, fillDisk, mountSmallDisk } from '../../../support/small-disk.ts';
 
 let cluster: TestCluster;
 let archive: Archive;
@@ -225,6 +225,24 @@ describe('a cold backup', () => {
       const small = await openOrCreateArchive(join(disk.folder, 'archive'), archive.header, new Date());
       await expect(take({ archive: small })).rejects.toMatchObject({ kind: 'diskFull', exitCode: 6 });
       await expectUntouched([], small);
+    },
+  );
+
+  test.skipIf(!canMount())(
+    'is not begun where the archive has less room than the newest backup took',
+    async () => {
+      await using disk = await mountSmallDisk(64);
+      const small = await openOrCreateArchive(join(disk.folder, 'archive'), archive.header, new Date());
+      const { header } = await take({ archive: small, label: 'first' });
+      await using session = await cluster.connect();
+      fillDisk(disk.folder, Math.floor(header.compressedBytes / 2 / 2 ** 20));
+      await expect(take({ archive: small })).rejects.toMatchObject({
+        kind: 'diskFull',
+        message: expect.stringContaining('is not shut down for that'),
+      });
+      // The very session of before: it was never ended.
+      expect(await session.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+      await expectUntouched(['first'], small);
     },
   );
 
