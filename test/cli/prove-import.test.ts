@@ -5,11 +5,15 @@ import { verb } from '../../src/cli/prove.ts';
 import type { VerbResult } from '../../src/cli/verb.ts';
 import { openSite } from '../../src/pipeline/open-site.ts';
 import { ClonaError } from '../../src/errors.ts';
+import { installTools } from '../oracle-sim/machine/tools.ts';
+import { createHostGuest } from '../support/host-guest.ts';
 import { makeTestFolder } from '../support/machine.ts';
+import { startOpenSsh, whyNoOpenSsh } from '../support/openssh.ts';
 import { openPumpWorld, type PumpWorld } from '../support/oracle-pump.ts';
 
 // Driver-verified, not Oracle-verified: see test/oracle-sim/README.md.
 
+const noSsh = whyNoOpenSsh();
 let folder: string;
 let dumps: string;
 let world: PumpWorld;
@@ -48,7 +52,7 @@ archive:
   retention: { redundancy: 1, windowDays: 0 }
 `,
   );
-}, 60_000);
+}, 180_000);
 beforeEach(async () => {
   world.pump.faults = {};
   await rm(dumps, { recursive: true, force: true });
@@ -59,13 +63,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function prove(): Promise<VerbResult> {
+async function prove(sitePath = site()): Promise<VerbResult> {
   const context = {
-    signal: AbortSignal.timeout(50_000),
+    signal: AbortSignal.timeout(150_000),
     json: true,
     yes: false,
     verbose: false,
-    sitePath: site(),
+    sitePath,
     onProgress: () => {},
     note: () => {},
   };
@@ -115,7 +119,7 @@ test('prove --import takes the newest export by proof, imports it, and puts it o
     { grade: 2, passed: false, error: { code: 'CLONA-0310' } },
   ]);
   expect(JSON.stringify(records)).not.toContain('Dump_S3cret');
-}, 60_000);
+}, 180_000);
 
 test('prove --import says why no export can be proven', async () => {
   await world.exportErp();
@@ -125,7 +129,38 @@ test('prove --import says why no export can be proven', async () => {
     exitCode: 5,
     message: expect.stringContaining('no log of its export is beside it'),
   });
-}, 60_000);
+}, 180_000);
+
+test.skipIf(noSsh !== undefined)(
+  `prove --import has imp on the machine import a dump of the original exp, over SSH${noSsh === undefined ? '' : ` (${noSsh})`}`,
+  async () => {
+    await using ssh = await startOpenSsh();
+    await using tools = await installTools(world.sim.server, folder);
+    const { endpoint, user, privateKeyFile, hostKey } = ssh.address;
+    const port = endpoint.kind === 'tcp' ? endpoint.port : 0;
+    const guest = `guest: { user: ${user}, privateKey: 'file:${privateKeyFile}', hostKey: '${hostKey}', port: ${port} }\n`;
+    const text = (await readFile(site(), 'utf8')).replace(
+      '  oracle:\n',
+      `  oracle:\n    home: '${tools.home}'\n`,
+    );
+    const other = join(folder, 'with-guest.yaml');
+    await writeFile(other, `${guest}${text}`);
+    const argv = [
+      '/ as sysdba',
+      'owner=erp',
+      `file=${join(dumps, 'old.dmp')}`,
+      `log=${join(dumps, 'old.log')}`,
+    ];
+    await createHostGuest(folder).run([join(tools.bin, 'exp'), ...argv], {
+      signal: AbortSignal.timeout(20_000),
+    });
+    expect((await prove(other)).json).toMatchObject({
+      report: { passed: true, dump: { files: ['old.dmp'] }, rows: '4', importVerdict: 'ok' },
+    });
+    await expect(prove()).rejects.toMatchObject({ kind: 'archiveAbsent' });
+  },
+  180_000,
+);
 
 test('prove --import goes alone', async () => {
   const run = async () =>

@@ -12,6 +12,7 @@ import {
   compareRows,
   failed,
   judgeRights,
+  warning,
   type ConstraintFact,
   type ImportFinding,
   type InvalidObject,
@@ -89,9 +90,7 @@ export async function examineClone(options: {
   const { session, pair, before, exported, options: where } = options;
   const findings: ImportFinding[] = [];
   const rewritten = await mendLiveNames(where, session, pair, findings);
-  await session.execute('BEGIN DBMS_UTILITY.COMPILE_SCHEMA(schema => :owner, compile_all => FALSE); END;', {
-    owner: pair.clone,
-  });
+  await recompile(session, pair, findings);
   const rows = await countRows(session, pair.clone, (table, count) => {
     where.onProgress({ step: `count ${pair.clone}`, state: 'running', detail: `${table}: ${count}` });
   });
@@ -107,6 +106,18 @@ export async function examineClone(options: {
     rewritten,
     findings,
   };
+}
+
+/** What cannot be compiled for want of a privilege is no fault of the dump: what is invalid afterwards is judged in any case. */
+async function recompile(session: OracleSession, pair: SchemaPair, findings: ImportFinding[]): Promise<void> {
+  const sql = 'BEGIN DBMS_UTILITY.COMPILE_SCHEMA(schema => :owner, compile_all => FALSE); END;';
+  try {
+    await session.execute(sql, { owner: pair.clone });
+  } catch (error) {
+    // ORA-20000: insufficient privileges for an object in this schema (PL/SQL Packages and Types Reference, DBMS_UTILITY).
+    if (!(error instanceof ClonaError) || !/ORA-20000|ORA-01031/.test(error.message)) throw error;
+    findings.push(warning('invalid', pair.clone, `could not be compiled anew: ${error.message}`));
+  }
 }
 
 /** Rewrites what may be rewritten, and looks again: what still points to LIVE is a finding, whatever the words say. */

@@ -5,10 +5,11 @@ import { markTable } from './clone-schema.ts';
 import type { ConstraintFact, InvalidObject, RightFact, SchemaFacts } from './compare.ts';
 
 /** Tables that hold rows of their own: no nested or external ones, no overflow, none in the recycle bin, not our mark. */
-const tablesOf = `SELECT TABLE_NAME FROM DBA_TABLES
- WHERE OWNER = :owner AND NESTED = 'NO' AND SECONDARY = 'N' AND TEMPORARY = 'N' AND DROPPED = 'NO'
-   AND (IOT_TYPE IS NULL OR IOT_TYPE = 'IOT') AND (EXTERNAL IS NULL OR EXTERNAL = 'NO') AND TABLE_NAME <> '${markTable}'
- ORDER BY TABLE_NAME`;
+const tablesOf = `SELECT t.TABLE_NAME FROM DBA_TABLES t
+ WHERE t.OWNER = :owner AND t.NESTED = 'NO' AND t.SECONDARY = 'N' AND t.TEMPORARY = 'N' AND t.DROPPED = 'NO'
+   AND (t.IOT_TYPE IS NULL OR t.IOT_TYPE = 'IOT') AND t.TABLE_NAME <> '${markTable}'
+   AND NOT EXISTS (SELECT 1 FROM DBA_EXTERNAL_TABLES e WHERE e.OWNER = t.OWNER AND e.TABLE_NAME = t.TABLE_NAME)
+ ORDER BY t.TABLE_NAME`;
 
 const constraintsOf = `SELECT TABLE_NAME, CONSTRAINT_NAME, CONSTRAINT_TYPE, STATUS, VALIDATED, GENERATED, R_OWNER FROM DBA_CONSTRAINTS
  WHERE OWNER = :owner AND CONSTRAINT_TYPE IN ('P', 'U', 'R', 'C') AND TABLE_NAME NOT LIKE 'BIN$%'
@@ -84,8 +85,9 @@ export interface ServerFacts {
   characterSet: string | null;
 }
 
+/** VERSION_FULL and DBA_TABLES.EXTERNAL are younger than the oldest server we speak with, 12.1. */
 export async function readServer(session: OracleSession): Promise<ServerFacts> {
-  const [instance] = await session.query('SELECT VERSION_FULL FROM V$INSTANCE', {}, 'reading V$INSTANCE');
+  const [instance] = await session.query('SELECT VERSION FROM V$INSTANCE', {}, 'reading V$INSTANCE');
   const [compatible] = await session.query(
     `SELECT VALUE FROM V$PARAMETER WHERE NAME = 'compatible'`,
     {},

@@ -249,6 +249,17 @@ test('a connection that breaks ends the job on the server, and the copy is unusa
   expect(await again.query('SELECT state FROM clona_erp."CLONA$IMPORT"')).toEqual([['unusable']]);
 });
 
+test('a privilege to compile that is missing is told, and judged by what is invalid', async () => {
+  await world.exportErp();
+  world.sim.faults.failing.push({
+    statement: /COMPILE_SCHEMA/,
+    code: 20_000,
+    text: 'You have insufficient privileges for an object in this schema.',
+  });
+  const report = await importIntoCloneSchemas(world.options());
+  expect(report).toMatchObject({ passed: true, findings: [{ severity: 'warning', object: 'CLONA_ERP' }] });
+});
+
 test('a schema made in quotes keeps its case, and is not taken for the one in capitals', async () => {
   await world.run(
     'CREATE USER "Erp" IDENTIFIED BY secret QUOTA UNLIMITED ON ERP',
