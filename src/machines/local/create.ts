@@ -54,6 +54,7 @@ export async function createLocalMachine(
   onProgress: OnProgress = silent,
 ): Promise<MachineFacts> {
   const paths = machinePaths(settings.root, settings.name);
+  requirePlainPath(paths.folder);
   const isolation = await chooseIsolation(settings);
   await mkdir(join(paths.folder, '..'), { recursive: true, mode: 0o755 });
   return withFileLock(paths.lock, signal, async () => {
@@ -178,4 +179,15 @@ async function fillDisks(
     for (const disk of [paths.data, paths.system]) await chown(disk, record.uid, record.uid);
   }
   record.hostKey = await createKeys(paths);
+}
+
+/** pg_ctl puts the data directory between double quotes for a shell, and a list of socket folders is cut at commas. */
+function requirePlainPath(folder: string): void {
+  const found = /["$`\\,\p{Cc}]/u.exec(folder)?.[0];
+  if (found === undefined) return;
+  throw new ClonaError(
+    'usage',
+    `no PostgreSQL runs in ${JSON.stringify(folder)}: its tools cannot take ${JSON.stringify(found)} in a path`,
+    { hint: 'put the site into a folder without double quotes, $, `, backslashes and commas' },
+  );
 }

@@ -387,3 +387,23 @@ test.skipIf(!canMount())(
     expect(await listLeftovers(disk.folder, machine.facts.name)).toEqual([]);
   },
 );
+
+test.each(['a"b', 'a$HOME', 'a`id`', 'a\\b', 'a,b'])(
+  'no machine is made in a folder %j, and nothing else either',
+  async (name) => {
+    const folder = await makeTestFolder();
+    const root = join(folder, name);
+    const made = createLocalMachine({ root, name: 'm', role: 'live' }, signal);
+    await expect(made).rejects.toMatchObject({ kind: 'usage', exitCode: 2 });
+    await expect(stat(root)).rejects.toMatchObject({ code: 'ENOENT' });
+    await rm(folder, { recursive: true });
+  },
+);
+
+test('a machine works in a folder with blanks, an apostrophe and letters of its own', async () => {
+  const folder = await makeTestFolder();
+  await using machine = await createTestMachine({ role: 'live', root: join(folder, "it's naše") });
+  await using guest = await machine.openGuest();
+  expect((await guest.runShell('pwd', { signal })).stdout.trim()).toBe(machine.facts.systemDisk);
+  await rm(folder, { recursive: true, force: true });
+});
