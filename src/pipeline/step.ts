@@ -47,9 +47,9 @@ export async function durably<Result>(
   name: string,
   work: (worker: Worker) => Promise<Result>,
 ): Promise<Result> {
+  const worker = await currentWorker();
   return DBOS.runStep(
     async () => {
-      const worker = await currentWorker();
       try {
         return await work(worker);
       } catch (thrown) {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { DBOS, type DLogger } from '@dbos-inc/dbos-sdk';
 import { Pool } from 'pg';
 import type { Control } from '../control/control.ts';
@@ -39,11 +40,31 @@ export interface Worker extends WorkerOptions, AsyncDisposable {
 }
 
 let current: Worker | null = null;
+const owner = new AsyncLocalStorage<Worker>();
 
 /** The worker that the workflow at hand belongs to. A workflow of a closed worker never gets on. */
 export async function currentWorker(): Promise<Worker> {
-  if (current !== null && !current.ended.aborted) return current;
+  const worker = owner.getStore() ?? current;
+  if (worker !== null && !worker.ended.aborted) return worker;
   return new Promise<Worker>(() => {});
+}
+
+/**
+ * A workflow stays with the worker that began to carry it out, also when this process opens another one: that one has
+ * its own copy of the workflow, recovered, and what is left of the first must neither act nor say how it ended.
+ */
+export function owned<Input, Result>(
+  workflow: (input: Input) => Promise<Result>,
+): (input: Input) => Promise<Result> {
+  return async (input) => {
+    const worker = await currentWorker();
+    try {
+      return await owner.run(worker, async () => workflow(input));
+    } catch (thrown) {
+      if (worker.ended.aborted) return new Promise<never>(() => {});
+      throw thrown;
+    }
+  };
 }
 
 export async function openWorker(
@@ -66,7 +87,7 @@ export async function openWorker(
       waiting.set(release, found);
       return found;
     },
-    [Symbol.asyncDispose]: async () => owned.disposeAsync(),
+    [Symbol.asyncDispose]: async () => opened.disposeAsync(),
   };
   // Registers the workflows before the launch recovers those that wait.
   await import('./workflows.ts');
@@ -89,7 +110,7 @@ export async function openWorker(
   stack.defer(async () => DBOS.shutdown());
   // First of all: what a shutdown breaks off must not look like a failure of the run, which goes on elsewhere.
   stack.defer(() => closed.abort());
-  const owned = stack.move();
+  const opened = stack.move();
   return worker;
 }
 

@@ -6,7 +6,7 @@ import { readLines, writeExport } from '../../src/control/ledger-export.ts';
 import { verifyExport } from '../../src/control/ledger-verify.ts';
 import { ClonaError } from '../../src/errors.ts';
 import { closedConditions } from '../../src/gate/gate.ts';
-import { closeWorker, type Context } from '../../src/pipeline/context.ts';
+import { becomeWorker, closeWorker, type Context } from '../../src/pipeline/context.ts';
 import {
   promoteRelease,
   refuseUnnamedLosses,
@@ -260,6 +260,21 @@ describe('a promotion that fails', () => {
     expect(await rollBackRelease(context, dora)).toMatchObject({ outcome: 'rolledBack' });
     expect(world.read()).toMatchObject({ isOpenForUsers: true, machines: { live: { orders: 100 } } });
   });
+});
+
+test('a release waits on while its process gives the site away and takes it again', async () => {
+  const { context } = await freshSite();
+  await using _ = context;
+  await releaseToWords(context, 'good@2.1');
+  for (let round = 0; round < 8; round += 1) {
+    await closeWorker(context);
+    await becomeWorker(context, { who: 'dora', what: 'signoff' });
+  }
+  const kinds = (await context.ledger.list()).map(({ kind }) => kind);
+  expect(kinds).not.toContain('release.ended');
+  expect(kinds).not.toContain('step.failed');
+  await confirmAll(context);
+  expect((await promoteRelease(context, dora)).outcome).toBe('promoted');
 });
 
 describe('an interrupted promotion', () => {
