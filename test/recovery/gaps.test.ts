@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/recovery/catalog.ts';
-import { findGaps } from '../../src/recovery/gaps.ts';
+import { findCurrentGaps, findGaps } from '../../src/recovery/gaps.ts';
 import { readReach, reachToJson } from '../../src/recovery/reach.ts';
 import { bk, catalogOf, inc, log, online } from './build.ts';
 
@@ -82,6 +82,15 @@ describe('gaps of the log', () => {
       ['1/1: 250 to 300'],
     ],
   ])('%s', (_, parts, expected) => expect(gapsOf(parts)).toEqual(expected));
+});
+
+test('where the path leaves an incarnation before its first log, nothing is known and nothing is missed', () => {
+  const catalog = catalogOf({
+    currentIncarnation: 3,
+    incarnations: [inc(1), inc(2, 1, 40), inc(3, 2, 100)],
+    logs: [log(1, 1, 40), log(1, 100, 150, { incarnation: 2 })],
+  });
+  expect(findCurrentGaps(catalog)).toEqual([]);
 });
 
 describe('what an archive can bring back', () => {

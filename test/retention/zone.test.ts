@@ -296,6 +296,20 @@ describe('what people read', () => {
     );
   });
 
+  test.for([
+    ['the growth since a removal counts', [500, 520, 600, 575, 580, 585], 5],
+    ['less by exactly a hundredth of the area is no removal', [500, 520, 510, 512, 514, 516], 32 / 17.5],
+  ] as const)('%s, in whatever order the measurements are told', ([, used, growthAnHour]) => {
+    const measured = used.map((usedBytes, at) => ({ atMs: at * hour, usedBytes }));
+    const past = measured.slice(0, -1);
+    const usedBytes = used.at(-1)!; // six of them
+    for (const history of [past, past.toReversed(), [...past.slice(2), ...past.slice(0, 2)]]) {
+      const areas = [{ name: 'log', totalBytes: 1000, usedBytes, history }];
+      const [area] = decideZone(facts(0, { areas }), settings, 5 * hour).areas;
+      expect(area?.growth).toBeCloseTo(growthAnHour / 3600, 9);
+    }
+  });
+
   test('a look that finds a little less is no removal', () => {
     const used = [500, 520, 511, 531, 551];
     const history = used.map((usedBytes, at) => ({ atMs: at * hour, usedBytes }));
