@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { MutationConfig } from './config.ts';
-import { isSurvivor, pathOfResult, readResult, type FileResult, type Mutant } from './results.ts';
+import { findReason, readReasons } from './reasons.ts';
+import { listSurvivors, pathOfResult, readResult, type FileResult, type Mutant } from './results.ts';
 
 /** So many lines of source in one run of Stryker: a run that is cut off leaves nothing, so that runs are small. */
 const linesInPiece = 500;
@@ -14,23 +15,26 @@ export function measure(files: readonly string[], config: MutationConfig): void 
     console.log(`piece ${index + 1} of ${pieces.length}: ${piece.join(', ')}`);
     const found = runStryker(piece, config);
     if (found === null) failed.push(...piece);
-    else for (const result of found) write(result, config);
+    else
+      for (const file of piece) write(found.find((one) => one.file === file) ?? withoutMutants(file), config);
   }
   if (failed.length > 0) throw new Error(`Stryker gave no report for ${failed.join(', ')}`);
 }
 
 /**
- * After tests were added: tries only the lines on which something survived. What was noticed before still is, while the
- * source is the same and no test was taken away.
+ * After tests were added: tries only the lines on which something survived that has no reason. What was noticed before
+ * still is, while the source is the same and no test was taken away.
  */
-export function measureSurvivors(files: readonly string[], config: MutationConfig): void {
+export function measureUnexplained(files: readonly string[], config: MutationConfig): void {
+  const reasons = readReasons();
   const unchanged = files
     .map((file) => readResult(config.results, file))
-    .filter((result) => result !== null && result.source === readFileSync(result.file, 'utf8'))
-    .filter((result) => result !== null && result.mutants.some(isSurvivor)) as FileResult[]; // null was left out
-  const lines = unchanged.flatMap(({ file, mutants }) =>
-    mutants.filter(isSurvivor).map(({ location: { start, end } }) => `${file}:${start.line}-${end.line}`),
-  );
+    .filter((result) => result !== null)
+    .filter((result) => result.source === readFileSync(result.file, 'utf8'));
+  const lines = unchanged
+    .flatMap((result) => listSurvivors(result))
+    .filter((survivor) => findReason(reasons, survivor) === undefined)
+    .map(({ file, line, lastLine }) => `${file}:${line}-${lastLine}`);
   if (lines.length === 0) return;
   const found = runStryker([...new Set(lines)], config);
   if (found === null) throw new Error('Stryker gave no report');
@@ -40,6 +44,12 @@ export function measureSurvivors(files: readonly string[], config: MutationConfi
     const mutants = before.mutants.map((mutant) => tried.get(nameOf(mutant)) ?? mutant);
     write({ ...again, mutants }, config);
   }
+}
+
+/** Types alone: Stryker does not list it. */
+function withoutMutants(file: string): FileResult {
+  const source = readFileSync(file, 'utf8');
+  return { file, measuredAt: new Date().toISOString(), source, mutants: [] };
 }
 
 const nameOf = ({ mutatorName, replacement, location }: Mutant): string =>

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import type { MutationConfig } from './config.ts';
-import { readReasons, type Reason } from './reasons.ts';
+import { covers, findReason, readReasons, type Reason } from './reasons.ts';
 import {
   isSurvivor,
   listSurvivors,
@@ -31,7 +31,7 @@ export function report(files: readonly string[], { breakAt, results }: MutationC
   }
   const reasons = readReasons();
   const survivors = measured.flatMap((result) => listSurvivors(result));
-  const explained = survivors.map((survivor) => ({ survivor, reason: find(reasons, survivor) }));
+  const explained = survivors.map((survivor) => ({ survivor, reason: findReason(reasons, survivor) }));
   const unexplained = explained.filter(({ reason }) => reason === undefined).map(({ survivor }) => survivor);
   if (unexplained.length > 0) {
     problems.push(`${unexplained.length} survivors without a reason:\n${skeleton(unexplained)}`);
@@ -53,13 +53,6 @@ function scoreFolders(measured: readonly FileResult[]): [string, number][] {
     folder,
     scoreOf(tally(results.flatMap(({ mutants }) => mutants))),
   ]);
-}
-
-const covers = (reason: Reason, survivor: Survivor): boolean =>
-  reason.file === survivor.file && reason.code === survivor.code && reason.becomes === survivor.becomes;
-
-function find(reasons: readonly Reason[], survivor: Survivor): Reason | undefined {
-  return reasons.find((reason) => covers(reason, survivor));
 }
 
 /** What only makes things slow is stopped on one day and survives on another: a reason for it is never idle. */

@@ -54,6 +54,7 @@ export function scoreOf({ detected, undetected }: Tally): number {
 export interface Survivor {
   file: string;
   line: number;
+  lastLine: number;
   mutator: string;
   /** The lines it touches, on one line, and the same after the change: what a reason is filed under. */
   code: string;
@@ -74,6 +75,7 @@ export function listSurvivors(
       return {
         file,
         line: start.line,
+        lastLine: end.line,
         mutator: mutatorName,
         code: onOneLine(touched.join('\n')),
         becomes: onOneLine(before + replacement + after),
