@@ -39,7 +39,8 @@ export function readReach(catalog: Catalog): Reach {
       newestProven === undefined
         ? null
         : { position: endOf(newestProven), backup: newestProven.label, grade: newestProven.grade! }, // filtered above
-    newestProvable: reachLatest({ ...catalog, backups: withBases(catalog, proven) })?.position ?? null,
+    // What they stand on is there, else they would not serve.
+    newestProvable: reachLatest({ ...catalog, backups: proven })?.position ?? null,
   };
 }
 
@@ -51,19 +52,6 @@ function reachLatest(catalog: Catalog): Reach['newest'] {
   const { backup, redoTo } = planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' });
   // Both or neither: a target that is reached by redo.
   return backup !== null && redoTo !== null ? { position: redoTo, backup } : null;
-}
-
-/** What they stand on comes along; it is older, so it serves nothing better. */
-function withBases(catalog: Catalog, backups: readonly Backup[]): Backup[] {
-  const wanted = new Set<string>();
-  const byLabel = new Map(catalog.backups.map((backup) => [backup.label, backup]));
-  const add = (backup: Backup): void => {
-    if (wanted.has(backup.label)) return;
-    wanted.add(backup.label);
-    for (const base of backup.requires ?? []) add(byLabel.get(base)!); // checkCatalog found it
-  };
-  for (const backup of backups) add(backup);
-  return catalog.backups.filter(({ label }) => wanted.has(label));
 }
 
 /** As JSON: positions are decimal strings. */
