@@ -3,6 +3,7 @@ import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { placeControl } from '../../src/control/place.ts';
 import { readGrades } from '../../src/archive/repository.ts';
 import { makeProvenArchive, type ProvenArchive } from '../databases/postgres/prove/proven-archive.ts';
 
@@ -11,7 +12,12 @@ let made: ProvenArchive;
 beforeAll(async () => {
   made = await makeProvenArchive();
 });
-afterAll(async () => made[Symbol.asyncDispose]());
+afterAll(async () => {
+  // Under the closed folder of the cluster the site's control database lies elsewhere.
+  const control = placeControl(join(made.cluster.folder, '.clona')).folder;
+  await rm(control, { recursive: true, force: true });
+  await made[Symbol.asyncDispose]();
+});
 
 interface Answer {
   grade?: number;
