@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { findLiveNames, rewriteLiveNames } from '../../../../src/databases/oracle/import/live-names.ts';
 
@@ -70,4 +71,29 @@ test('code that ends in the middle is read to its end', () => {
   for (const code of ["x := 'erp.", 'x := "erp', '/* erp.', "q'[erp."]) {
     expect(() => findLiveNames(code, 'ERP')).not.toThrow();
   }
+});
+
+/** Pieces of code, each whole in itself: whatever stands beside them, they mean the same. */
+const pieces = {
+  live: ['erp.t', 'ERP . t', '"ERP"."T"', 'Erp/* x */.t', 'ERP\n.t'],
+  other: ['"erp".t', 'xerp.t', 'o.erp', 't@erp.w', ':erp.x', 'erp_.t'],
+  kept: ["'erp.t'", "q'[it's erp.t]'", '-- erp.t\n', '/* erp.t */', "'it''s'", "N'erp'"],
+} as const;
+
+test('after a rewrite no name of LIVE is left in code, and everything else is as it was', () => {
+  const piece = fc.constantFrom(
+    ...Object.entries(pieces).flatMap(([kind, texts]) => texts.map((text) => ({ kind, text }))),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (list) => {
+      const code = list.map(({ text }) => text).join(' , ');
+      const found = findLiveNames(code, 'ERP').names.filter(({ kind }) => kind === 'code');
+      expect(found).toHaveLength(list.filter(({ kind }) => kind === 'live').length);
+      const rewritten = rewriteLiveNames(code, 'ERP', 'CLONA_ERP');
+      if (rewritten === null) throw new Error('nothing here has a second meaning');
+      expect(findLiveNames(rewritten, 'ERP').names.filter(({ kind }) => kind === 'code')).toEqual([]);
+      expect(rewriteLiveNames(rewritten, 'ERP', 'CLONA_ERP')).toBe(rewritten);
+      for (const { kind, text } of list) if (kind !== 'live') expect(rewritten).toContain(text);
+    }),
+  );
 });
