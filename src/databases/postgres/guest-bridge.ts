@@ -1,8 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Socket } from 'node:net';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Guest } from '../../guest/guest.ts';
+
+const prefix = 'clona-b-';
+const socketName = '.s.PGSQL.5432';
 
 /** Disposing ends its connections and removes it; the guest stays the caller's. */
 export interface GuestBridge extends AsyncDisposable {
@@ -20,7 +23,9 @@ export async function openGuestBridge(
   signal: AbortSignal,
   ownsGuests = false,
 ): Promise<GuestBridge> {
-  const folder = await mkdtemp(join(tmpdir().length > 60 ? '/tmp' : tmpdir(), 'clona-b-'));
+  const parent = tmpdir().length > 60 ? '/tmp' : tmpdir();
+  await removeLeft(parent);
+  const folder = await mkdtemp(join(parent, `${prefix}${process.pid}-`));
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     sockets.add(near);
@@ -30,7 +35,7 @@ export async function openGuestBridge(
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(join(folder, '.s.PGSQL.5432'), resolve);
+    server.listen(join(folder, socketName), resolve);
   });
   if (ownsGuests) server.unref();
   return {
@@ -43,6 +48,38 @@ export async function openGuestBridge(
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Folders of processes that were killed: the name says whose they were. */
+async function removeLeft(parent: string): Promise<void> {
+  for (const name of await readdir(parent).catch(() => [])) {
+    const [, pid] = /^clona-b-(\d+)-/.exec(name) ?? [];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    // Numbers of another namespace say nothing; a socket that answers does.
+    if (await answers(join(parent, name, socketName))) continue;
+    await rm(join(parent, name), { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+async function answers(socket: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const probe = connect(socket);
+  probe.once('connect', () => resolve(true));
+  probe.once('error', () => resolve(false));
+  try {
+    return await promise;
+  } finally {
+    probe.destroy();
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
+  }
 }
 
 async function carry(
