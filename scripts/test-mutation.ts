@@ -5,7 +5,7 @@ import { report } from './mutation/report.ts';
 
 /**
  * `npm run test:mutation [-- FILE…]`: changes src/recovery and src/retention in every small way Stryker knows and looks
- * whether a test notices. Without files everything is measured (about an hour and a half on three cores), with files only
+ * whether a test notices. Without files everything is measured (half an hour on three idle cores), with files only
  * these, and what was measured before stays. `-- unexplained` tries again what survived
  * without a reason, `-- report` measures nothing. Fails
  * below the threshold of stryker.config.json, and when a change that no test notices has no reason in

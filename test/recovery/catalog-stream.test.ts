@@ -87,6 +87,7 @@ describe('lists of logs that are hard to find', () => {
     ['a nested list of that name', base.replace('"backups"', `"x":{"logs":[1,2]},"backups"`)],
     ['a list nested in an object of that name', base.replace('{', '{"x":{"logs":{"y":[1,2]}},')],
     ['brackets and quotes in texts', base.replace('"oracle"', String.raw`"oracle","x":"]}\"[{,\\"`)],
+    ['an escaped name inside an object', base.replace('{', String.raw`{"x":{"a\u0062":[1]},`)],
     ['an empty name in front', base.replace('{', '{"":"[",')],
     ['lists and objects inside a log', withLogs(`[${nested},${log},${nested}]`)],
     ['brackets and quotes in the texts of a log', withLogs(`[${texts},${log},${texts}]`)],
