@@ -135,7 +135,7 @@ describe('clona backup of a site', () => {
     expect(stderr).toContain('promote of amra');
   });
 
-  describe('of kind cold', () => {
+  describe('of kind cold', { timeout: 180_000 }, () => {
     test('shuts nothing down that nobody confirmed', async () => {
       await using session = await cluster.connect();
       const { status, stderr } = clona('backup', '--kind', 'cold');

@@ -50,7 +50,7 @@ describe('SIGTERM on a site with a local machine', () => {
 
   beforeAll(async () => {
     live = await createLiveSite();
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => live?.[Symbol.asyncDispose]());
 
   const rows = async (): Promise<unknown> => {
@@ -73,7 +73,7 @@ describe('SIGTERM on a site with a local machine', () => {
       archivedTo: expect.any(String),
     });
     expect(await rows()).toEqual([{ n: 1000 }]);
-  }, 60_000);
+  }, 180_000);
 
   test('in a cold backup of the machine: 143, no backup more, the database runs', async () => {
     const backups = join(live.folder, 'archive', 'backups');
@@ -89,7 +89,7 @@ describe('SIGTERM on a site with a local machine', () => {
     expect(status).toBe(143);
     expect(await readdir(backups)).toEqual(before);
     expect(await rows()).toEqual([{ n: 1000 }]);
-  }, 60_000);
+  }, 180_000);
 
   test('in smoke tests: 143, and none of them goes on', async () => {
     const tests = join(live.folder, 'slow');
@@ -118,7 +118,7 @@ test('never ends', async () => { writeFileSync(${JSON.stringify(mark)}, ''); awa
         expect((await processesIn(live.folder)).filter((line) => /vitest|smoke/.test(line))).toEqual([]),
       { timeout: 30_000 },
     );
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('SIGTERM in the demo', () => {
@@ -138,6 +138,6 @@ describe('SIGTERM in the demo', () => {
         await rm(folder, { recursive: true, force: true });
       }
     },
-    120_000,
+    180_000,
   );
 });

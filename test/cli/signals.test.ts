@@ -63,7 +63,7 @@ beforeAll(async () => {
   process.env['CONTROL'] = `postgresql://x@127.0.0.1:${silentPort}/control`;
   const taken = spawnSync(process.execPath, [launcher, 'backup', '--label', 'base'], { cwd: folder });
   if (taken.status !== 0) throw new Error(String(taken.stderr));
-}, 120_000);
+}, 180_000);
 afterAll(async () => {
   delete process.env['CONTROL'];
   for (const socket of sockets) socket.destroy();
@@ -96,7 +96,7 @@ async function terminate(
       if (child.exitCode !== null) return;
       expect(await isTime(child, () => said)).toBe(true);
     },
-    { timeout: 60_000, interval: 2 },
+    { timeout: 120_000, interval: 2 },
   );
   child.kill('SIGTERM');
   const [status, signal] = await closed;
@@ -192,7 +192,7 @@ describe('SIGTERM while it works', () => {
       expect(await snapshot()).toEqual(before);
       await expectNobodyLeft();
     },
-    60_000,
+    180_000,
   );
 
   test('ends a restore with 143: the target is not there, and the next run makes it whole', async () => {
@@ -210,7 +210,7 @@ describe('SIGTERM while it works', () => {
     expect(
       (await readdir(cluster.folder)).filter((name) => /restored.*\.(partial|restore)$/.test(name)),
     ).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 
   test('ends a proof with 143: no grade is remembered that was not proven', async () => {
     const grades = join('archive', 'backups', 'base', 'grades.json');
@@ -221,7 +221,7 @@ describe('SIGTERM while it works', () => {
     );
     expect(ended).toEqual(isTerminated);
     expect(await readFile(join(folder, grades), 'utf8')).toBe(before);
-  }, 60_000);
+  }, 180_000);
 
   test('ends a removal with 143: what is left is whole, and the next run carries on', async () => {
     const clona = (...args: string[]) =>
@@ -249,7 +249,7 @@ describe('SIGTERM while it works', () => {
     expect(JSON.parse(clona('catalog', '--json').stdout)).toMatchObject({ gaps: [] });
     expect(clona('retention', '--apply', '--yes').status).toBe(0);
     await expectNobodyLeft();
-  }, 120_000);
+  }, 180_000);
 
   test('ends clona serve with 143: nobody listens, nobody reads a slot', async () => {
     const ended = await terminate(['serve', '--listen', '127.0.0.1:0'], async (_, said) =>
@@ -257,7 +257,7 @@ describe('SIGTERM while it works', () => {
     );
     expect(ended).toEqual(isTerminated);
     await expectNobodyLeft();
-  }, 60_000);
+  }, 180_000);
 
   test('ends the fetching of a kit with 143, and keeps nothing of it', async () => {
     const before = await snapshot();
@@ -269,7 +269,7 @@ describe('SIGTERM while it works', () => {
     const args = ['kit', 'fetch', `http://127.0.0.1:${port}/kit.tar`, '--into', 'fetched', '--hash', hash];
     expect(await terminate(args, async () => sockets.size > 0)).toEqual(isTerminated);
     expect(await snapshot()).toEqual(before);
-  }, 60_000);
+  }, 180_000);
 
   test('ends clona init at any moment with a site file that is whole, or none', async () => {
     for (const delay of [0, 60, 120, 150, 180, 210, 240, 300]) {
@@ -291,7 +291,7 @@ describe('SIGTERM while it works', () => {
       );
       expect(left).toEqual([]);
     }
-  }, 60_000);
+  }, 180_000);
 });
 
 test('no verb is left out', () => {

@@ -57,7 +57,7 @@ notify: [{ on: [zoneYellow, zoneRed], run: 'cat >> pages.jsonl' }]
     );
     opened = await openSite(join(folder, 'clona.yaml'), never);
     await backUpSite(opened, { by: 'test', kind: 'managed', signal: never, onProgress: silent });
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await opened?.[Symbol.asyncDispose]();
     await cluster?.[Symbol.asyncDispose]();
@@ -97,7 +97,7 @@ notify: [{ on: [zoneYellow, zoneRed], run: 'cat >> pages.jsonl' }]
     expect(explainZone(decision).find((line) => line.startsWith('archive'))).toMatch(
       /^archive \d+ % \(green\), yellow in (\d+ (d|h|min|s) ?){1,2}$/,
     );
-  }, 60_000);
+  }, 180_000);
 
   test('blocks writers in yellow already, and is green again with a log that is whole', async () => {
     await fillTo(0.55);
@@ -129,7 +129,7 @@ notify: [{ on: [zoneYellow, zoneRed], run: 'cat >> pages.jsonl' }]
     const { location: archiveDir, mirror: mirrorDir } = opened.site.archive;
     const found = await readArchive({ archiveDir, mirrorDir }, never);
     expect(findGaps(await addLiveFacts(found.catalog, cluster.address, never))).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 
   test('while another run has the site a human is paged, once, and the guard acts when that run ends', async () => {
     await fillTo(0.55);
@@ -170,7 +170,7 @@ notify: [{ on: [zoneYellow, zoneRed], run: 'cat >> pages.jsonl' }]
       await keeping;
       await lock[Symbol.asyncDispose]();
     }
-  }, 120_000);
+  }, 180_000);
 
   test('a quota is no promise of the disk: what others filled counts', async () => {
     const { measureAreas } = await import('../../src/pipeline/zone-measure.ts');

@@ -22,7 +22,7 @@ const majors = await majorsAvailable();
 const verifyTool = await findVerifyTool();
 const signal = new AbortController().signal;
 
-describe.each([15, 18])('a cold backup of server %i', (major) => {
+describe.each([15, 18])('a cold backup of server %i', { timeout: 180_000 }, (major) => {
   const skipped = !majors.includes(major);
   let production: Production;
 
