@@ -125,6 +125,15 @@ export const schemaViews: Record<string, Rows> = {
       DIRECTORY_NAME: name,
       DIRECTORY_PATH: path,
     })),
+  DBA_RESUMABLE: (instance) => {
+    const { faults, jobs } = pumpOf(instance);
+    if (faults.waitsForRoom === undefined) return [];
+    return Array.from(jobs.values(), ({ owner, name }) => ({
+      NAME: `${owner}.${name}.1`,
+      STATUS: 'SUSPENDED',
+      ERROR_MSG: faults.waitsForRoom ?? null,
+    }));
+  },
   DBA_DATAPUMP_JOBS: (instance) =>
     Array.from(pumpOf(instance).jobs.values(), ({ owner, name, operation, state, degree }) => ({
       OWNER_NAME: owner,

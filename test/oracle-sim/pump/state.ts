@@ -10,6 +10,8 @@ export interface PumpFaults {
   cutLogAfter?: number;
   /** The job never ends until it is stopped. */
   hang?: boolean;
+  /** With `hang`: the statement is suspended for want of room. */
+  waitsForRoom?: string;
   /** Constraints arrive disabled: their data was bad. */
   breakConstraints?: boolean;
   /** Rows that silently do not arrive. */

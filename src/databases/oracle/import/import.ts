@@ -44,6 +44,8 @@ export interface SchemaImportOptions {
   /** For dumps of the original exp; without it they are refused. */
   original?: OriginalTool | undefined;
   pollMs?: number | undefined;
+  /** How long the import may wait for room in a tablespace. Default one minute. */
+  roomWaitMs?: number | undefined;
   signal: AbortSignal;
   onProgress: OnProgress;
 }
@@ -174,7 +176,7 @@ async function importAndExamine(work: Examined): Promise<ExaminedReport> {
 
 /** By DBMS_DATAPUMP through the driver, or by imp on the machine for what only imp reads. */
 async function moveRows({ options, session, job, chosen }: Examined): Promise<ReadLog> {
-  const { guest, signal, onProgress, encryptionPassword, pollMs, original } = options;
+  const { guest, signal, onProgress, encryptionPassword, pollMs, roomWaitMs, original } = options;
   const { set, folder } = chosen;
   if (set.type === 'original' && original !== undefined) {
     return runOriginalImport({ tool: original, job, folder, signal, onProgress });
@@ -182,7 +184,7 @@ async function moveRows({ options, session, job, chosen }: Examined): Promise<Re
   const openOther = async (): Promise<OracleSession> =>
     connectOracle(options.address, AbortSignal.timeout(15_000));
   await withProgress(onProgress, `import ${job.name}`, async () =>
-    runImportJob({ session, job, encryptionPassword, pollMs, openOther, signal, onProgress }),
+    runImportJob({ session, job, encryptionPassword, pollMs, roomWaitMs, openOther, signal, onProgress }),
   );
   return readJobLog(guest, joinGuest(guest.platform, folder, job.logFile), signal);
 }

@@ -21,6 +21,8 @@ export interface RunJobOptions {
   encryptionPassword?: string | undefined;
   /** Between two questions how far it is. Default 1000. */
   pollMs?: number | undefined;
+  /** How long the job may wait for room in a tablespace; the server itself would wait for two hours. Default one minute. */
+  roomWaitMs?: number | undefined;
   /** Opens a second session when this one was interrupted, to end the job that goes on without us. */
   openOther: () => Promise<OracleSession>;
   signal: AbortSignal;
@@ -86,8 +88,23 @@ async function runCall(session: OracleSession, handle: string, call: PlsqlCall):
   }
 }
 
+/** Data Pump suspends a statement that finds no room, and says so only here and, later, in its log (ORA-39171). */
+const suspended = `SELECT ERROR_MSG FROM DBA_RESUMABLE WHERE STATUS = 'SUSPENDED' AND NAME LIKE :job_name AND ROWNUM = 1`;
+
+/** What it waits for; null: nothing. A user who may not see it waits on. */
+async function askForRoom({ session, job }: RunJobOptions): Promise<string | null> {
+  try {
+    const [row] = await session.query(suspended, { job_name: `%${job.name}%` }, 'reading DBA_RESUMABLE');
+    return row?.[0] ?? null;
+  } catch (error) {
+    if (error instanceof ClonaError && codeOf(error) === 'ORA-00942') return null;
+    throw error;
+  }
+}
+
 async function waitForEnd(options: RunJobOptions, handle: string): Promise<JobEnd> {
-  const { session, job, signal, onProgress, pollMs = 1000 } = options;
+  const { session, job, signal, onProgress, pollMs = 1000, roomWaitMs = 60_000 } = options;
+  let waitsSince: number | null = null;
   const { sql, binds } = askJob(handle);
   for (;;) {
     let status: Record<string, string | null>;
@@ -108,7 +125,16 @@ async function waitForEnd(options: RunJobOptions, handle: string): Promise<JobEn
       await runPlain(session, last).catch(() => {});
       return { state: state ?? 'GONE', errors: count };
     }
-    const detail = `${percent ?? 0} %${count > 0 ? `, ${count} errors` : ''}`;
+    const room = await askForRoom(options);
+    if (room === null) waitsSince = null;
+    else if (performance.now() - (waitsSince ??= performance.now()) >= roomWaitMs) {
+      const said = room.split('\n')[0]?.trim() ?? '';
+      throw new ClonaError('diskFull', `the import waits for room: ${said}`, {
+        hint: 'add room to the tablespace, or let its file grow, and run the import again',
+        details: { said: room },
+      });
+    }
+    const detail = `${percent ?? 0} %${count > 0 ? `, ${count} errors` : ''}${room === null ? '' : ', waits for room'}`;
     onProgress({ step: `import ${job.name}`, state: 'running', detail });
     await sleep(pollMs, undefined, { signal }).catch(() => {});
     signal.throwIfAborted();

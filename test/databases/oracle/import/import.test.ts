@@ -233,6 +233,19 @@ describe('failed half-way, the copy is marked unusable', () => {
   });
 });
 
+test('a job that waits for room is ended, instead of waiting for two hours', async () => {
+  await world.exportErp();
+  const waitsForRoom = 'ORA-01653: unable to extend table CLONA_ERP.ORDERS by 128 in tablespace USERS';
+  world.pump.faults = { hang: true, waitsForRoom };
+  expect(await fails({ roomWaitMs: 0 })).toMatchObject({
+    kind: 'diskFull',
+    exitCode: 6,
+    message: expect.stringContaining('ORA-01653'),
+  });
+  expect([...world.pump.jobs.keys()]).toEqual([]);
+  expect(await state()).toBe('unusable');
+});
+
 test('a connection that breaks ends the job on the server, and the copy is unusable', async () => {
   await world.exportErp();
   world.pump.faults = { hang: true };
