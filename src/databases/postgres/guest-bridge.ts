@@ -100,8 +100,17 @@ async function carry(
     far.on('close', () => near.destroy());
     near.on('close', () => far.destroy());
     near.pipe(far).pipe(near);
-  } catch {
-    // The driver hears of it as a connection that was closed.
-    near.destroy();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    near.end(refusal(`nobody answers at ${socket} in the guest: ${reason}`));
   }
+}
+
+/** What a server would say that turns a session away (the manual's "Message Formats", ErrorResponse), so that the driver can tell why. */
+function refusal(message: string): Buffer {
+  const fields = Buffer.from(`SFATAL\0VFATAL\0C08001\0M${message}\0\0`);
+  const head = Buffer.alloc(5);
+  head.write('E', 0, 'latin1');
+  head.writeInt32BE(fields.length + 4, 1);
+  return Buffer.concat([head, fields]);
 }

@@ -3,9 +3,19 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { connect } from '../../../src/databases/postgres/connect.ts';
 import { openGuestBridge } from '../../../src/databases/postgres/guest-bridge.ts';
 
 const never = async (): Promise<never> => Promise.reject(new Error('nobody asks'));
+test('a session that cannot get to the guest is told why', async () => {
+  await using bridge = await openGuestBridge(never, '/data/run/.s.PGSQL.5432', new AbortController().signal);
+  const address = { host: bridge.folder, port: 5432, database: 'erp', user: 'postgres' };
+  await expect(connect({ engine: 'postgres', ...address })).rejects.toMatchObject({
+    kind: 'databaseFailed',
+    message: expect.stringContaining('nobody answers at /data/run/.s.PGSQL.5432 in the guest: nobody asks'),
+  });
+});
+
 const isThere = async (path: string): Promise<boolean> =>
   stat(path).then(
     () => true,
