@@ -7,12 +7,12 @@ import type { LiveStagingArgs, LocalStagingArgs } from '../../../infra/live-stag
 import type { MachineFacts } from '../machines.ts';
 import type { VsphereArgs } from '../../../infra/vsphere.ts';
 import { releaseBaseSnapshot } from '../vsphere/base-snapshot.ts';
-import { openVim, type VimAddress } from '../vsphere/client.ts';
+import { openVim } from '../vsphere/client.ts';
 import type { Mark } from '../vsphere/marks.ts';
 import { machinePath } from '../vsphere/inventory.ts';
+import { requireClone } from '../vsphere/require-clone.ts';
 import { restorePortGroup } from '../vsphere/isolated-switch.ts';
 import { sourcePath, type PreparedClone } from '../vsphere/prepare-clone.ts';
-import { moRef } from '../vsphere/soap.ts';
 import { removeUnfinishedClone, type UnfinishedClone } from '../vsphere/unfinished.ts';
 import { CreationNote } from './creation-note.ts';
 import { readStackMachine, type StackMachine } from './stack-state.ts';
@@ -64,6 +64,7 @@ export async function openStaging(
   spareOutputs(stack);
   const note = new CreationNote(options);
   const known = isOld ? await readState(stack, note) : newStack;
+  if (known.id !== undefined) await requireOwnMachine(options, args, known.id);
   if (mayChange) await repairPortGroup(options, args, known);
   const guard: OpenedStaging['guard'] = async (work) => guardCreation(stack, options, args, note, work);
   const prepare = async (): Promise<PreparedClone> => prepareArgs(options, args, known, mayChange);
@@ -111,6 +112,17 @@ function hasLostMarks({ tags = [], attributeKeys = [] }: StackMachine, prepared:
       return mark === undefined || existing?.marks[mark] === undefined;
     })
   );
+}
+
+/** Whether the machine of the state is there; one that is no clone is refused before the engine can change it. */
+async function requireOwnMachine(
+  { name, signal }: StagingOptions,
+  { source, vsphere }: VsphereArgs,
+  id: string,
+): Promise<boolean> {
+  await using vim = await openVim(vsphere.address, signal);
+  const production = sourcePath({ source, places: vsphere.places });
+  return await requireClone(vim, { stack: name, uuid: id, production }, signal);
 }
 
 /** The engine fails on a port group of its stack that somebody removed, whatever it is asked to do. */
@@ -278,10 +290,11 @@ export async function openForDestroy(
   const note = new CreationNote(options);
   const known = isOld ? await readState(stack, note) : newStack;
   const { id, isUnfinished } = known;
+  const isThere = id !== undefined && (await requireOwnMachine(options, own, id));
   await repairPortGroup(options, own, known);
   return {
     stack,
-    refresh: id !== undefined && !(await isInVcenter(own.vsphere.address, id, options.signal)),
+    refresh: id !== undefined && !isThere,
     cleanUp: async () => {
       if (isUnfinished) {
         await removeUnfinishedClone(unfinishedOf(options, own), options.signal, options.onProgress ?? silent);
@@ -290,13 +303,6 @@ export async function openForDestroy(
       if (own.vsphere.clone === 'linked') await releaseBase(options, own);
     },
   };
-}
-
-async function isInVcenter(address: VimAddress, uuid: string, signal: AbortSignal): Promise<boolean> {
-  await using vim = await openVim(address, signal);
-  const asked = { uuid, vmSearch: true, instanceUuid: false };
-  const [found] = await vim.call('FindByUuid', vim.content.searchIndex, asked, signal);
-  return moRef(found) !== undefined;
 }
 
 /** The last linked clone takes the base snapshot with it. */

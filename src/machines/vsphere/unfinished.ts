@@ -40,7 +40,12 @@ export async function removeUnfinishedClone(
 }
 
 /** By the events of vCenter. Between our look at the place and our clone somebody else may have taken it. */
-async function isCloneOf(vim: Vim, machine: MoRef, source: MoRef, signal: AbortSignal): Promise<boolean> {
+export async function isCloneOf(
+  vim: Vim,
+  machine: MoRef,
+  source: MoRef,
+  signal: AbortSignal,
+): Promise<boolean> {
   const filter = { entity: { entity: machine, recursion: 'self' } };
   const events = await vim.call('QueryEvents', vim.content.eventManager, { filter }, signal);
   return events.some(

@@ -7,6 +7,7 @@ import {
   previewStaging,
   type StagingOptions,
 } from '../../../src/machines/pulumi/staging.ts';
+import { openStack } from '../../../src/machines/pulumi/workspace.ts';
 import { vsphereStagingArgs } from '../../../src/pipeline/vsphere/site-settings.ts';
 import { startCuttableProxy, type CuttableProxy } from '../../support/cuttable-proxy.ts';
 import { makeTestFolder } from '../../support/machine.ts';
@@ -109,6 +110,30 @@ describe.skipIf(!isHere)(`a staging machine that people work on in vCenter${miss
     expect((await createStaging(options, args)).changes).toMatchObject({ update: 1 });
     expect(vcsim.govc('fields.info', '-n', 'clona.expires', '/DC0/vm/staging')).toMatch(/clona\.expires +20/);
     expect(vcsim.govc('tags.attached.ls', '-r', '/DC0/vm/staging').trim()).toBe('clona:staging');
+    expect(await previewStaging(options, args)).toEqual({ same: 4 });
+  });
+
+  test('a state into which somebody put production changes nothing and deletes nothing', async () => {
+    await createStaging(options, args);
+    const environment = { VSPHERE_PASSWORD: vcsim.password };
+    const { stack } = await openStack('staging', async () => {}, { ...options, environment });
+    const own = await stack.exportStack();
+    const uuidOf = (name: string): string =>
+      vcsim.govc('object.collect', '-s', `/DC0/vm/${name}`, 'config.uuid').trim();
+    for (const [victim, what] of [
+      [liveName, 'which is production'],
+      ['DC0_H0_VM1', 'which clona did not make'],
+    ] as const) {
+      const text = JSON.stringify(own.deployment).replaceAll(uuidOf('staging'), uuidOf(victim));
+      await stack.importStack({ ...own, deployment: JSON.parse(text) });
+      const before = vcsim.govc('vm.info', '-json', victim);
+      const refused = { exitCode: 6, message: `the stack "staging" holds the machine ${victim}, ${what}` };
+      await expect(createStaging(options, args)).rejects.toMatchObject(refused);
+      await expect(previewStaging(options, args)).rejects.toMatchObject(refused);
+      await expect(destroyStaging(options, args)).rejects.toMatchObject(refused);
+      expect(vcsim.govc('vm.info', '-json', victim)).toBe(before);
+    }
+    await stack.importStack(own);
     expect(await previewStaging(options, args)).toEqual({ same: 4 });
   });
 
