@@ -26,6 +26,7 @@ export async function openJumpHost(guests: GuestHost, folder: string): Promise<J
   const user = 'jump';
   const clients = new Set<Connection>();
   const server = new ssh2.Server({ hostKeys: [own.private] }, (connection) => {
+    (connection as Connection & { setNoDelay: (on: boolean) => unknown }).setNoDelay(true); // missing in the types
     clients.add(connection);
     connection.on('authentication', (context) => authenticate(context, user, keys));
     connection.on('error', () => {});
