@@ -1,9 +1,10 @@
 import { lossSeconds, readMirrorStatus } from '../archive/log-mirror.ts';
-import { openArchive, openOrCreateArchive, type Archive } from '../archive/repository.ts';
+import { openArchive, type Archive } from '../archive/repository.ts';
 import { readArchiveIdentity } from '../databases/postgres/backup-facts.ts';
 import { connect } from '../databases/postgres/connect.ts';
 import { parseLsn } from '../databases/postgres/lsn.ts';
 import type { Site } from '../site/site.ts';
+import { openPlace } from './known-places.ts';
 import { findProduction } from './production.ts';
 
 export type Destination = 'archive' | 'mirror';
@@ -71,7 +72,7 @@ export async function openStreamPlace(
   signal: AbortSignal,
 ): Promise<Archive> {
   const identity = await readArchiveIdentity(await findProduction(site, signal), signal);
-  return openOrCreateArchive(folder, identity, new Date());
+  return openPlace(site, folder, identity);
 }
 
 /**

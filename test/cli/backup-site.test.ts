@@ -91,6 +91,34 @@ describe('clona backup of a site', () => {
     expect(checked.status).toBe(0);
   });
 
+  test('makes no new archive in the mount point of one whose disk is away, and goes on without the mirror', async () => {
+    const [archive, mirror] = [join(folder, 'archive-a'), join(folder, 'archive-a-mirror')];
+    await rename(archive, join(folder, 'away'));
+    await mkdir(archive);
+    try {
+      const { status, stderr } = clona('backup');
+      expect(status).toBe(6);
+      expect(stderr).toContain(`the archive is gone from ${archive}, where it was before`);
+      expect(await readdir(archive)).toEqual([]);
+    } finally {
+      await rm(archive, { recursive: true });
+      await rename(join(folder, 'away'), archive);
+    }
+    await rename(mirror, join(folder, 'away'));
+    try {
+      const { status, stderr } = clona('backup', '--label', 'without-mirror');
+      expect({ status, said: stderr.includes('the mirror does not have every backup') }).toEqual({
+        status: 0,
+        said: true,
+      });
+      expect(stderr).toContain(`the log is not archived: ${mirror} holds no archive`);
+      await expect(readdir(mirror)).rejects.toMatchObject({ code: 'ENOENT' });
+    } finally {
+      await rename(join(folder, 'away'), mirror);
+      await rm(join(archive, 'backups', 'without-mirror'), { recursive: true, force: true });
+    }
+  });
+
   test('is judged and pinned by clona retention without a machine that clona knows, one run at a time', async () => {
     expect(clona('retention', '--remove', 'first')).toMatchObject({ status: 0 });
     expect(clona('catalog').stdout).not.toContain('does not say which incarnation');

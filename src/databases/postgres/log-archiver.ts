@@ -139,7 +139,8 @@ async function sweepUnfinished(archive: Archive): Promise<void> {
   const log = join(archive.folder, 'log');
   const timelines = (await readdir(log).catch(() => [])).filter((name) => /^[0-9A-F]{8}$/.test(name));
   for (const folder of [log, ...timelines.map((name) => join(log, name))]) {
-    for (const name of await readdir(folder)) {
+    // One that is away has nothing to sweep, and keeps the other from nothing: each pass says it.
+    for (const name of await readdir(folder).catch(() => [])) {
       if (!name.startsWith('.') || !name.endsWith('.new')) continue;
       const path = join(folder, name);
       const status = await stat(path).catch(() => undefined);

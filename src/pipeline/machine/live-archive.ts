@@ -1,7 +1,7 @@
 import {
   addGrade,
   listBackups,
-  openOrCreateArchive,
+  openArchive,
   readGrades,
   type Archive,
   type ArchiveIdentity,
@@ -21,6 +21,7 @@ import {
 } from '../../databases/postgres/log-archiver.ts';
 import { ClonaError } from '../../errors.ts';
 import type { Site } from '../../site/site.ts';
+import { openPlace } from '../known-places.ts';
 import { mirrorBackups } from '../mirror-backups.ts';
 import { requireOwnDisk } from '../production.ts';
 import { archiveByStream, reserveStreams } from './stream-log.ts';
@@ -29,7 +30,7 @@ import type { BackupTaken, Step } from '../operations.ts';
 
 /** The site's archive and mirror, made on first use. */
 export async function openSiteArchive(
-  site: Pick<Site, 'archive'>,
+  site: Pick<Site, 'archive' | 'control'>,
   address: DatabaseAddress,
   signal: AbortSignal,
 ): Promise<{ archive: Archive; mirror: Archive | undefined }> {
@@ -38,15 +39,14 @@ export async function openSiteArchive(
 
 /** The same where the server cannot be asked who it is. */
 export async function openArchivesOf(
-  { archive }: Pick<Site, 'archive'>,
+  site: Pick<Site, 'archive' | 'control'>,
   { database, systemIdentifier, segmentSizeBytes }: ArchiveIdentity,
 ): Promise<{ archive: Archive; mirror: Archive | undefined }> {
   const identity = { database, systemIdentifier, segmentSizeBytes };
-  const now = new Date();
+  const { location, mirror } = site.archive;
   return {
-    archive: await openOrCreateArchive(archive.location, identity, now),
-    mirror:
-      archive.mirror === undefined ? undefined : await openOrCreateArchive(archive.mirror, identity, now),
+    archive: await openPlace(site, location, identity),
+    mirror: mirror === undefined ? undefined : await openEvenIfAway(site, mirror, identity),
   };
 }
 
@@ -145,23 +145,24 @@ async function openForLog(
   signal: AbortSignal,
 ): Promise<{ archive: Archive; mirror: Archive | undefined }> {
   const identity = await readArchiveIdentity(address, signal);
-  const now = new Date();
-  const open = async (folder: string): Promise<Archive> =>
-    openOrCreateArchive(folder, identity, now).catch((error: unknown) => {
-      if (error instanceof ClonaError && error.kind === 'archiveForeign') throw error;
-      const header = {
-        format: 1 as const,
-        engine: 'postgres' as const,
-        ...identity,
-        createdAt: now.toISOString(),
-      };
-      return { folder, header };
-    });
   const { location, mirror } = site.archive;
   return {
-    archive: await open(location),
-    mirror: mirror === undefined ? undefined : await open(mirror),
+    archive: await openEvenIfAway(site, location, identity),
+    mirror: mirror === undefined ? undefined : await openEvenIfAway(site, mirror, identity),
   };
+}
+
+/** What is then to be written there fails by itself, and is said. */
+async function openEvenIfAway(
+  site: Pick<Site, 'control'>,
+  folder: string,
+  identity: ArchiveIdentity,
+): Promise<Archive> {
+  return openPlace(site, folder, identity).catch((error: unknown) => {
+    if (error instanceof ClonaError && error.kind === 'archiveForeign') throw error;
+    const createdAt = new Date().toISOString();
+    return { folder, header: { format: 1, engine: 'postgres', ...identity, createdAt } };
+  });
 }
 
 async function readSpool(address: DatabaseAddress, signal: AbortSignal): Promise<string> {
@@ -193,7 +194,11 @@ export async function archiveLog(
   if (streamsLog(site)) {
     return archiveByStream(site, address, await openForLog(site, address, step.signal), step);
   }
-  return withArchiver(site, address, step, async (archiver) =>
-    archiveEverything(address, archiver, { signal: step.signal }),
-  );
+  return withArchiver(site, address, step, async (archiver) => {
+    // Whoever waits for both would wait for ever for a disk that is away.
+    for (const folder of [site.archive.location, site.archive.mirror]) {
+      if (folder !== undefined) await openArchive(folder);
+    }
+    return archiveEverything(address, archiver, { signal: step.signal });
+  });
 }
