@@ -12,7 +12,7 @@ import type { OracleSession } from './connect.ts';
  * The order matters: the online log first and the archived log last, so that a log that is switched and archived in
  * between is seen twice rather than not at all.
  */
-const readingOrder: readonly ViewName[] = [
+export const viewsInOrder: readonly ViewName[] = [
   'clock',
   'onlineLogs',
   'logMembers',
@@ -70,7 +70,7 @@ export async function readControlFile(session: OracleSession): Promise<ControlFi
   const rows: Partial<Record<ViewName, unknown>> = {};
   const denied: string[] = [];
   const warnings: string[] = [];
-  for (const name of readingOrder) {
+  for (const name of viewsInOrder) {
     try {
       rows[name] = await readView(session, name);
     } catch (error) {
