@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeDurably } from '../../archive/durable-file.ts';
+import { archiveError, writeDurably } from '../../archive/durable-file.ts';
 import { ClonaError } from '../../errors.ts';
+import { withFileLock } from '../../machines/local/lock.ts';
 import type { Catalog } from '../../recovery/catalog.ts';
 import { catalogToJson } from '../../recovery/catalog-json.ts';
 import { parseCatalog } from '../../recovery/parse-catalog.ts';
@@ -15,6 +16,8 @@ export interface OracleMemory {
   /** When the control file was read. */
   readAt: string;
   facts: RestoreFacts;
+  /** Counts the writings. */
+  revision?: number | undefined;
 }
 
 /** What was remembered in a folder; undefined: nothing yet. Throws `archiveDamaged` when it cannot be read. */
@@ -27,7 +30,7 @@ export async function readMemory(folder: string, signal: AbortSignal): Promise<O
   });
   if (text === undefined) return undefined;
   try {
-    const { oracle } = JSON.parse(text) as { oracle?: { readAt: string; facts: RestoreFacts } };
+    const { oracle } = JSON.parse(text) as { oracle?: Omit<OracleMemory, 'catalog'> };
     if (oracle === undefined) throw new Error('it has no part "oracle"');
     return { catalog: parseCatalog(text), ...oracle };
   } catch (cause) {
@@ -40,7 +43,22 @@ export async function readMemory(folder: string, signal: AbortSignal): Promise<O
 
 /** Into every folder, each whole or as it was. */
 export async function writeMemory(folders: readonly string[], memory: OracleMemory): Promise<void> {
-  const { catalog, readAt, facts } = memory;
-  const text = `${JSON.stringify({ ...catalogToJson(catalog), oracle: { readAt, facts } })}\n`;
+  const { catalog, ...oracle } = memory;
+  const text = `${JSON.stringify({ ...catalogToJson(catalog), oracle })}\n`;
   for (const folder of folders) await writeDurably(join(folder, memoryName), text);
+}
+
+/** Runs `work` while nobody else changes what is remembered. Throws `locked` when another run holds it for two minutes. */
+export async function holdMemory<Result>(
+  folder: string,
+  signal: AbortSignal,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const path = join(folder, `.${memoryName}.lock`);
+  try {
+    return await withFileLock(path, signal, work);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw archiveError(error, path);
+  }
 }

@@ -1,6 +1,6 @@
 import { ClonaError } from '../../errors.ts';
 import { judgeJobLog } from '../../proof/job-log.ts';
-import type { Catalog } from '../../recovery/catalog.ts';
+import type { Backup, Catalog } from '../../recovery/catalog.ts';
 import { planRecovery } from '../../recovery/plan.ts';
 import { isWhole } from '../../recovery/serve.ts';
 import { makeFolder, runRman, type OracleTools } from './guest-tools.ts';
@@ -19,9 +19,17 @@ export interface OracleProof {
 
 /** The backup to prove: by its label, else the newest whole one. */
 export function chooseToProve(catalog: Catalog, label: string | undefined): string {
-  const usable = catalog.backups.filter((backup) => isWhole(backup) && backup.state === 'available');
-  const found =
-    label === undefined ? usable.at(-1) : catalog.backups.find((backup) => backup.label === label);
+  const usable = catalog.backups.filter(
+    (backup) =>
+      isWhole(backup) &&
+      backup.state === 'available' &&
+      (backup.kind === 'managed' || backup.kind === 'cold'),
+  );
+  const newest = usable.reduce<Backup | undefined>(
+    (best, one) => (best === undefined || (one.finishedAt ?? '') >= (best.finishedAt ?? '') ? one : best),
+    undefined,
+  );
+  const found = label === undefined ? newest : catalog.backups.find((backup) => backup.label === label);
   if (found === undefined) {
     throw new ClonaError(
       'archiveAbsent',

@@ -7,33 +7,74 @@ export interface MergedCatalog {
   catalog: Catalog;
   /** Labels that only we remember: the control file has used their records again. */
   forgotten: string[];
+  /** What does not fit together: one sentence each. */
+  warnings: string[];
 }
 
 /**
  * The control file as it is now, and what an earlier reading showed: its records are used again after
  * CONTROL_FILE_RECORD_KEEP_TIME days, the backups are still on their disk. What both know is as the control file says it,
- * but for what only clona knows (grade, pin). What it forgot stays as it was last seen, so that no low water mark rises for
+ * but for the grade, which only clona knows (a pin is RMAN's KEEP). What it forgot stays as it was last seen, so that no low water mark rises for
  * having been forgotten. Backups that were running then are not taken over, nor is the online log.
  */
 export function mergeRemembered(live: Catalog, remembered: Catalog): MergedCatalog {
   const { incarnations, idOf } = mergeIncarnations(live, remembered);
-  const old = new Map(remembered.backups.map((backup) => [backup.label, backup]));
+  const seen = new Map(remembered.backups.map((backup) => [backup.label, backup]));
   const known = new Set(live.backups.map(({ label }) => label));
-  const backups = live.backups.map((backup) => withOwnFacts(backup, old.get(backup.label)));
+  const backups = live.backups.map((backup) => withOwnFacts(backup, seen.get(backup.label)));
   const kept = remembered.backups
     .filter(({ label, finishedAt, state }) => !known.has(label) && finishedAt !== null && state !== 'missing')
     .map((backup) => ({ ...backup, incarnation: idOf(backup.incarnation) }));
   const all = dropDangling([...kept, ...backups]);
-  const logs = mergeLogs(live.logs, remembered.logs, idOf, lowestStart(all));
+  const oldLogs = remembered.logs.map((log) => ({ ...log, incarnation: idOf(log.incarnation) }));
+  const logs = mergeLogs(live.logs, oldLogs, lowestStart(all));
   const catalog: Catalog = { ...live, incarnations, backups: all, logs };
   checkCatalog(catalog);
-  return { catalog, forgotten: kept.filter(({ kind }) => kind !== 'export').map(({ label }) => label) };
+  // A hot backup and an export the control file never knew.
+  const forgotten = kept.filter(({ kind }) => kind !== 'export' && kind !== 'hot').map(({ label }) => label);
+  return { catalog, forgotten, warnings: warnOfRevert(live, oldLogs) };
 }
 
 function withOwnFacts(backup: Backup, old: Backup | undefined): Backup {
   if (old === undefined) return backup;
-  return { ...backup, grade: old.grade ?? backup.grade, pinned: backup.pinned || old.pinned };
+  return { ...backup, grade: old.grade ?? backup.grade };
 }
+
+/**
+ * R20: a machine that was reverted, or a control file that was restored, stands before what was archived already, and archives
+ * other content under the same names until it opens with RESETLOGS.
+ */
+function warnOfRevert(live: Catalog, remembered: readonly ArchivedLog[]): string[] {
+  const { currentIncarnation } = live;
+  const ends = [
+    ...live.onlineLogs.filter(({ incarnation }) => incarnation === currentIncarnation).map(({ end }) => end),
+    ...live.logs.filter(({ incarnation }) => incarnation === currentIncarnation).map(({ next }) => next),
+  ];
+  if (ends.length === 0) return [];
+  const end = ends.reduce((a, b) => (a > b ? a : b));
+  const ahead = remembered.filter(
+    ({ incarnation, next }) => incarnation === currentIncarnation && next > end,
+  );
+  const highest = ahead.reduce<Position>((a, { next }) => (next > a ? next : a), end);
+  const firsts = new Map(live.logs.map((log) => [nameOf(log), log.first]));
+  const other = remembered.filter((log) => (firsts.get(nameOf(log)) ?? log.first) !== log.first);
+  const mend = 'it was reverted or restored, and must open with RESETLOGS before it archives (R20)';
+  return [
+    ...(ahead.length === 0
+      ? []
+      : [
+          `the server stands at ${end} of incarnation ${currentIncarnation}, its archived log was seen up to ${highest}: ${mend}`,
+        ]),
+    ...(other.length === 0
+      ? []
+      : [
+          `${other.length} logs have another content than the one that was seen under their names, ${nameOf(other[0]!)} (incarnation/thread/sequence) first: ${mend}`, // not empty
+        ]),
+  ];
+}
+
+const nameOf = ({ incarnation, thread, sequence }: ArchivedLog): string =>
+  `${incarnation}/${thread}/${sequence}`;
 
 /** By (resetlogs SCN, resetlogs time): the same key may mean another incarnation after an older control file came back. */
 function mergeIncarnations(
@@ -84,16 +125,11 @@ function isShift(a: string | null, b: string | null): boolean {
 function mergeLogs(
   live: readonly ArchivedLog[],
   remembered: readonly ArchivedLog[],
-  idOf: (id: number) => number,
   needed: Position | null,
 ): ArchivedLog[] {
-  const nameOf = ({ incarnation, thread, sequence }: ArchivedLog): string =>
-    `${incarnation}/${thread}/${sequence}`;
   const names = new Set(live.map(nameOf));
-  const kept = remembered
-    .map((log) => ({ ...log, incarnation: idOf(log.incarnation) }))
-    // What ends below every backup is of no use to any plan, and memory must not grow for ever.
-    .filter((log) => !names.has(nameOf(log)) && (needed === null || log.next > needed));
+  // What ends below every backup is of no use to any plan, and memory must not grow for ever.
+  const kept = remembered.filter((log) => !names.has(nameOf(log)) && (needed === null || log.next > needed));
   return [...kept, ...live];
 }
 

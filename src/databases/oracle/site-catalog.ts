@@ -3,7 +3,7 @@ import type { Backup, Catalog } from '../../recovery/catalog.ts';
 import type { DatabaseAddress } from '../database.ts';
 import { buildCatalog } from './catalog.ts';
 import { connectOracle } from './connect.ts';
-import { readMemory, writeMemory, type OracleMemory } from './memory.ts';
+import { holdMemory, readMemory, writeMemory, type OracleMemory } from './memory.ts';
 import { readControlFile } from './read-control-file.ts';
 import { mergeRemembered } from './remember.ts';
 import { readRestoreFacts, type RestoreFacts } from './restore-facts.ts';
@@ -30,31 +30,85 @@ export async function readOracleCatalog(
   places: OraclePlaces,
   signal: AbortSignal,
 ): Promise<OracleCatalog> {
-  const remembered = await recall(places, signal);
+  const { remembered, damage } = await recall(places, signal);
   let live: { memory: OracleMemory; warnings: string[] };
   try {
     live = await readLive(address, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (remembered === undefined || !(error instanceof ClonaError) || error.exitCode !== 6) throw error;
-    return fromMemory(remembered, `production does not answer (${error.message})`);
+    return fromMemory(remembered, `production does not answer (${error.message})`, damage);
   }
-  const { memory, warnings } = live;
+  const { memory } = live;
+  const warnings = [...damage, ...live.warnings];
   if (remembered === undefined) return { ...memory, warnings };
   refuseForeign(remembered, memory);
-  const { catalog, forgotten } = mergeRemembered(memory.catalog, remembered.catalog);
-  const facts = { ...memory.facts, pieces: { ...remembered.facts.pieces, ...memory.facts.pieces } };
-  return { catalog, facts, readAt: memory.readAt, warnings: [...warnings, ...warnForgotten(forgotten)] };
+  const { catalog, forgotten, warnings: doubts } = mergeRemembered(memory.catalog, remembered.catalog);
+  const facts = mergeFacts(memory.facts, remembered.facts);
+  return {
+    catalog,
+    facts,
+    readAt: memory.readAt,
+    warnings: [...warnings, ...doubts, ...warnForgotten(forgotten)],
+  };
 }
 
-/** Writes it where the archive and its mirror are, so that nothing is forgotten that the control file forgets. */
+/**
+ * Writes it where the archive and its mirror are, so that nothing is forgotten that the control file forgets. Another run may have
+ * written meanwhile: what it added (a backup, a grade) is merged in, and of two readings the later one counts.
+ */
 export async function rememberOracle(
   { catalog, facts }: OracleCatalog,
-  { archiveDir, mirrorDir }: OraclePlaces,
+  places: OraclePlaces,
   readAt: string,
 ): Promise<void> {
+  await changeMemory(places, (now) => {
+    const given: OracleMemory = { catalog, facts, readAt };
+    if (now === undefined) return given;
+    refuseForeign(now, given);
+    const [later, earlier] = now.readAt > readAt ? [now, given] : [given, now];
+    const merged = mergeRemembered(later.catalog, earlier.catalog).catalog;
+    return {
+      catalog: { ...merged, backups: withGradesOf(merged.backups, now.catalog.backups) },
+      facts: mergeFacts(later.facts, earlier.facts),
+      readAt: later.readAt,
+    };
+  });
+}
+
+/** A grade is only ever given to what is remembered, so what is remembered now has the newest. */
+function withGradesOf(backups: readonly Backup[], now: readonly Backup[]): Backup[] {
+  const grades = new Map(now.map(({ label, grade }) => [label, grade]));
+  return backups.map((backup) => ({ ...backup, grade: grades.get(backup.label) ?? backup.grade }));
+}
+
+/** One writer at a time, in this process or another: what is remembered is read again, changed and written as one. */
+async function changeMemory(
+  places: OraclePlaces,
+  change: (now: OracleMemory | undefined) => OracleMemory,
+  signal = new AbortController().signal,
+): Promise<void> {
+  const { archiveDir, mirrorDir } = places;
   const folders = mirrorDir === undefined ? [archiveDir] : [archiveDir, mirrorDir];
-  await writeMemory(folders, { catalog, facts, readAt });
+  await holdMemory(archiveDir, signal, async () => {
+    const { remembered } = await recall(places, signal);
+    await writeMemory(folders, { ...change(remembered), revision: (remembered?.revision ?? 0) + 1 });
+  });
+}
+
+/** Pieces and control files that the server has forgotten are still in their places. */
+function mergeFacts(later: RestoreFacts, earlier: RestoreFacts): RestoreFacts {
+  const [oldest] = later.controlFiles;
+  const forgotten = earlier.controlFiles.filter(
+    ({ checkpoint, handle }) =>
+      (oldest === undefined || BigInt(checkpoint) < BigInt(oldest.checkpoint)) &&
+      !later.controlFiles.some((one) => one.handle === handle),
+  );
+  return {
+    ...later,
+    controlFiles: [...forgotten, ...later.controlFiles],
+    pieces: { ...earlier.pieces, ...later.pieces },
+  };
 }
 
 /** By the archive's folder alone: for the day when production is gone. */
@@ -62,22 +116,27 @@ export async function recallOracle(
   places: OraclePlaces,
   signal: AbortSignal,
 ): Promise<OracleCatalog | undefined> {
-  const remembered = await recall(places, signal);
-  return remembered === undefined ? undefined : fromMemory(remembered, 'production is not asked');
+  const { remembered, damage } = await recall(places, signal);
+  return remembered === undefined ? undefined : fromMemory(remembered, 'production is not asked', damage);
 }
 
-function fromMemory({ catalog, facts, readAt }: OracleMemory, why: string): OracleCatalog {
+function fromMemory(
+  { catalog, facts, readAt }: OracleMemory,
+  why: string,
+  damage: readonly string[],
+): OracleCatalog {
   // What was the end of the online log then is not its end now.
-  return { catalog, facts, warnings: [`${why}: this is what was remembered at ${readAt}`] };
+  return { catalog, facts, warnings: [...damage, `${why}: this is what was remembered at ${readAt}`] };
 }
 
-/** The newer of archive and mirror; a broken one is no hindrance while the other one can be read. */
+/** The newer of archive and mirror; a broken one is no hindrance while the other one can be read, and is said. */
 async function recall(
   { archiveDir, mirrorDir }: OraclePlaces,
   signal: AbortSignal,
-): Promise<OracleMemory | undefined> {
+): Promise<{ remembered: OracleMemory | undefined; damage: string[] }> {
   const found: OracleMemory[] = [];
-  let failure: Error | undefined;
+  const damage: string[] = [];
+  let failure: ClonaError | undefined;
   for (const folder of mirrorDir === undefined ? [archiveDir] : [archiveDir, mirrorDir]) {
     try {
       const memory = await readMemory(folder, signal);
@@ -85,10 +144,18 @@ async function recall(
     } catch (error) {
       signal.throwIfAborted();
       failure = toClonaError(error);
+      damage.push(`${failure.message}: what the other place holds is used, and written there again`);
     }
   }
   if (found.length === 0 && failure !== undefined) throw failure;
-  return found.sort((a, b) => (a.readAt < b.readAt ? 1 : -1))[0];
+  const [remembered] = found.sort((a, b) => (isLater(a, b) ? -1 : 1));
+  return { remembered, damage };
+}
+
+/** Both places are written one after the other: a crash in between leaves one a revision behind. */
+function isLater(a: OracleMemory, b: OracleMemory): boolean {
+  const [first, second] = [a.revision ?? 0, b.revision ?? 0];
+  return first === second ? a.readAt > b.readAt : first > second;
 }
 
 async function readLive(
@@ -131,16 +198,27 @@ export async function rememberBackup(
   pieces: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const remembered = await recall(places, signal);
-  if (remembered === undefined) {
-    throw new ClonaError('archiveAbsent', `nothing is remembered in ${places.archiveDir} yet`, {
+  await changeMemory(places, (now) => addBackup(now, places, backup, pieces), signal);
+}
+
+function addBackup(
+  now: OracleMemory | undefined,
+  { archiveDir }: OraclePlaces,
+  backup: Backup,
+  pieces: readonly string[],
+): OracleMemory {
+  if (now === undefined) {
+    throw new ClonaError('archiveAbsent', `nothing is remembered in ${archiveDir} yet`, {
       hint: 'clona catalog first',
     });
   }
-  const { catalog, facts, readAt } = remembered;
-  const backups = [...catalog.backups.filter(({ label }) => label !== backup.label), backup];
+  const { catalog, facts } = now;
+  const isKnown = catalog.backups.some(({ label }) => label === backup.label);
+  const backups = isKnown
+    ? catalog.backups.map((one) => (one.label === backup.label ? backup : one))
+    : [...catalog.backups, backup];
   const known = { ...facts, pieces: { ...facts.pieces, [backup.label]: [...pieces] } };
-  await rememberOracle({ catalog: { ...catalog, backups }, facts: known, warnings: [] }, places, readAt);
+  return { ...now, catalog: { ...catalog, backups }, facts: known };
 }
 
 /** A grade that a proof gave (R15), remembered beside the control file, which knows no grades. */
@@ -150,10 +228,15 @@ export async function rememberGrade(
   grade: number | null,
   signal: AbortSignal,
 ): Promise<void> {
-  const remembered = await recall(places, signal);
-  const backup = remembered?.catalog.backups.find((one) => one.label === label);
-  if (remembered === undefined || backup === undefined) {
-    throw new ClonaError('archiveAbsent', `no backup ${label} is remembered in ${places.archiveDir}`);
-  }
-  await rememberBackup(places, { ...backup, grade }, remembered.facts.pieces[label] ?? [], signal);
+  await changeMemory(
+    places,
+    (now) => {
+      const backup = now?.catalog.backups.find((one) => one.label === label);
+      if (now === undefined || backup === undefined) {
+        throw new ClonaError('archiveAbsent', `no backup ${label} is remembered in ${places.archiveDir}`);
+      }
+      return addBackup(now, places, { ...backup, grade }, now.facts.pieces[label] ?? []);
+    },
+    signal,
+  );
 }
