@@ -1,6 +1,6 @@
 import { ClonaError } from '../errors.ts';
 import { explainPlan } from '../recovery/explain.ts';
-import { planToJson } from '../recovery/answer.ts';
+import { planToJson, type PlanAnswer } from '../recovery/answer.ts';
 import { planRecovery } from '../recovery/plan.ts';
 import { parseUntil } from '../recovery/question.ts';
 import type { RestoreTarget } from '../databases/oracle/restore-target.ts';
@@ -9,7 +9,8 @@ import { toWallClock } from '../databases/oracle/clock.ts';
 import { writeMountProgram } from '../databases/oracle/restore-program.ts';
 import { writeParameterFile } from '../databases/oracle/restore-target.ts';
 import { joinGuest } from '../databases/oracle/rman-text.ts';
-import { restoreOracle } from '../databases/oracle/restore.ts';
+import { fenceOracleClone, type FencedClone } from '../databases/oracle/fence/fence-clone.ts';
+import { restoreOracle, type OracleRestore } from '../databases/oracle/restore.ts';
 import { rememberGrade } from '../databases/oracle/site-catalog.ts';
 import { parseSize } from '../site/units.ts';
 import { workDirOf } from './backup-oracle.ts';
@@ -74,16 +75,67 @@ export async function restoreForOracle(
   const instance = { ...tools, instanceName: target.instanceName };
   const restored = await restoreOracle({ plan, catalog, facts, target, tools: instance, until, onProgress });
   const grade = await rememberProof(context, { catalog, places }, plan.backup ?? '');
+  const fenced =
+    options['fence'] === false
+      ? null
+      : await fenceOracleClone({ tools: instance, target, rules: site.staging.fence, onProgress });
+  const evidence = await recordRestore(context, { plan, restored, fenced, grade, host });
   const json = {
     grade,
     dbid: restored.dbid,
     name: restored.name,
     branchPosition: restored.branchPosition.toString(),
     plan: planToJson(plan),
-    restricted: true,
+    restricted: fenced?.logins !== 'ALLOWED',
+    fence: fenced === null ? null : { fenced: fenced.fenced, parts: fenced.parts },
+    evidence,
   };
-  const human = `restored ${plan.backup ?? ''} up to ${plan.redoTo} as ${restored.name} (DBID ${restored.dbid}); the session is restricted until its fence stands`;
-  return { json, human };
+  const done = `restored ${plan.backup ?? ''} up to ${plan.redoTo} as ${restored.name} (DBID ${restored.dbid})`;
+  const fence =
+    fenced === null
+      ? 'no fence was put up (--no-fence): the session stays restricted'
+      : `fenced and open: ${fenced.parts.map(({ name }) => name).join(', ')}`;
+  return { json, human: `${done}; ${fence}` };
+}
+
+interface RestoreEvidence {
+  plan: PlanAnswer;
+  restored: OracleRestore;
+  fenced: FencedClone | null;
+  grade: number | null;
+  host: string;
+}
+
+/** R22. The clone stands even where the control database of the site does not answer: then that is said. */
+async function recordRestore(
+  { signal, note, sitePath }: VerbContext,
+  { plan, restored, fenced, grade, host }: RestoreEvidence,
+): Promise<string | null> {
+  const { accountName, openSite } = await import('../pipeline/open-site.ts');
+  const { newRunId } = await import('../pipeline/run-id.ts');
+  const run = newRunId('restore', new Date());
+  const payload = {
+    label: plan.backup ?? '',
+    until: plan.redoTo?.toString() ?? '',
+    incarnation: String(plan.target.incarnation),
+    branchPosition: restored.branchPosition.toString(),
+    name: restored.name,
+    dbid: restored.dbid,
+    host,
+    grade: String(grade ?? ''),
+    fence: fenced === null ? 'none: restricted' : fenced.parts.map(({ name }) => name).join('; '),
+    logins: fenced?.logins ?? 'RESTRICTED',
+    by: accountName(),
+  };
+  try {
+    await using opened = await openSite(sitePath, signal);
+    await opened.ledger.append({ kind: 'oracle.restored', run, key: null, payload }, new Date());
+    return run;
+  } catch (error) {
+    signal.throwIfAborted();
+    note(`warning: no evidence was written: ${error instanceof Error ? error.message : String(error)}`);
+    return null;
+  }
 }
 
 /** R15: restored and opened past consistentFrom is grade 3. The restore stands even where that cannot be written down. */

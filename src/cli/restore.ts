@@ -40,6 +40,10 @@ export const verb: Verb = {
         '--catalog-from <dir...>',
         'engine oracle: where the clone sees backups and logs; default: the archive',
       )
+      .option(
+        '--no-fence',
+        'engine oracle: put no fence up; the session then stays restricted and nobody is let in',
+      )
       .option('--accept-missing', 'go on although extensions or libraries are missing here', false),
   examples: [
     'clona restore --archive /archive/erp --to /data/erp --dry-run',
@@ -49,7 +53,7 @@ export const verb: Verb = {
     'clona restore --guest staging.example --to /data/clona --name CLONAERP    # engine oracle',
   ],
   exits: {
-    4: 'the archive is damaged or belongs to another database',
+    4: 'the archive is damaged or belongs to another database, or the fence has a hole',
     5: 'the target cannot be reached, the log has a gap, or there is no archive',
     6: 'disk, server or machine failed; a dry run: the disk has too little space free',
     7: 'another process restores to this folder',

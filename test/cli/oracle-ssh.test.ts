@@ -129,7 +129,13 @@ archive: { location: archive, retention: { redundancy: 1, windowDays: 0 } }
         name: 'CLONAERP',
         until: 'latest',
       });
-      expect(restored.json).toMatchObject({ name: 'CLONAERP', restricted: true, grade: 3 });
+      expect(restored.json).toMatchObject({
+        name: 'CLONAERP',
+        restricted: false,
+        grade: 3,
+        fence: { fenced: true },
+        evidence: expect.stringMatching(/^restore-/),
+      });
       const { port, password } = clone;
       const sys = {
         engine: 'oracle',

@@ -18,6 +18,9 @@ export interface OracleSession extends AsyncDisposable {
   ) => Promise<Record<string, string | null>>;
 }
 
+/** What the fence and other readers need of a session: by the driver, or by SQL*Plus on the machine (sqlplus-session.ts). */
+export type OracleSql = Pick<OracleSession, 'query' | 'execute'>;
+
 export interface OracleConnectOptions {
   /** Shown in V$SESSION.MODULE. Default clona. */
   module?: string;

@@ -8,6 +8,7 @@ import {
   runSqlPlus,
   type OracleTools,
 } from '../../../src/databases/oracle/guest-tools.ts';
+import { inlineBinds, openSqlPlusSession, parseCsv } from '../../../src/databases/oracle/sqlplus-session.ts';
 import type { CommandOptions, CommandResult, Guest } from '../../../src/guest/guest.ts';
 import { createHostGuest } from '../../support/host-guest.ts';
 import { makeTestFolder } from '../../support/machine.ts';
@@ -91,4 +92,41 @@ test('folders are made, and must be empty', async () => {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+test.each([
+  [
+    '\n"ERP",12\n"HR",\n',
+    [
+      ['ERP', '12'],
+      ['HR', null],
+    ],
+  ],
+  ['\r\n"a ""b"", c",9007199254740993\r\n', [['a "b", c', '9007199254740993']]],
+  ['\n"two\nlines","x"\n', [['two\nlines', 'x']]],
+  ['\n', []],
+  ['', []],
+  ['\n,"x"', [[null, 'x']]],
+])('rows of SQL*Plus come back as they were: %j', (text, rows) => {
+  expect(parseCsv(text)).toEqual(rows);
+});
+
+test('values become literals where a bind stands, and nowhere else', () => {
+  const sql = `SELECT ':name', ":name", a || ':b' -- :name
+  FROM t WHERE x := :name AND y = :count AND z = :none /* :name */`;
+  expect(inlineBinds(sql, { name: "O'Hara & ;", count: 7, none: null }))
+    .toBe(`SELECT ':name', ":name", a || ':b' -- :name
+  FROM t WHERE x := 'O''Hara & ;' AND y = 7 AND z = NULL /* :name */`);
+  expect(() => inlineBinds('SELECT :other FROM t', {})).toThrow(/nothing is bound/);
+});
+
+test('what SQL*Plus refuses is said as the driver would say it', async () => {
+  const { guest } = recordingGuest('linux', 1);
+  const stdout = 'SELECT * FROM v$nothing\n *\nERROR at line 1:\nORA-00942: table or view does not exist\n';
+  const refusing = { ...guest, run: async () => ({ exitCode: 1, signal: null, stdout, stderr: '' }) };
+  const session = openSqlPlusSession(toolsOf(refusing));
+  await expect(session.query('SELECT * FROM v$nothing')).rejects.toMatchObject({
+    kind: 'databasePrivilege',
+    details: { code: 'ORA-00942' },
+  });
 });

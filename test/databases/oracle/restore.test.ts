@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DatabaseAddress } from '../../../src/databases/database.ts';
 import { connectOracle, type OracleSession } from '../../../src/databases/oracle/connect.ts';
-import { requireOracleFence } from '../../../src/databases/oracle/fence/fence.ts';
+import { fenceOracleClone } from '../../../src/databases/oracle/fence/fence-clone.ts';
 import type { OracleTools } from '../../../src/databases/oracle/guest-tools.ts';
 import { chooseToProve, proveByValidate } from '../../../src/databases/oracle/prove.ts';
 import { takeHotBackup } from '../../../src/databases/oracle/hot-backup.ts';
@@ -144,16 +144,13 @@ test('a plan becomes a clone: at its SCN, on its own disks, with a name and a DB
   const files = await session.query('SELECT NAME FROM V$DATAFILE');
   expect(files.every(([file]) => file?.startsWith(join(folder, 'clone/data')))).toBe(true);
   expect(await session.query('SELECT LOGINS FROM V$INSTANCE')).toEqual([['RESTRICTED']]);
-  const { recoveryDir, recoveryBytes } = target();
-  const fence = { session, recoveryDir, recoveryBytes, rules: [], onProgress: silent };
-  expect((await requireOracleFence(fence)).parts.map(({ holds }) => holds)).toEqual([
-    true,
-    true,
-    true,
-    true,
-    true,
-  ]);
-  expect(await session.query('SELECT LOGINS FROM V$INSTANCE')).toEqual([['ALLOWED']]);
+  const tools = toolsOf(cloneTools, 'clone');
+  const fence = { tools, target: target(), onProgress: silent };
+  const hole = { name: 'bank', sql: 'ALTER SYSTEM CHECKPOINT', check: 'SELECT 0 FROM DUAL' };
+  await expect(fenceOracleClone({ ...fence, rules: [hole] })).rejects.toMatchObject({ kind: 'fenceFailed' });
+  expect(await session.query('SELECT LOGINS FROM V$INSTANCE')).toEqual([['RESTRICTED']]);
+  const { fenced, logins } = await fenceOracleClone({ ...fence, rules: [] });
+  expect({ fenced, logins }).toEqual({ fenced: true, logins: 'ALLOWED' });
 });
 
 test('folders of the clone that hold anything are left alone', async () => {

@@ -124,13 +124,33 @@ function setOption(plus: SqlPlus, rest: string): void {
     else if (option === 'NUMWIDTH' || option === 'NUM') plus.numberWidth = Number(value);
     else if (option === 'AUTORECOVERY') plus.autoRecovery = on;
     else if (option === 'LOGSOURCE') plus.logSource = value.replaceAll("'", '');
-    else if (option === 'SERVEROUTPUT') words.splice(0, words.length);
+    else if (option === 'MARKUP' || option === 'MARK') {
+      if (!setMarkup(plus, value, words)) return;
+    } else if (option === 'SERVEROUTPUT') words.splice(0, words.length);
     else if (!otherOptions.has(option)) {
       plus.output.push(`SP2-0158: unknown SET option "${option.toLowerCase()}"`);
       return;
     }
     if ((option === 'PAGESIZE' || option === 'PAGES') && value === '0') plus.heading = false;
   }
+}
+
+/** SET MARKUP CSV ON | OFF [DELIMITER c] [QUOTE ON | OFF], 12.2 and newer (SQL*Plus User's Guide); HTML is not simulated. */
+function setMarkup(plus: SqlPlus, kind: string, words: string[]): boolean {
+  const on = words.shift()?.toUpperCase();
+  if (kind.toUpperCase() !== 'CSV' || (on !== 'ON' && on !== 'OFF')) {
+    plus.output.push('SP2-0281: invalid MARKUP option');
+    return false;
+  }
+  const csv = { delimiter: ',', quotes: true };
+  while (/^(?:DELIMITER|QUOTE)$/i.test(words[0] ?? '')) {
+    const isQuote = words.shift()?.toUpperCase() === 'QUOTE';
+    const value = words.shift() ?? '';
+    if (isQuote) csv.quotes = value.toUpperCase() === 'ON';
+    else csv.delimiter = value;
+  }
+  plus.csv = on === 'ON' ? csv : null;
+  return true;
 }
 
 /** WHENEVER SQLERROR | OSERROR EXIT [n | SQL.SQLCODE | FAILURE] [COMMIT | ROLLBACK] | CONTINUE. */

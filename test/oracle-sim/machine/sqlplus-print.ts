@@ -6,6 +6,7 @@ interface PrintSettings {
   heading: boolean;
   feedback: boolean;
   numberWidth: number;
+  csv: { delimiter: string; quotes: boolean } | null;
 }
 
 /** A number that is wider than NUMWIDTH loses its digits: 2.8147E+14. */
@@ -30,7 +31,8 @@ export function printRows(
   columns: readonly Column[],
   rows: Iterable<readonly SqlValue[]>,
 ): void {
-  const { output, heading, feedback, numberWidth } = settings;
+  const { output, heading, feedback, numberWidth, csv } = settings;
+  if (csv !== null) return printCsv(settings, csv, columns, rows);
   let count = 0;
   for (const row of rows) {
     if (count === 0 && heading) {
@@ -50,4 +52,23 @@ export function printRows(
   }
   if (!feedback) return;
   output.push('', count === 0 ? 'no rows selected' : `${count} row${count === 1 ? '' : 's'} selected.`, '');
+}
+
+/** One line a row, after an empty one; texts in quotes, their own quotes doubled, numbers as they are, nothing for NULL. */
+function printCsv(
+  { output, heading }: PrintSettings,
+  { delimiter, quotes }: { delimiter: string; quotes: boolean },
+  columns: readonly Column[],
+  rows: Iterable<readonly SqlValue[]>,
+): void {
+  const quote = (text: string): string => (quotes ? `"${text.replaceAll('"', '""')}"` : text);
+  output.push('');
+  if (heading) output.push(columns.map(({ name }) => quote(name)).join(delimiter));
+  for (const row of rows) {
+    const cells = columns.map(({ type }, index) => {
+      const text = toText(row[index] ?? null) ?? '';
+      return text === '' || type.kind === 'NUMBER' ? text : quote(text);
+    });
+    output.push(cells.join(delimiter));
+  }
 }

@@ -16,6 +16,8 @@ export interface SqlPlus {
   heading: boolean;
   feedback: boolean;
   numberWidth: number;
+  /** SET MARKUP CSV ON [DELIMITER c] [QUOTE ON | OFF]. */
+  csv: { delimiter: string; quotes: boolean } | null;
   autoRecovery: boolean;
   logSource: string | null;
   onError: { exit: number | null };

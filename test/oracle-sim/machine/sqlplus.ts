@@ -21,6 +21,7 @@ export async function runSqlPlus({ argv, cwd, stdin }: ToolCall, server: Server)
     heading: true,
     feedback: true,
     numberWidth: 10,
+    csv: null,
     autoRecovery: false,
     logSource: null,
     onError: { exit: null },

@@ -1,9 +1,9 @@
-import type { OracleSession } from '../connect.ts';
+import type { OracleSql } from '../connect.ts';
 import { quoteSqlText } from '../rman-text.ts';
 
 /** A session in the root of the clone, as SYSDBA, before anyone is let in. */
 export interface OracleFenceContext {
-  session: OracleSession;
+  session: OracleSql;
   /** The clone's own recovery area: the one place its archived logs may go. */
   recoveryDir: string;
   recoveryBytes: number;
@@ -30,7 +30,7 @@ export function setParameter(name: string, value: string, when: 'now' | 'restart
 
 /** Sets those that this release knows; the value is compared as V$PARAMETER shows it. */
 export async function setParameters(
-  session: OracleSession,
+  session: OracleSql,
   values: Readonly<Record<string, string>>,
   when: 'now' | 'restart' = 'now',
 ): Promise<void> {
@@ -41,7 +41,7 @@ export async function setParameters(
 }
 
 export async function readParameters(
-  session: OracleSession,
+  session: OracleSql,
   names: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   const list = names.map((name) => quoteSqlText(name, 'a parameter')).join(', ');
@@ -51,7 +51,7 @@ export async function readParameters(
 
 /** Parameters that are not as they have to be, in words. */
 export async function findWrong(
-  session: OracleSession,
+  session: OracleSql,
   values: Readonly<Record<string, string>>,
 ): Promise<string[]> {
   const known = await readParameters(session, Object.keys(values));
