@@ -38,6 +38,7 @@ import {
   vspherePrivileges,
   vsphereReachable,
 } from './vsphere-checks.ts';
+import { vsphereDevices } from './vsphere-devices.ts';
 import { isolation, liveMachine, stagingName } from './staging-checks.ts';
 
 /** What only PostgreSQL has is not looked at elsewhere. */
@@ -91,6 +92,11 @@ export const checks = {
   vsphereReachable: { topic: 'staging', look: vsphereReachable },
   vsphereClone: { topic: 'staging', rules: ['R21'], look: vsphereClone },
   vsphereNetwork: { topic: 'staging', rules: ['R21'], look: vsphereNetwork },
+  vsphereDevices: {
+    topic: 'staging',
+    rules: ['R14', 'R16'],
+    look: async (patient) => vsphereDevices(patient),
+  },
   vsphereEscapes: { topic: 'staging', rules: ['R18', 'R20'], look: vsphereEscapes },
   vspherePrivileges: { topic: 'staging', rules: ['R21'], look: vspherePrivileges },
   control: { topic: 'state', look: controlFolder },

@@ -1,4 +1,4 @@
-import { sameDevice } from '../archive/devices.ts';
+import { sameDevice, type DeviceComparison } from '../archive/devices.ts';
 import { failed, ok, skipped, warning, type Finding, type Patient } from './check.ts';
 
 interface Place {
@@ -16,7 +16,8 @@ export async function devicesApart(patient: Patient): Promise<Finding[]> {
     ...(site.archive.mirror === undefined ? [] : [{ what: 'the mirror', path: site.archive.mirror }]),
   ];
   const found: Finding[] = [];
-  if (database === undefined) {
+  // On vSphere the datastores of LIVE's VM say it (vsphereDevices).
+  if (database === undefined && site.machines.platform === 'local') {
     found.push(
       skipped('the disk of the database cannot be seen from here: it is on another host, or does not answer'),
     );
@@ -30,8 +31,15 @@ export async function devicesApart(patient: Patient): Promise<Finding[]> {
 }
 
 async function compare(place: Place, other: Place, accepted: string | undefined): Promise<Finding> {
-  const { same, reasons } = await sameDevice(place.path, other.path);
-  const pair = `${other.what} and ${place.what}`;
+  return judgeDevices(`${other.what} and ${place.what}`, await sameDevice(place.path, other.path), accepted);
+}
+
+/** What a comparison means for a site that has, or has not, said why one disk will do. */
+export function judgeDevices(
+  pair: string,
+  { same, reasons }: DeviceComparison,
+  accepted: string | undefined,
+): Finding {
   const why = reasons.join('; ');
   if (same === 'unknown') return skipped(`the disks of ${pair} cannot be compared: ${why}`);
   if (same === 'no') return ok(`${pair} are on different devices: ${why}`);

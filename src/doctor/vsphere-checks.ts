@@ -27,7 +27,7 @@ async function tryVcenter({ site, signal }: Patient): Promise<ClonaError | undef
 }
 
 /** Whether there is something to ask; what hinders it is said by `vsphereReachable` alone. */
-async function canAsk(patient: Patient): Promise<boolean> {
+export async function canAsk(patient: Patient): Promise<boolean> {
   return patient.site.machines.platform === 'vsphere' && (await tryVcenter(patient)) === undefined;
 }
 

@@ -19,7 +19,7 @@ import { reserveStreams } from './machine/stream-log.ts';
 import { mirrorBackups } from './mirror-backups.ts';
 import type { OpenedSite } from './open-site.ts';
 import type { BackupTaken } from './operations.ts';
-import { findProduction, requireOwnDisk } from './production.ts';
+import { findProduction, requireArchiveApart } from './production.ts';
 import { newRunId } from './run-id.ts';
 
 export interface SiteBackupOptions {
@@ -140,11 +140,10 @@ function commonOptions(site: Site, { label, level, workers, signal, onProgress }
 
 async function requireApart(
   site: Site,
-  { acceptSharedDisk }: SiteBackupOptions,
+  { acceptSharedDisk = site.archive.acceptSharedDisk, signal }: SiteBackupOptions,
   dataDir: string | undefined,
 ): Promise<string[]> {
-  const { location, acceptSharedDisk: reason } = site.archive;
-  const shared = await requireOwnDisk(dataDir, location, acceptSharedDisk ?? reason);
+  const shared = await requireArchiveApart(site, dataDir, acceptSharedDisk, signal);
   return shared === null ? [] : [shared];
 }
 

@@ -1,4 +1,4 @@
-import { sameDevice } from '../archive/devices.ts';
+import { sameDevice, type DeviceComparison } from '../archive/devices.ts';
 import type { DatabaseAddress } from '../databases/database.ts';
 import { ClonaError } from '../errors.ts';
 import { openLocalMachines } from '../machines/local/local-machines.ts';
@@ -33,8 +33,29 @@ export async function requireOwnDisk(
   archiveDir: string,
   accepted: string | undefined,
 ): Promise<string | null> {
-  if (dataDir === undefined) return null;
-  const { same, reasons } = await sameDevice(dataDir, archiveDir);
+  return dataDir === undefined ? null : judge(await sameDevice(dataDir, archiveDir), accepted);
+}
+
+/** The same for a site: where the database's folder is in a VM, the datastores of that VM say what it lies on. */
+export async function requireArchiveApart(
+  site: Site,
+  dataDir: string | undefined,
+  accepted: string | undefined,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const { location } = site.archive;
+  if (dataDir !== undefined || site.machines.platform !== 'vsphere')
+    return requireOwnDisk(dataDir, location, accepted);
+  const { compareWithLive } = await import('./vsphere/live-storage.ts');
+  // A vCenter that is away hinders no backup: what cannot be seen is doctor's to tell.
+  const [found] = await compareWithLive(site, [location], signal).catch(() => {
+    signal.throwIfAborted();
+    return [];
+  });
+  return found === undefined ? null : judge(found, accepted);
+}
+
+function judge({ same, reasons }: DeviceComparison, accepted: string | undefined): string | null {
   if (same !== 'yes') return null;
   if (accepted !== undefined)
     return `archive and database are on ONE DISK (${reasons[0]}), accepted: ${accepted}`;

@@ -1,9 +1,13 @@
-import { readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ClonaError } from '../../src/errors.ts';
 import { openVim, type Vim } from '../../src/machines/vsphere/client.ts';
+import type { Patient } from '../../src/doctor/check.ts';
 import { checks } from '../../src/doctor/checks.ts';
 import { examine } from '../../src/doctor/examine.ts';
+import { vsphereDevices } from '../../src/doctor/vsphere-devices.ts';
+import type { HostSight } from '../../src/pipeline/vsphere/live-storage.ts';
 import type { Site } from '../../src/site/site.ts';
 import {
   clonePrivileges,
@@ -15,7 +19,7 @@ import { findVcsim, startVcsim, type Vcsim } from '../support/vcsim.ts';
 import { completeLive, liveName, writeVsphereSite } from '../support/vsphere-site.ts';
 
 const missing = findVcsim() === undefined ? ' (vcsim is not here, set CLONA_TOOLCHAIN)' : '';
-/** A machine that no VM snapshot holds as a whole. */
+/** A machine that no VM snapshot holds as a whole, and with a disk on a file server. */
 const loose = 'DC0_H0_VM1';
 const { vsphereReachable, vsphereClone, vsphereEscapes, vsphereNetwork, vspherePrivileges } = checks;
 
@@ -39,6 +43,7 @@ describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
       'independent_persistent',
     );
     folder = await makeTestFolder();
+    shelve(vcsim, await mkdtemp(join(folder, 'shelf-')));
   });
   afterAll(async () => {
     await vcsim?.[Symbol.asyncDispose]();
@@ -140,6 +145,35 @@ describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
     ]);
   });
 
+  test('looks whether archive and mirror lie on a datastore of LIVE (R16)', async () => {
+    const rows = async (accepted?: string): Promise<string[]> => {
+      const site = await writeVsphereSite(folder, vcsim, [], {}, loose);
+      const { archive } = site;
+      const own = { ...archive, location: '/mnt/filer', mirror: '/mnt/disk', acceptSharedDisk: accepted };
+      const sight = await seeHost(vcsim);
+      const look = async (patient: Patient) => vsphereDevices(patient, sight);
+      const found = await examine(
+        { site: { ...site, archive: own }, signal, now: new Date(), production },
+        { vsphereDevices: { topic: 'staging', look } },
+      );
+      return found.map(({ state, what }) => `${state} ${what}`);
+    };
+    expect(await rows()).toEqual([
+      expect.stringMatching(
+        /^failed the archive and the VM \S+ are on one disk.*the server filer\.example \(datastore shelf-\w+\)/,
+      ),
+      expect.stringMatching(/^failed the mirror .*both lie on the datastore LocalDS_0/),
+    ]);
+    expect(await rows('one filer is all we have')).toEqual([
+      expect.stringMatching(/^warning the archive .* are on ONE DISK, accepted: one filer is all we have/),
+      expect.stringMatching(/^warning the mirror/),
+    ]);
+    const site = await writeVsphereSite(folder, vcsim);
+    expect(await look(site, { vsphereDevices: checks.vsphereDevices })).toEqual([
+      expect.stringMatching(/^(ok|skipped) .*the archive and the VM DC0_H0_VM0/),
+    ]);
+  });
+
   test('says once that the vCenter does not answer, and who it lets in', async () => {
     const all = { vsphereReachable, vsphereClone, vsphereNetwork, vsphereEscapes, vspherePrivileges };
     const away = await writeVsphereSite(folder, { ...vcsim, server: '127.0.0.1:1' });
@@ -177,3 +211,31 @@ describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
     expect(named.filter((privilege) => !page.includes(privilege.split('.').at(-1)!))).toEqual([]);
   });
 });
+
+/** Gives `loose` a disk on a share of filer.example; the simulator keeps it in `shelf`. */
+function shelve({ govc }: Vcsim, shelf: string): void {
+  const remote = ['-remote-host', 'filer.example', '-remote-path', '/vol/erp', '-mode', 'readWrite'];
+  govc('datastore.create', '-type', 'nfs', '-name', shelf, ...remote, 'DC0_H0');
+  const [, name = ''] = /([^/]+)$/.exec(shelf) ?? [];
+  govc('vm.disk.create', '-vm', loose, '-ds', name, '-name', 'data', '-size', '1G');
+}
+
+/** A host that is `liveName` of the vCenter: a mounted share of filer.example, and a virtual disk. */
+async function seeHost({ govc }: Vcsim): Promise<HostSight> {
+  const [uuid = ''] = govc('object.collect', '-s', `/DC0/vm/${liveName}`, 'config.uuid').trim().split('\n');
+  const disk = { name: 'sdb', identity: 'sdb', label: 'disk sdb', below: [], backingFile: undefined };
+  return {
+    identity: async () => ({ uuids: [uuid], cards: [] }),
+    addressesOf: async () => [],
+    devices: {
+      mountInfo: async () =>
+        '1 0 0:44 / /mnt/filer rw - nfs4 filer.example:/backup rw\n2 0 8:16 / /mnt/disk rw - ext4 /dev/sdb rw\n',
+      block: async () => ({ ...disk, isMemory: false, isVirtual: true }),
+      numberOf: async () => undefined,
+      btrfsMembers: async () => [],
+      exists: async () => true,
+      realPath: async (path) => path,
+      fileSystemNumber: async (path) => path.length,
+    },
+  };
+}

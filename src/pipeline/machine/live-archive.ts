@@ -23,7 +23,7 @@ import { ClonaError } from '../../errors.ts';
 import type { Site } from '../../site/site.ts';
 import { openPlace } from '../known-places.ts';
 import { mirrorBackups } from '../mirror-backups.ts';
-import { requireOwnDisk } from '../production.ts';
+import { requireArchiveApart } from '../production.ts';
 import { archiveByStream, reserveStreams } from './stream-log.ts';
 import { slotName, streamsLog } from '../log-streams.ts';
 import type { BackupTaken, Step } from '../operations.ts';
@@ -53,7 +53,7 @@ export async function openArchivesOf(
 /** A managed backup named after its step: a repeated step finds the backup that it took. */
 export async function backUpLive(site: Site, address: DatabaseAddress, step: Step): Promise<BackupTaken> {
   const dataDir = await findLocalDataDir(address, step.signal);
-  await requireOwnDisk(dataDir, site.archive.location, site.archive.acceptSharedDisk);
+  await requireArchiveApart(site, dataDir, site.archive.acceptSharedDisk, step.signal);
   if (streamsLog(site)) await reserveStreams(site, address, step.signal);
   const { archive, mirror } = await openSiteArchive(site, address, step.signal);
   const label = step.key.replaceAll(/[^A-Za-z0-9._-]/g, '.').slice(0, 100);
