@@ -1,12 +1,20 @@
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { DatabaseAddress } from '../../src/databases/database.ts';
 import { connectOracle, type OracleSession } from '../../src/databases/oracle/connect.ts';
 import { runSqlPlus, type OracleTools } from '../../src/databases/oracle/guest-tools.ts';
 import { judgeRecovery } from '../../src/databases/oracle/judge-recovery.ts';
+import { foretellReset, type LiveGuard } from '../../src/databases/oracle/live/decide.ts';
+import { guardLive, releaseGuard, restrictLive } from '../../src/databases/oracle/live/guard.ts';
+import { readLiveState } from '../../src/databases/oracle/live/state.ts';
+import { flashBackLive, reopenAfterRevert } from '../../src/databases/oracle/live/take-back.ts';
 import { recoverUntilCancel, sqlPlus } from '../../src/databases/oracle/restore-program.ts';
-import { createRestorePoint, writeAfterRevert, writeFlashback } from '../../src/databases/oracle/way-back.ts';
+import { readOracleCatalog } from '../../src/databases/oracle/site-catalog.ts';
+import { silent } from '../../src/progress.ts';
+import { asPosition } from '../../src/recovery/position.ts';
 import { createHostGuest } from '../support/host-guest.ts';
 import { makeTestFolder } from '../support/machine.ts';
 import { abort, stop } from './instance/startup.ts';
@@ -39,12 +47,21 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function connect(): Promise<OracleSession> {
+function addressOf(): DatabaseAddress {
   const { host, port, password } = sim;
-  return connectOracle(
-    { engine: 'oracle', host, port, database: 'ERP', user: 'SYS', password, oracle: { privilege: 'sysdba' } },
-    signal,
-  );
+  return {
+    engine: 'oracle',
+    host,
+    port,
+    database: 'ERP',
+    user: 'SYS',
+    password,
+    oracle: { privilege: 'sysdba' },
+  };
+}
+
+function connect(): Promise<OracleSession> {
+  return connectOracle(addressOf(), signal);
 }
 
 async function execute(sql: string): Promise<void> {
@@ -57,55 +74,213 @@ async function query(sql: string): Promise<(string | null)[][]> {
   return await session.query(sql);
 }
 
-async function run(script: string): Promise<void> {
-  const guest: OracleTools = {
+async function run(script: string, openMode: string | null = 'READ WRITE'): Promise<void> {
+  const { text, exitCode } = await runSqlPlus(toolsOf(), 'program', script);
+  expect(exitCode, text).toBe(0);
+  expect(judgeRecovery({ text, exitCode, ...(openMode === null ? {} : { openMode }) })).toBeNull();
+}
+
+function toolsOf(): OracleTools {
+  return {
     guest: createHostGuest(folder),
     home: tools.home,
     instanceName: 'ERP',
     workDir: join(folder, 'work'),
     signal,
   };
-  const { text, exitCode } = await runSqlPlus(guest, 'program', script);
-  expect(exitCode, text).toBe(0);
-  expect(judgeRecovery({ text, exitCode, openMode: 'READ WRITE' })).toBeNull();
 }
 
-test('after a revert of the machine LIVE reopens on a new incarnation, and no name of a log is used twice', async () => {
-  await execute('INSERT INTO orders VALUES (1)');
-  await execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
-  // A snapshot of the machine's disks while it runs; the archive lies elsewhere.
-  cpSync(join(folder, 'live'), join(folder, 'snapshot'), { recursive: true });
-  await execute('INSERT INTO orders VALUES (2)');
-  await execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+const live = (): string => join(folder, 'live');
+
+function snapshot(): void {
+  cpSync(live(), join(folder, 'snapshot'), { recursive: true });
+}
+
+/** The machine's disks as they were; the archive lies elsewhere. */
+function revert(): void {
   abort(sim.instance);
-  rmSync(join(folder, 'live'), { recursive: true });
-  cpSync(join(folder, 'snapshot'), join(folder, 'live'), { recursive: true });
-  await run(writeAfterRevert([1]));
-  expect(await query('SELECT SUM(id) FROM orders')).toEqual([['1']]);
-  const incarnations = await query('SELECT status FROM v$database_incarnation ORDER BY incarnation#');
-  expect(incarnations).toEqual([['PARENT'], ['CURRENT']]);
-  const names = (await query('SELECT name FROM v$archived_log')).flat();
-  expect(new Set(names).size).toBe(names.length);
+  rmSync(live(), { recursive: true });
+  cpSync(join(folder, 'snapshot'), live(), { recursive: true });
+}
+
+/** Every file of the archive by its content. */
+function archived(): Map<string, string> {
+  const top = join(folder, 'archive');
+  const files = readdirSync(top, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+  return new Map(
+    files.map(({ parentPath, name }) => {
+      const path = join(parentPath, name);
+      return [path, createHash('sha256').update(readFileSync(path)).digest('hex')];
+    }),
+  );
+}
+
+describe('LIVE back by the snapshot of its machine', () => {
+  const reopen = (guard: LiveGuard) =>
+    reopenAfterRevert({
+      tools: toolsOf(),
+      guard,
+      quarantineDir: join(folder, 'live', 'quarantine'),
+      onProgress: silent,
+    });
+
+  /** A guard, a snapshot, and a promotion that goes wrong after it has archived. */
+  async function promoteBadly(): Promise<LiveGuard> {
+    await execute('INSERT INTO orders VALUES (1)');
+    await execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+    const guard = await guardLive(toolsOf(), 'CLONA_GUARD');
+    snapshot();
+    await execute('INSERT INTO orders VALUES (2)');
+    await execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+    await execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+    return guard;
+  }
+
+  test('it reopens on a new incarnation, no log of the old branch is overwritten, and the archive goes on', async () => {
+    const guard = await promoteBadly();
+    const before = archived();
+    revert();
+    const report = await reopen(guard);
+    expect(report).toMatchObject({ way: 'revert', did: true, incarnation: 2, parent: guard.resetlogs });
+    expect(report.branchPosition).toBeGreaterThanOrEqual(BigInt(guard.scn));
+    expect(await query('SELECT SUM(id) FROM orders')).toEqual([['1']]);
+    const after = archived();
+    for (const [path, hash] of before) expect(after.get(path), path).toBe(hash);
+    expect(after.size).toBe(before.size + 1);
+    const { catalog } = await readOracleCatalog(addressOf(), { archiveDir: join(folder, 'memory') }, signal);
+    expect(catalog.currentIncarnation).toBe(2);
+    expect(catalog.incarnations.find(({ id }) => id === 2)).toMatchObject({ parent: 1 });
+    expect(catalog.logs.filter(({ incarnation }) => incarnation === 2)).toHaveLength(1);
+    expect((await readLiveState(toolsOf())).restricted).toBe(true);
+  });
+
+  test('a call that is repeated, whenever the first was killed, gives no second incarnation', async () => {
+    const guard = await promoteBadly();
+    revert();
+    const first = await reopen(guard);
+    expect(await reopen(guard)).toMatchObject({
+      did: false,
+      incarnation: 2,
+      branchPosition: first.branchPosition,
+    });
+    abort(sim.instance);
+    expect(await reopen(guard)).toMatchObject({ incarnation: 2, branchPosition: first.branchPosition });
+    const names = await query('SELECT DESTINATION FROM V$ARCHIVE_DEST WHERE DEST_ID = 1');
+    expect(names).toEqual([['USE_DB_RECOVERY_FILE_DEST']]);
+  });
+
+  test.each([
+    ['started it by itself', ['STARTUP']],
+    ['was killed while it was mounted', ['STARTUP RESTRICT MOUNT']],
+    ['was killed before the control file', ['STARTUP NOMOUNT']],
+    ['was killed between its two starts', ['STARTUP', 'SHUTDOWN IMMEDIATE']],
+  ])('also where the machine, or an earlier run, %s', async (_, statements) => {
+    const guard = await promoteBadly();
+    revert();
+    await run(sqlPlus(statements), null);
+    expect(await reopen(guard)).toMatchObject({ did: true, incarnation: 2 });
+    expect(await query('SELECT SUM(id) FROM orders')).toEqual([['1']]);
+  });
+
+  test('a snapshot of another incarnation is refused', async () => {
+    const guard = await promoteBadly();
+    revert();
+    await expect(reopen({ ...guard, resetlogs: '7' })).rejects.toMatchObject({
+      kind: 'recoveryFailed',
+      message: expect.stringContaining('it is another snapshot') as string,
+    });
+  });
 });
 
 test('without a new incarnation the reverted server cannot archive: the name is taken', async () => {
   await execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
-  cpSync(join(folder, 'live'), join(folder, 'snapshot'), { recursive: true });
+  snapshot();
   await execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
-  abort(sim.instance);
-  rmSync(join(folder, 'live'), { recursive: true });
-  cpSync(join(folder, 'snapshot'), join(folder, 'live'), { recursive: true });
+  revert();
   await run(sqlPlus(['STARTUP']));
   await expect(execute('ALTER SYSTEM ARCHIVE LOG CURRENT')).rejects.toThrow('ORA-00257');
 });
 
-test('FLASHBACK to a guaranteed restore point by its program', async () => {
-  await execute('INSERT INTO orders VALUES (1)');
-  await using session = await connect();
-  await createRestorePoint(session, 'BEFORE_KIT');
-  await execute('INSERT INTO orders VALUES (2)');
-  await run(writeFlashback('BEFORE_KIT'));
-  expect(await query('SELECT SUM(id) FROM orders')).toEqual([['1']]);
+describe('LIVE back by FLASHBACK DATABASE', () => {
+  const back = (guard: LiveGuard) => flashBackLive(toolsOf(), guard, silent);
+
+  async function promoteBadly(): Promise<LiveGuard> {
+    await execute('INSERT INTO orders VALUES (1)');
+    const guard = await guardLive(toolsOf(), 'CLONA_GUARD');
+    await execute('INSERT INTO orders VALUES (2)');
+    await execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+    return guard;
+  }
+
+  test('says what it does to history, does it, and verifies where LIVE is', async () => {
+    const guard = await promoteBadly();
+    expect(guard).toMatchObject({ kind: 'flashback', name: 'CLONA_GUARD' });
+    const { catalog } = await readOracleCatalog(addressOf(), { archiveDir: join(folder, 'memory') }, signal);
+    const forecast = foretellReset(
+      catalog,
+      asPosition(BigInt(guard.resetlogs)),
+      asPosition(BigInt(guard.scn)),
+    );
+    expect(forecast).toMatchObject({ parent: 1, orphanedLogs: 1 });
+    const before = archived();
+    const report = await back(guard);
+    expect(report).toMatchObject({ way: 'flashback', did: true, incarnation: 2, parent: guard.resetlogs });
+    expect(await query('SELECT SUM(id) FROM orders')).toEqual([['1']]);
+    const after = archived();
+    for (const [path, hash] of before) expect(after.get(path), path).toBe(hash);
+    expect(await readLiveState(toolsOf())).toMatchObject({ restricted: true, openMode: 'READ WRITE' });
+  });
+
+  test('a second call does nothing, and the restore point goes once', async () => {
+    const guard = await promoteBadly();
+    await back(guard);
+    expect(await back(guard)).toMatchObject({ did: false, incarnation: 2 });
+    await restrictLive(toolsOf(), false);
+    expect(await releaseGuard(toolsOf(), guard.name)).toBe(true);
+    expect(await releaseGuard(toolsOf(), guard.name)).toBe(false);
+    expect((await readLiveState(toolsOf())).restorePoints).toEqual([]);
+  });
+
+  test.each([
+    ['shut down', ['SHUTDOWN IMMEDIATE']],
+    ['mounted', ['SHUTDOWN IMMEDIATE', 'STARTUP RESTRICT MOUNT']],
+    [
+      'flashed back and not opened',
+      ['SHUTDOWN IMMEDIATE', 'STARTUP RESTRICT MOUNT', 'FLASHBACK DATABASE TO RESTORE POINT "CLONA_GUARD";'],
+    ],
+  ])('goes on where the first call was killed: %s', async (_, statements) => {
+    const guard = await promoteBadly();
+    await run(sqlPlus(statements), null);
+    expect(await back(guard)).toMatchObject({ did: true, incarnation: 2 });
+    expect(await query('SELECT SUM(id) FROM orders')).toEqual([['1']]);
+  });
+
+  test('the guard is put up once: a second call keeps the first SCN', async () => {
+    const guard = await promoteBadly();
+    expect(await guardLive(toolsOf(), guard.name)).toMatchObject({ scn: guard.scn });
+  });
+
+  test('is refused where the restore point was made anew, or is gone', async () => {
+    const guard = await promoteBadly();
+    await expect(back({ ...guard, scn: '17' })).rejects.toThrow('somebody made it anew');
+    await releaseGuard(toolsOf(), guard.name);
+    await expect(back(guard)).rejects.toThrow('the restore point CLONA_GUARD is gone');
+    expect(await query('SELECT SUM(id) FROM orders')).toEqual([['3']]);
+  });
+
+  test('a restore point of that name that is not ours is left alone', async () => {
+    await execute('CREATE RESTORE POINT CLONA_GUARD');
+    await expect(guardLive(toolsOf(), 'CLONA_GUARD')).rejects.toMatchObject({ kind: 'targetOccupied' });
+  });
+
+  test('in the Standard Edition the snapshot is the only way, and nothing is created', async () => {
+    sim.instance.settings.edition = 'SE2';
+    const guard = await guardLive(toolsOf(), 'CLONA_GUARD');
+    expect(guard).toMatchObject({ kind: 'snapshot' });
+    expect(guard.reasons[0]).toContain('ORA-00439');
+    await expect(execute('CREATE RESTORE POINT x GUARANTEE FLASHBACK DATABASE')).rejects.toThrow('ORA-00439');
+    await expect(back(guard)).rejects.toThrow('there was no guaranteed restore point');
+  });
 });
 
 test('a cold copy opens with RESETLOGS after a recovery that is cancelled before its first log', async () => {

@@ -2,7 +2,7 @@ import { ClonaError } from '../../errors.ts';
 import type { Position } from '../../recovery/position.ts';
 import type { OracleSession } from './connect.ts';
 import { recoverUntilCancel, sqlPlus } from './restore-program.ts';
-import { quoteName } from './rman-text.ts';
+import { quoteName, quoteSqlText } from './rman-text.ts';
 
 /** What LIVE can go back by, beside the snapshot of its machine (R20). */
 export interface WayBackFacts {
@@ -13,6 +13,9 @@ export interface WayBackFacts {
   /** DB_RECOVERY_FILE_DEST is set. */
   hasRecoveryArea: boolean;
   currentIncarnation: number;
+  /** The recovery area, and what of it cannot be reclaimed; undefined: not asked. */
+  areaTotalBytes?: number;
+  areaHeldBytes?: number;
 }
 
 export interface WayBack {
@@ -46,7 +49,17 @@ export function decideWayBack(facts: WayBackFacts): WayBack {
   const how = facts.flashbackOn
     ? 'flashback is on: only what changed since is taken back'
     : 'flashback is off: the guaranteed restore point keeps the blocks as they were at that moment';
-  return { kind: 'flashback', reasons: [how, ...consequences] };
+  return { kind: 'flashback', reasons: [how, ...warnOfArea(facts), ...consequences] };
+}
+
+/** Until it is dropped, the restore point holds every block that a kit changes; the area full, LIVE stops (ORA-00257, ORA-19809). */
+function warnOfArea({ areaTotalBytes: total = 0, areaHeldBytes: held = 0 }: WayBackFacts): string[] {
+  const percent = total === 0 ? 0 : Math.floor((held / total) * 100);
+  if (percent < 80) return [];
+  const free = Math.floor((total - held) / 1024 ** 2);
+  return [
+    `the recovery area is ${percent} % held, ${free} MB are left: the restore point keeps every block that the kit changes there, and LIVE stops when it is full`,
+  ];
 }
 
 export async function readWayBackFacts(
@@ -85,10 +98,15 @@ export async function dropRestorePoint(session: OracleSession, name: string): Pr
   await session.execute(`DROP RESTORE POINT ${quoteName(name, 'the restore point')}`);
 }
 
-/** LIVE back at its restore point, on a new incarnation, with the session restricted until it is proven. */
-export function writeFlashback(name: string): string {
+type InstanceState = 'down' | 'started' | 'mounted' | 'open';
+
+/**
+ * LIVE back at its restore point, on a new incarnation, with the session restricted until it is proven. An interrupted FLASHBACK leaves
+ * the database mounted, and is begun again. Source: Backup and Recovery User's Guide, Performing Flashback Database.
+ */
+export function writeFlashback(name: string, now: InstanceState = 'open'): string {
   return sqlPlus([
-    'SHUTDOWN IMMEDIATE',
+    ...writeStop(now, 'IMMEDIATE'),
     'STARTUP RESTRICT MOUNT',
     `FLASHBACK DATABASE TO RESTORE POINT ${quoteName(name, 'the restore point')};`,
     'ALTER DATABASE OPEN RESETLOGS;',
@@ -96,31 +114,69 @@ export function writeFlashback(name: string): string {
   ]);
 }
 
+/** What is only mounted has nothing to write: ABORT says no error there, IMMEDIATE says ORA-01109. */
+function writeStop(now: InstanceState, open: 'IMMEDIATE' | 'ABORT'): string[] {
+  if (now === 'down') return [];
+  return [`SHUTDOWN ${now === 'open' ? open : 'ABORT'}`];
+}
+
+export interface RevertedLive {
+  instance: InstanceState;
+  logMode: string;
+  /** Those that are not inactive. */
+  destinations: readonly { id: number; place: string | null }[];
+  /** LOG_ARCHIVE_DEST, where the site has it instead of LOG_ARCHIVE_DEST_n. */
+  oldDestination: string | null;
+  quarantineDir: string;
+}
+
 /**
- * R20, after the machine of LIVE was reverted to its snapshot: the server would go on under log names that are archived
- * already, with other content. So nothing is archived until it has a new incarnation: destinations deferred in the mounted
- * state, one open for crash recovery, a clean shutdown, then RESETLOGS. `destinations`: the ids to defer and enable again.
+ * R20, after the machine of LIVE was reverted to its snapshot: the server would go on under log names that are archived already, with
+ * other content. So until it has a new incarnation whatever it archives goes to a folder of its own, and to no standby. To defer every
+ * destination is not allowed (ORA-16028), so the first one is turned aside. All of it in memory only: the last restart brings the site's
+ * own destinations back. An open one is aborted: the machine has started it by itself, and nobody wants what it wrote.
  */
-export function writeAfterRevert(destinations: readonly number[]): string {
-  for (const id of destinations) {
-    if (!Number.isInteger(id) || id < 1 || id > 31)
-      throw new ClonaError('usage', `${id} is no archive destination`);
-  }
-  const set = (state: 'DEFER' | 'ENABLE'): string[] =>
-    destinations.map((id) => `ALTER SYSTEM SET log_archive_dest_state_${id} = ${state} SCOPE = MEMORY;`);
+export function writeAfterRevert(live: RevertedLive): string {
+  const aside = live.logMode === 'ARCHIVELOG' ? writeAside(live) : [];
   return sqlPlus([
+    ...writeStop(live.instance, 'ABORT'),
     'STARTUP RESTRICT MOUNT',
-    ...set('DEFER'),
+    ...aside,
     'ALTER DATABASE OPEN;',
     'SHUTDOWN IMMEDIATE',
     'STARTUP RESTRICT MOUNT',
-    ...set('DEFER'),
+    ...aside,
     ...recoverUntilCancel(''),
     'ALTER DATABASE OPEN RESETLOGS;',
-    ...set('ENABLE'),
-    'ALTER SYSTEM ARCHIVE LOG CURRENT;',
+    'SHUTDOWN IMMEDIATE',
+    'STARTUP RESTRICT',
     'SELECT INCARNATION#, RESETLOGS_CHANGE#, STATUS FROM V$DATABASE_INCARNATION;',
   ]);
+}
+
+function writeAside({ destinations, oldDestination, quarantineDir }: RevertedLive): string[] {
+  for (const { id } of destinations) {
+    if (!Number.isInteger(id) || id < 1 || id > 31)
+      throw new ClonaError('usage', `${id} is no archive destination`);
+  }
+  const set = (name: string, value: string): string => `ALTER SYSTEM SET ${name} = ${value} SCOPE = MEMORY;`;
+  if (oldDestination !== null) {
+    return [
+      set('log_archive_dest', quoteSqlText(quarantineDir, 'the folder of the quarantine')),
+      set('log_archive_duplex_dest', "''"),
+    ];
+  }
+  // Its own slot where it has one: a database may have its only destination in any of them.
+  const first = Math.min(...destinations.map(({ id }) => id), 31);
+  const id = first === 31 && destinations.length === 0 ? 1 : first;
+  const place = quoteSqlText(`LOCATION="${quarantineDir}"`, 'the folder of the quarantine');
+  return [
+    set(`log_archive_dest_${id}`, place),
+    set(`log_archive_dest_state_${id}`, 'ENABLE'),
+    ...destinations
+      .filter((one) => one.id !== id)
+      .map((one) => set(`log_archive_dest_state_${one.id}`, 'DEFER')),
+  ];
 }
 
 /** Whether LIVE is where it was: the same SCN as the restore point or the note of the promotion had, never beyond it. */

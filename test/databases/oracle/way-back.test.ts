@@ -31,11 +31,18 @@ describe('the way back', () => {
     ['Standard Edition', { flashbackLicensed: false }, 'snapshot', /ORA-00439/],
     ['no recovery area', { hasRecoveryArea: false }, 'snapshot', /no recovery area/],
     ['NOARCHIVELOG', { logMode: 'NOARCHIVELOG' }, 'snapshot', /NOARCHIVELOG/],
+    ['flashback on', { flashbackOn: true }, 'flashback', /only what changed since/],
   ])('with %s', (_, change, kind, why) => {
     const { kind: decided, reasons } = decideWayBack({ ...enterprise, ...change });
     expect(decided).toBe(kind);
     expect(reasons[0]).toMatch(why);
     expect(reasons[1]).toContain('a new incarnation whose parent is 4');
+  });
+
+  test('a recovery area that is nearly full is told of: the restore point may stop LIVE', () => {
+    const area = { areaTotalBytes: 100 * 1024 ** 2, areaHeldBytes: 91 * 1024 ** 2 };
+    expect(decideWayBack({ ...enterprise, ...area }).reasons[1]).toMatch(/91 % held, 9 MB are left/);
+    expect(decideWayBack({ ...enterprise, ...area, areaHeldBytes: 0 }).reasons[1]).toMatch(/incarnation/);
   });
 
   test('a guaranteed restore point is made and dropped, and holds its SCN', async () => {
@@ -71,17 +78,51 @@ describe('the way back', () => {
     );
   });
 
-  test('after a revert of the machine nothing is archived before the new incarnation', () => {
-    const text = writeAfterRevert([1, 2]).split('\n');
-    const at = (line: string): number => text.indexOf(line);
-    expect(at('ALTER SYSTEM SET log_archive_dest_state_1 = DEFER SCOPE = MEMORY;')).toBeLessThan(
-      at('ALTER DATABASE OPEN;'),
-    );
-    expect(at('SHUTDOWN IMMEDIATE')).toBeLessThan(at('ALTER DATABASE RECOVER CANCEL;'));
-    expect(at('ALTER DATABASE OPEN RESETLOGS;')).toBeLessThan(
-      at('ALTER SYSTEM SET log_archive_dest_state_2 = ENABLE SCOPE = MEMORY;'),
-    );
-    expect(() => writeAfterRevert([32])).toThrow('no archive destination');
+  describe('after a revert of the machine', () => {
+    const reverted = {
+      instance: 'down',
+      logMode: 'ARCHIVELOG',
+      destinations: [
+        { id: 2, place: '/arch' },
+        { id: 3, place: 'standby' },
+      ],
+      oldDestination: null,
+      quarantineDir: '/q',
+    } as const;
+
+    test('nothing reaches the archive before the new incarnation, and one destination is always left', () => {
+      const text = writeAfterRevert(reverted).split('\n');
+      const at = (line: string): number => text.indexOf(line);
+      const aside = `ALTER SYSTEM SET log_archive_dest_2 = 'LOCATION="/q"' SCOPE = MEMORY;`;
+      expect(at(aside)).toBeGreaterThan(at('STARTUP RESTRICT MOUNT'));
+      expect(at(aside)).toBeLessThan(at('ALTER DATABASE OPEN;'));
+      expect(at('ALTER DATABASE OPEN;')).toBeLessThan(text.lastIndexOf(aside));
+      expect(text.lastIndexOf(aside)).toBeLessThan(at('ALTER DATABASE RECOVER CANCEL;'));
+      expect(text.filter((line) => line.includes('_3 ='))).toEqual(
+        Array(2).fill('ALTER SYSTEM SET log_archive_dest_state_3 = DEFER SCOPE = MEMORY;'),
+      );
+      expect(text.some((line) => line.includes('SCOPE = BOTH'))).toBe(false);
+      expect(at('ALTER DATABASE OPEN RESETLOGS;')).toBeLessThan(text.lastIndexOf('STARTUP RESTRICT'));
+    });
+
+    test.each([
+      [
+        'an open server is aborted: nobody wants what it wrote',
+        { instance: 'open' },
+        /\nSHUTDOWN ABORT\nSTARTUP/,
+      ],
+      ['the old way to name a destination', { oldDestination: '/a' }, /SET log_archive_dest = '\/q'/],
+      ['no destination is named', { destinations: [] }, /SET log_archive_dest_1 = /],
+      ['nothing is archived at all', { logMode: 'NOARCHIVELOG' }, /MOUNT\nALTER DATABASE OPEN;/],
+    ] as const)('%s', (_, change, text) => {
+      expect(writeAfterRevert({ ...reverted, ...change })).toMatch(text);
+    });
+
+    test('a number that is no destination is refused', () => {
+      expect(() => writeAfterRevert({ ...reverted, destinations: [{ id: 32, place: null }] })).toThrow(
+        'no archive destination',
+      );
+    });
   });
 
   test.each([

@@ -122,6 +122,7 @@ function parseSet(cursor: TokenCursor, instance: Session['instance']): Action {
   return () => {
     if (scope !== 'SPFILE' && onlyAtStart.has(name))
       throw new OraError(2095, 'specified initialization parameter cannot be modified', at);
+    if (scope !== 'SPFILE') requireDestination(instance, name, value);
     if (scope !== 'MEMORY') {
       if (instance.spfile === null)
         throw new OraError(32001, 'write to SPFILE requested but no SPFILE is in use');
@@ -129,4 +130,17 @@ function parseSet(cursor: TokenCursor, instance: Session['instance']): Action {
     }
     if (scope !== 'SPFILE') instance.database?.parameters.set(name, value);
   };
+}
+
+/** At least one destination must be left to a database in ARCHIVELOG mode (LOG_ARCHIVE_MIN_SUCCEED_DEST is 1). */
+function requireDestination({ database }: Session['instance'], name: string, value: string): void {
+  if (!/^log_archive_dest_(?:state_)?\d+$/.test(name) || database?.control?.logMode !== 'ARCHIVELOG') return;
+  const set = (key: string): string => (key === name ? value : (database.parameters.get(key) ?? ''));
+  const works = Array.from({ length: 31 }, (_, index) => index + 1).some(
+    (id) =>
+      /LOCATION/i.test(set(`log_archive_dest_${id}`)) && !/^defer/i.test(set(`log_archive_dest_state_${id}`)),
+  );
+  if (works) return;
+  const why = `ORA-16028: new ${name.toUpperCase()} causes less destinations than LOG_ARCHIVE_MIN_SUCCEED_DEST requires`;
+  throw new OraError(2097, `parameter cannot be modified because specified value is invalid\n${why}`);
 }

@@ -1,4 +1,5 @@
 import type { Server } from '../instance/backend.ts';
+import { OraError } from '../wire/values.ts';
 import { listCode } from '../instance/code-objects.ts';
 import { connect, fail, readScript, type SqlPlus } from './sqlplus-session.ts';
 import { splitScript, type ScriptPart } from './sqlplus-script.ts';
@@ -60,6 +61,7 @@ async function runSql(plus: SqlPlus, { text, kind }: ScriptPart): Promise<void> 
     return;
   }
   try {
+    if (plus.server.instance.status === 'DOWN') throw new OraError(1034, 'ORACLE not available');
     using own = plus.session === null ? openLocalSql(plus.server) : null;
     const local = plus.session ?? own!; // one of the two is there
     const { columns, outcome, kind: ran } = await local.run(text);

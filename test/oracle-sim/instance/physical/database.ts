@@ -154,9 +154,9 @@ export function removeFile(path: string): void {
 
 /** Where archived logs go: LOG_ARCHIVE_DEST_1, or the recovery area. */
 export function archiveFolder(database: Database): string {
-  const location = /LOCATION=([^ ]+)/i
+  const location = /LOCATION=("[^"]+"|[^ ]+)/i
     .exec(parameter(database, 'log_archive_dest_1') ?? '')?.[1]
-    ?.replaceAll("'", '');
+    ?.replaceAll(/["']/g, '');
   const area = parameter(database, 'db_recovery_file_dest');
   if (location !== undefined && location.toUpperCase() !== 'USE_DB_RECOVERY_FILE_DEST') return location;
   if (area !== undefined) return join(area, mounted(database).name, 'archivelog');
