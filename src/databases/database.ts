@@ -21,6 +21,8 @@ export interface OracleAddress {
   walletPassword?: string | undefined;
   /** Default normal. SYSBACKUP gets into a database that is only mounted. */
   privilege?: 'normal' | 'sysbackup' | 'sysdba' | undefined;
+  /** Asks the listener also for an instance that is restricted or only mounted (Net Services, UR=A). */
+  evenRestricted?: boolean | undefined;
   /** IANA zone of the server's host, in which the DATEs of the control file are written. */
   timeZone?: string | undefined;
 }

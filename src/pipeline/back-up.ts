@@ -11,11 +11,11 @@ import { proveChecksums, type ChecksumReport } from '../databases/postgres/prove
 import { ClonaError } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
 import { withProgress } from '../progress.ts';
-import { archiveLog, openArchivesOf, openSiteArchive } from './machine/live-archive.ts';
+import { archiveLog, openArchivesOf, openSiteArchive } from './postgres/live-archive.ts';
 import type { Site } from '../site/site.ts';
 import { openProductionCluster, restartProduction } from './cold-cluster.ts';
 import { streamsLog } from './log-streams.ts';
-import { reserveStreams } from './machine/stream-log.ts';
+import { reserveStreams } from './postgres/stream-log.ts';
 import { mirrorBackups } from './mirror-backups.ts';
 import type { OpenedSite } from './open-site.ts';
 import type { BackupTaken } from './operations.ts';

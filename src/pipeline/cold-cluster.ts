@@ -8,8 +8,9 @@ import { startGuestServer, stopGuestServer } from '../databases/postgres/guest-s
 import { ClonaError } from '../errors.ts';
 import { resolveDatabaseAddress } from '../site/address.ts';
 import type { Site } from '../site/site.ts';
-import { withGuest, withMachine, type MachineAccess } from './machine/access.ts';
+import { withMachine, type MachineAccess } from './machine/access.ts';
 import { openAccess } from './open-access.ts';
+import { postgresDoor, withServer } from './postgres/server.ts';
 
 /** Production as a cluster that can be stopped and copied: by its data directory, else by its machine. */
 export async function openProductionCluster(
@@ -42,21 +43,22 @@ async function openMachineCluster(
     run: AbortSignal,
     work: (live: MachineAccess) => Promise<Result>,
   ): Promise<Result> => withMachine(access, 'live', run, work);
-  return within(signal, async ({ address, dataDir, door, facts }) => {
+  return within(signal, async ({ address, door, facts }) => {
+    const { binaries, dataDir } = postgresDoor(door).server;
     const { uid, gid } = await stat(facts.dataDisk);
     return {
       address,
       cluster: {
         dataDir,
         owner: process.getuid?.() === 0 ? { uid, gid } : undefined,
-        binaries: door.server.binaries,
+        binaries,
         stop: async (stop) =>
           within(stop, async (live) =>
-            withGuest(live, stop, async (_guest, server) => stopGuestServer(server, 'fast', stop)),
+            withServer(live, stop, async (_guest, server) => stopGuestServer(server, 'fast', stop)),
           ),
         start: async (start) =>
           within(start, async (live) =>
-            withGuest(live, start, async (_guest, server) => startGuestServer(server, { signal: start })),
+            withServer(live, start, async (_guest, server) => startGuestServer(server, { signal: start })),
           ),
       },
     };

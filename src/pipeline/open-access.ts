@@ -6,8 +6,10 @@ import type { Platform } from './machine/platform.ts';
 
 /** The machines of a site by its platform. `direct` is the demo's way where no Pulumi engine can be had. */
 export async function openAccess(site: Site, engine: StagingEngine = 'pulumi'): Promise<SiteAccess> {
-  if (site.database.engine !== 'postgres') {
-    throw new ClonaError('usage', `the pipeline does not know the engine ${site.database.engine} yet`);
+  if (site.database.engine === 'oracle' && site.machines.platform === 'local') {
+    throw new ClonaError('usage', 'machines of the platform local have no Oracle', {
+      hint: 'machines.platform: vsphere; without virtual machines use clona backup, prove and restore',
+    });
   }
   const platform = await openPlatform(site, engine);
   return { site, platform, machines: platform.machines };

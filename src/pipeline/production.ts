@@ -11,7 +11,7 @@ export async function findProduction(site: Site, signal: AbortSignal): Promise<D
   const given = await resolveDatabaseAddress(database);
   if (given !== undefined) return given;
   const { platform, root, live } = machines;
-  if (platform === 'vsphere' && database.engine === 'postgres') {
+  if (platform === 'vsphere') {
     const { openProductionDoor } = await import('./vsphere/production-door.ts');
     return openProductionDoor(site);
   }

@@ -3,7 +3,7 @@ import type { BackupKind } from '../databases/postgres/backup-context.ts';
 import type { ZoneAction, ZoneActionKind } from '../retention/zone.ts';
 import { dropArchivedStreams } from './archived-streams.ts';
 import { backUpUnderLock, type SiteBackup } from './back-up.ts';
-import { archiveLog, withArchiver } from './machine/live-archive.ts';
+import { archiveLog, withArchiver } from './postgres/live-archive.ts';
 import { createStep } from './step.ts';
 import type { Turn } from './zone-guard.ts';
 

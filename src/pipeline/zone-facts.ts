@@ -12,7 +12,7 @@ import { decideRetention } from '../retention/retention.ts';
 import type { ZoneFacts } from '../retention/zone.ts';
 import type { Site } from '../site/site.ts';
 import { listArchivedStreams } from './archived-streams.ts';
-import { measureLiveSpool, openSiteArchive } from './machine/live-archive.ts';
+import { measureLiveSpool, openSiteArchive } from './postgres/live-archive.ts';
 
 export interface ZoneView {
   archive: Archive;

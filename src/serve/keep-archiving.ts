@@ -1,5 +1,5 @@
 import { readStoppedNote } from '../databases/postgres/cold/stopped-note.ts';
-import { withArchiver } from '../pipeline/machine/live-archive.ts';
+import { withArchiver } from '../pipeline/postgres/live-archive.ts';
 import { findProduction } from '../pipeline/production.ts';
 import { silent } from '../progress.ts';
 import type { Site } from '../site/site.ts';

@@ -2,7 +2,7 @@ import type { Archive } from '../archive/repository.ts';
 import { receiveLog } from '../databases/postgres/log-receiver.ts';
 import { dropArchivedStreams } from '../pipeline/archived-streams.ts';
 import { listStreamPlaces, openStreamPlace, streamsLog, type StreamPlace } from '../pipeline/log-streams.ts';
-import { compressStreams } from '../pipeline/machine/stream-log.ts';
+import { compressStreams } from '../pipeline/postgres/stream-log.ts';
 import { openSite } from '../pipeline/open-site.ts';
 import { findProduction } from '../pipeline/production.ts';
 import { silent } from '../progress.ts';

@@ -14,6 +14,7 @@ import {
   timeZone,
 } from './fields.ts';
 import { oracleImport } from './oracle-import.ts';
+import { oracleStaging } from './oracle-staging.ts';
 
 /** The sections that say what there is: machines, database, archive, staging, people. */
 
@@ -132,6 +133,14 @@ const oracle = (folder: string) =>
       }),
       home: text('ORACLE_HOME on its machine, for RMAN and SQL*Plus over SSH').optional(),
       instance: text('ORACLE_SID on its machine; default: name').optional(),
+      schemas: z
+        .array(text('a schema of the application; one in mixed case in double quotes: \'"Erp"\''))
+        .default([])
+        .meta({
+          title: 'a list of schemas',
+          description: 'what the fingerprint is taken of (drift, rollback); default: import.schemas',
+        }),
+      staging: oracleStaging(folder),
       import: oracleImport(folder).optional(),
       timeZone: timeZone("zone of the database server's host, for the times of its control file").optional(),
     })

@@ -6,7 +6,7 @@ import { openOrCreateArchive } from '../../src/archive/repository.ts';
 import { readArchiveIdentity } from '../../src/databases/postgres/backup-facts.ts';
 import { receiveLog } from '../../src/databases/postgres/log-receiver.ts';
 import { listStreamPlaces } from '../../src/pipeline/log-streams.ts';
-import { archiveByStream, reserveStreams } from '../../src/pipeline/machine/stream-log.ts';
+import { archiveByStream, reserveStreams } from '../../src/pipeline/postgres/stream-log.ts';
 import { silent } from '../../src/progress.ts';
 import { loadSite } from '../../src/site/load.ts';
 import type { Site } from '../../src/site/site.ts';

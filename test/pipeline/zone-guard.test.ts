@@ -10,7 +10,7 @@ import { addLiveFacts } from '../../src/databases/postgres/catalog-live.ts';
 import { findGaps } from '../../src/recovery/gaps.ts';
 import { archiveSettings } from '../../src/databases/postgres/log-slot.ts';
 import { backUpSite } from '../../src/pipeline/back-up.ts';
-import { withArchiver } from '../../src/pipeline/machine/live-archive.ts';
+import { withArchiver } from '../../src/pipeline/postgres/live-archive.ts';
 import { openSite, type OpenedSite } from '../../src/pipeline/open-site.ts';
 import { guardZone, judgeZone, type GuardReport, type ZoneEvent } from '../../src/pipeline/zone-guard.ts';
 import { rememberAreas } from '../../src/pipeline/zone-measure.ts';

@@ -7,7 +7,7 @@ import { readArchive } from '../../src/databases/postgres/catalog.ts';
 import { addLiveFacts } from '../../src/databases/postgres/catalog-live.ts';
 import { archiveSettings } from '../../src/databases/postgres/log-slot.ts';
 import { backUpSite } from '../../src/pipeline/back-up.ts';
-import { withArchiver } from '../../src/pipeline/machine/live-archive.ts';
+import { withArchiver } from '../../src/pipeline/postgres/live-archive.ts';
 import { openSite, type OpenedSite } from '../../src/pipeline/open-site.ts';
 import { guardZone, judgeZone, type GuardReport } from '../../src/pipeline/zone-guard.ts';
 import { rememberAreas } from '../../src/pipeline/zone-measure.ts';

@@ -174,10 +174,14 @@ function attributesOf(
 /** EZConnect of host, port and service, unless the site gives its own connect string. */
 export function connectStringOf({ oracle, host, port, database }: DatabaseAddress): string {
   if (oracle?.connectString !== undefined) return oracle.connectString;
+  if (oracle?.evenRestricted === true) {
+    return `(DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=${host})(PORT=${port}))(CONNECT_DATA=(SERVICE_NAME=${database})(UR=A)))`;
+  }
   return `${host.includes(':') ? `[${host}]` : host}:${port}/${database}`;
 }
 
 /** For messages: host, port and service, or the connect string, which holds no password. */
 export function describeOracle(address: DatabaseAddress): string {
-  return connectStringOf(address);
+  const { oracle } = address;
+  return connectStringOf({ ...address, oracle: { ...oracle, evenRestricted: false } });
 }

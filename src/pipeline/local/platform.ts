@@ -44,18 +44,20 @@ async function openLocalDoor({ database }: Site, facts: MachineFacts): Promise<M
   });
   const { host: socketDir, port } = facts.database;
   return {
-    server: { binaries, dataDir: join(facts.dataDisk, 'pg'), socketDir, port },
     address: facts.database,
     verify: async () => {},
-    openPlanned: async (workers, signal) => {
-      const place = openLocalPlace({ binaries, runAs, workers, signal });
-      return {
-        place,
-        // A folder that is never made, beside the machine's: the same file system, reachable for the same kind of user.
-        target: join(dirname(dirname(facts.dataDisk)), '.planned', 'pg'),
-        replace: false,
-        [Symbol.asyncDispose]: async () => place[Symbol.asyncDispose](),
-      };
+    postgres: {
+      server: { binaries, dataDir: join(facts.dataDisk, 'pg'), socketDir, port },
+      openPlanned: async (workers, signal) => {
+        const place = openLocalPlace({ binaries, runAs, workers, signal });
+        return {
+          place,
+          // A folder that is never made, beside the machine's: the same file system, reachable for the same kind of user.
+          target: join(dirname(dirname(facts.dataDisk)), '.planned', 'pg'),
+          replace: false,
+          [Symbol.asyncDispose]: async () => place[Symbol.asyncDispose](),
+        };
+      },
     },
     [Symbol.asyncDispose]: async () => {},
   };

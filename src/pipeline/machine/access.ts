@@ -1,5 +1,4 @@
 import type { DatabaseAddress } from '../../databases/database.ts';
-import type { GuestServer } from '../../databases/postgres/guest-server.ts';
 import { ClonaError } from '../../errors.ts';
 import type { Guest } from '../../guest/guest.ts';
 import { openGuest } from '../../guest/open.ts';
@@ -19,8 +18,6 @@ export interface SiteAccess {
 export interface MachineAccess {
   facts: MachineFacts;
   door: MachineDoor;
-  /** PostgreSQL's data directory, as the guest sees it. */
-  dataDir: string;
   address: DatabaseAddress;
   /** False: LIVE's database is somewhere else than on its machine. */
   isDatabaseHere: boolean;
@@ -46,7 +43,6 @@ export async function withMachine<Result>(
   return await work({
     facts,
     door,
-    dataDir: door.server.dataDir,
     address: given ?? own,
     isDatabaseHere: given === undefined || (await platform.holdsDatabase(facts, given)),
   });
@@ -71,14 +67,14 @@ export function requireDatabaseHere(machine: MachineAccess): void {
   );
 }
 
-/** Runs `work` with the guest and its server; a connection that was opened for it is closed. */
+/** Runs `work` with the guest; a connection that was opened for it is closed. */
 export async function withGuest<Result>(
   { facts, door }: MachineAccess,
   signal: AbortSignal,
-  work: (guest: Guest, server: GuestServer) => Promise<Result>,
+  work: (guest: Guest) => Promise<Result>,
 ): Promise<Result> {
-  if (door.guest !== undefined) return work(door.guest, { guest: door.guest, ...door.server });
+  if (door.guest !== undefined) return work(door.guest);
   await using guest = await openGuest(facts.guest, signal);
   await door.verify(guest, signal);
-  return await work(guest, { guest, ...door.server });
+  return await work(guest);
 }

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { fetchKit, openKit, readKeyFile } from '../../kit/fetch.ts';
 import { checkKit, type Kit } from '../../kit/check.ts';
 import { hashKit } from '../../kit/hash.ts';
-import { applyKit } from '../../kit/apply/apply.ts';
+import { applyKit, type ApplyKitOptions } from '../../kit/apply/apply.ts';
 import { hashProcedure, planSteps, type KitStepRecord } from '../../kit/apply/record.ts';
 import { resolveSecret } from '../../site/secret.ts';
 import type { Site } from '../../site/site.ts';
@@ -44,8 +44,10 @@ function kitFolder({ control }: Site, key: string): string {
   return join(control.directory, 'kits', key.replaceAll(/[^A-Za-z0-9._-]/g, '.'));
 }
 
+/** `engine`: how the steps of the kit that are the database's own run. */
 export async function installKit(
   machine: MachineAccess,
+  engine: Pick<ApplyKitOptions, 'database' | 'sqlPlus'>,
   kit: KitFound,
   staged: KitApplied | null,
   step: Step,
@@ -57,7 +59,7 @@ export async function installKit(
       kit: opened,
       guest,
       place: { systemDisk: machine.facts.systemDisk, dataDisk: machine.facts.dataDisk },
-      database: machine.address,
+      ...engine,
       previousSteps: previous,
       recordedSteps: staged?.steps,
       onRecord: async (record) => step.notes.write(toJson(record)),

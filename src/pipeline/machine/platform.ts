@@ -44,14 +44,19 @@ export interface Platform {
 }
 
 export interface MachineDoor extends AsyncDisposable {
-  /** The database server, as the guest sees it. */
-  server: Omit<GuestServer, 'guest'>;
   /** The database on the machine, as clona reaches it while the door is open. */
   address: DatabaseAddress;
   /** The door's own connection, verified; undefined: one is opened for each piece of work. */
   guest?: Guest;
   /** Throws where whoever answered is not this machine. */
   verify(guest: Guest, signal: AbortSignal): Promise<void>;
+  /** What only PostgreSQL has; undefined: the site's engine is another one. */
+  postgres?: PostgresDoor;
+}
+
+export interface PostgresDoor {
+  /** The database server, as the guest sees it. */
+  server: Omit<GuestServer, 'guest'>;
   /** Where the space for a restore can be asked before the staging machine is there. */
   openPlanned(workers: number, signal: AbortSignal): Promise<PlannedPlace>;
 }

@@ -4,6 +4,7 @@ import type { Guest } from '../../guest/guest.ts';
 import { quoteSh } from '../../guest/quote.ts';
 import type { MachineFacts } from '../../machines/machines.ts';
 import type { MachineDoor } from '../machine/platform.ts';
+import { postgresDoor } from '../postgres/server.ts';
 
 /**
  * A full clone's data disk holds production's database, which its own services may have started. It is stopped and
@@ -12,12 +13,13 @@ import type { MachineDoor } from '../machine/platform.ts';
  */
 export async function clearDatabase(
   facts: MachineFacts,
-  { server }: MachineDoor,
+  door: MachineDoor,
   guest: Guest,
   key: string,
   signal: AbortSignal,
 ): Promise<void> {
   if (facts.role !== 'staging') throw new ClonaError('internal', `${facts.name} is not a staging machine`);
+  const { server } = postgresDoor(door);
   const { dataDir } = server;
   const mark = `${dataDir}.cleared`;
   const marked = await guest.runShell(`cat ${quoteSh(mark)} 2>/dev/null || true`, { signal });

@@ -37,7 +37,6 @@ export async function openVsphereDoor({ site, facts, known, signal }: DoorOption
   const { password } = site.database;
   const own = opened.move();
   return {
-    server: { binaries, dataDir, socketDir, port, startedAs: 'itself' },
     address: {
       ...facts.database,
       host: bridge.folder,
@@ -46,11 +45,14 @@ export async function openVsphereDoor({ site, facts, known, signal }: DoorOption
     },
     guest,
     verify: async (other, abort) => requireMachine(other, facts, abort),
-    openPlanned: async (workers, abort) => {
-      const place = openGuestPlace({ guest, binaries, workers, signal: abort });
-      const dispose = async (): Promise<void> => place[Symbol.asyncDispose]();
-      // A clone has production's disks, and what they hold of its database makes way.
-      return { place, target: dataDir, replace: true, [Symbol.asyncDispose]: dispose };
+    postgres: {
+      server: { binaries, dataDir, socketDir, port, startedAs: 'itself' },
+      openPlanned: async (workers, abort) => {
+        const place = openGuestPlace({ guest, binaries, workers, signal: abort });
+        const dispose = async (): Promise<void> => place[Symbol.asyncDispose]();
+        // A clone has production's disks, and what they hold of its database makes way.
+        return { place, target: dataDir, replace: true, [Symbol.asyncDispose]: dispose };
+      },
     },
     [Symbol.asyncDispose]: async () => own.disposeAsync(),
   };

@@ -17,8 +17,10 @@ import { resolveDatabaseAddress } from '../../site/address.ts';
 import type { Site } from '../../site/site.ts';
 import { stagingOptions } from '../local/staging-machine.ts';
 import type { Platform, Work } from '../machine/platform.ts';
+import { clearOracle } from '../oracle/clear.ts';
 import { clearDatabase } from './clear-database.ts';
 import { openVsphereDoor, requireMachine } from './door.ts';
+import { openOracleDoor } from './oracle-door.ts';
 import {
   inventoryPlaces,
   nameDatabase,
@@ -40,6 +42,7 @@ type WithVim = <Result>(
 export function openVspherePlatform(site: Site): Platform {
   const live = site.machines.live.name;
   const { bootTimeout } = vsphereSettings(site);
+  const isOracle = site.database.engine === 'oracle';
   const withVim: WithVim = async (purpose, signal, work) => {
     await using vim = await openVim(await resolveVimAddress(site, purpose), signal);
     return await work(vim);
@@ -61,7 +64,10 @@ export function openVspherePlatform(site: Site): Platform {
   return {
     machines,
     start,
-    openDoor: async (facts, signal) => openVsphereDoor({ site, facts, known: binaries, signal }),
+    openDoor: async (facts, signal) =>
+      isOracle
+        ? openOracleDoor(site, facts, signal)
+        : openVsphereDoor({ site, facts, known: binaries, signal }),
     findRoutes,
     bootsDatabase: true,
     holdsDatabase: async ({ guest }, { host }) => {
@@ -93,7 +99,10 @@ export function openVspherePlatform(site: Site): Platform {
       if (name === live || !(await mayBeThere(site, name, withVim, work.signal))) return;
       await removeVsphereStaging(site, await stagingOptions(site, name, work), await nameDatabase(site));
     },
-    clearForRestore: clearDatabase,
+    clearForRestore: async (facts, door, guest, key, signal) =>
+      isOracle
+        ? clearOracle(site, facts, guest, key, signal)
+        : clearDatabase(facts, door, guest, key, signal),
   };
 }
 

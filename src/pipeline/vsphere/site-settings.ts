@@ -131,10 +131,11 @@ export function inventoryPlaces(settings: VsphereSettings): InventoryPlaces {
 /** What the database is called and at which port of its machine it listens. */
 export async function nameDatabase({ database }: Pick<Site, 'database'>): Promise<DatabaseName> {
   const given = await resolveDatabaseAddress(database);
+  const own = database.engine === 'oracle' ? { name: '', port: 1521 } : { name: 'postgres', port: 5432 };
   return {
     engine: database.engine,
-    database: given?.database ?? database.name ?? 'postgres',
-    user: given?.user ?? database.user ?? 'postgres',
-    port: given?.port ?? database.port ?? 5432,
+    database: given?.database ?? database.name ?? own.name,
+    user: given?.user ?? database.user ?? own.name,
+    port: given?.port ?? database.port ?? own.port,
   };
 }

@@ -8,7 +8,8 @@ import { createLocalMachine } from '../../../src/machines/local/create.ts';
 import { destroyLocalMachine } from '../../../src/machines/local/destroy.ts';
 import { listLocalMachines } from '../../../src/machines/local/local-machines.ts';
 import { withGuest, withMachine, type SiteAccess } from '../../../src/pipeline/machine/access.ts';
-import { startMachine } from '../../../src/pipeline/machine/machine-operations.ts';
+import { startMachine } from '../../../src/pipeline/postgres/machine-operations.ts';
+import { postgresDoor } from '../../../src/pipeline/postgres/server.ts';
 import { openAccess } from '../../../src/pipeline/open-access.ts';
 import type { Step } from '../../../src/pipeline/operations.ts';
 import { loadSite } from '../../../src/site/load.ts';
@@ -37,7 +38,7 @@ export async function createLiveSite(siteFile = ''): Promise<LiveSite> {
   await createLocalMachine({ root, name: 'live', role: 'live', databaseName: 'erp' }, signal);
   const access = await openAccess(site);
   const address = await withMachine(access, 'live', signal, async (machine) => {
-    const { facts, dataDir, door } = machine;
+    const { facts, door } = machine;
     const spool = join(facts.dataDisk, 'spool');
     await withGuest(machine, signal, async (guest) => {
       await guest.run(['mkdir', '-m', '700', spool], { signal });
@@ -45,7 +46,7 @@ export async function createLiveSite(siteFile = ''): Promise<LiveSite> {
     });
     const { uid, gid } = await stat(facts.dataDisk);
     const runAs = process.getuid?.() === 0 ? { uid, gid } : undefined;
-    const { binaries } = door.server;
+    const { binaries, dataDir } = postgresDoor(door).server;
     const settings = { ...archiveSettings(spool, 1024), max_prepared_transactions: 2 };
     await initCluster({ binaries, dataDir, runAs, sync: false, settings });
     return facts.database;

@@ -6,17 +6,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../../src/databases/postgres/connect.ts';
 import { withMachine } from '../../../src/pipeline/machine/access.ts';
-import { createLiveOperations } from '../../../src/pipeline/machine/live-operations.ts';
-import { createMachineOperations } from '../../../src/pipeline/machine/machine-operations.ts';
+import { operationsOn } from '../../../src/pipeline/create-operations.ts';
 import { compareObservations, type Bearing, type Operations } from '../../../src/pipeline/operations.ts';
-import { drainSessions } from '../../../src/pipeline/machine/users.ts';
+import { drainSessions } from '../../../src/pipeline/postgres/users.ts';
 import { createLiveSite, type LiveSite } from './live-machine.ts';
 
 let live: LiveSite;
-let operations: Pick<
-  Operations,
-  keyof ReturnType<typeof createLiveOperations> | keyof ReturnType<typeof createMachineOperations>
->;
+let operations: Operations;
 const same = { counts: true, version: true, fingerprint: true };
 
 /** A part of the application that the smoke tests ask by HTTP. */
@@ -27,7 +23,7 @@ beforeAll(async () => {
   await once(application, 'listening');
   const { port } = application.address() as AddressInfo; // it listens on TCP
   live = await createLiveSite(`smoke: { directory: smoke, httpBase: 'http://127.0.0.1:${port}/app/' }\n`);
-  operations = { ...createLiveOperations(live.access), ...createMachineOperations(live.access, () => {}) };
+  operations = await operationsOn(live.access, () => {});
 });
 afterAll(async () => {
   application.closeAllConnections();

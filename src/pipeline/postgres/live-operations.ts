@@ -8,11 +8,12 @@ import { resolveDatabaseAddress } from '../../site/address.ts';
 import { findLeftSlots } from '../left-slots.ts';
 import { readLogStreams, streamsLog } from '../log-streams.ts';
 import type { Operations } from '../operations.ts';
-import { withMachine, type MachineAccess, type SiteAccess } from './access.ts';
+import { withMachine, type MachineAccess, type SiteAccess } from '../machine/access.ts';
+import { runUserSteps } from '../machine/user-steps.ts';
 import { archiveLog, backUpLive, measureLiveSpool } from './live-archive.ts';
 import { observeMachine, takeBearing } from './observe.ts';
 import { isArchiveWhole } from './restore-staging.ts';
-import { drainSessions, measureLosses, runUserSteps } from './users.ts';
+import { drainSessions, measureLosses, userSqlOn } from './users.ts';
 
 type LiveOperations = Pick<
   Operations,
@@ -49,12 +50,16 @@ export function createLiveOperations(access: SiteAccess): LiveOperations {
     closeForUsers: async (step) => {
       // A snapshot that holds a part only would be no way back: nobody is disturbed for it.
       await platform.requireWholeSnapshot(site.machines.live.name, step.signal);
-      await onLive(step.signal, async (live) => runUserSteps(live, site.promotion.closeForUsers, step));
+      await onLive(step.signal, async (live) =>
+        runUserSteps(live, site.promotion.closeForUsers, userSqlOn(live), step),
+      );
     },
     drain: async (step) =>
       onLive(step.signal, async (live) => drainSessions(live, site.promotion.drainTimeout, step)),
     openForUsers: async (step) =>
-      onLive(step.signal, async (live) => runUserSteps(live, site.promotion.openForUsers, step)),
+      onLive(step.signal, async (live) =>
+        runUserSteps(live, site.promotion.openForUsers, userSqlOn(live), step),
+      ),
     countLosses: async (signal, bearing) =>
       onLive(signal, async (live) =>
         measureLosses(live, bearing, await observeMachine(site, live, signal), signal),

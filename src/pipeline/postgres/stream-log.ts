@@ -22,7 +22,7 @@ import { ClonaError } from '../../errors.ts';
 import type { Site } from '../../site/site.ts';
 import { dropArchivedStreams } from '../archived-streams.ts';
 import { listStreamPlaces } from '../log-streams.ts';
-import type { Work } from './platform.ts';
+import type { Work } from '../machine/platform.ts';
 
 /** How long a stream may bring nothing before it counts as broken, in milliseconds. */
 const patienceMs = 60_000;

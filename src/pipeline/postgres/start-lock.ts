@@ -2,7 +2,8 @@ import { join } from 'node:path/posix';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ClonaError } from '../../errors.ts';
 import { openGuest } from '../../guest/open.ts';
-import { withGuest, type MachineAccess } from './access.ts';
+import { withGuest, type MachineAccess } from '../machine/access.ts';
+import { dataDirOf } from './server.ts';
 
 /** A VM that is stunned for its snapshot may lose the connection: the way back in is tried so long, in milliseconds. */
 const patienceMs = 120_000;
@@ -18,7 +19,7 @@ export async function withStartLock<Result>(
   signal: AbortSignal,
   take: () => Promise<Result>,
 ): Promise<Result> {
-  const file = join(machine.dataDir, 'recovery.signal');
+  const file = join(dataDirOf(machine), 'recovery.signal');
   await withGuest(machine, signal, async (guest) => {
     await guest.writeFile(file, '', 0o600, signal);
     await guest.run(['sync', '-f', file], { signal });

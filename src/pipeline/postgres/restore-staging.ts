@@ -12,7 +12,8 @@ import { openGuest } from '../../guest/open.ts';
 import { planRecovery } from '../../recovery/plan.ts';
 import { parsePosition } from '../../recovery/position.ts';
 import type { Bearing, RestorePlan, Restored, Step } from '../operations.ts';
-import { nameOf, withMachine, type MachineAccess, type SiteAccess } from './access.ts';
+import { nameOf, withMachine, type MachineAccess, type SiteAccess } from '../machine/access.ts';
+import { postgresDoor } from './server.ts';
 
 /** Space, time and steps before the first byte. The staging machine need not be there yet. */
 export async function planStagingRestore(
@@ -100,7 +101,7 @@ async function restoreIntoGuest(
   for (let lane = 1; lane < workers; lane += 1) {
     further.push(lanes.use(await openGuest(facts.guest, signal)));
   }
-  const { binaries } = door.server;
+  const { binaries } = postgresDoor(door).server;
   await using place = openGuestPlace({ guest, lanes: further, binaries, workers, signal });
   const options = restoreOptions(access, machine, until, step);
   try {
@@ -123,7 +124,7 @@ async function planWithoutStaging(
   measured: Restored | null,
   step: Step,
 ): Promise<RestoreReport> {
-  await using planned = await live.door.openPlanned(workersOf(access), step.signal);
+  await using planned = await postgresDoor(live.door).openPlanned(workersOf(access), step.signal);
   const { place, target, replace } = planned;
   return await restore({
     ...restoreOptions(access, live, until, step),
@@ -137,17 +138,18 @@ async function planWithoutStaging(
 
 function restoreOptions(
   access: SiteAccess,
-  { door, dataDir, address }: MachineAccess,
+  { door, address }: MachineAccess,
   until: Bearing | null,
   step: Step,
 ): Omit<RestoreOptions, 'place'> {
   const { location, mirror } = access.site.archive;
+  const { binaries, dataDir } = postgresDoor(door).server;
   return {
     archiveDir: location,
     mirrorDir: mirror,
     until: targetOf(until),
     target: dataDir,
-    binaries: door.server.binaries,
+    binaries,
     workers: workersOf(access),
     users: [address.user],
     signal: step.signal,

@@ -2,7 +2,8 @@ import { requireFence } from '../../databases/postgres/fence/fence.ts';
 import { startGuestServer } from '../../databases/postgres/guest-server.ts';
 import { ClonaError } from '../../errors.ts';
 import type { Step } from '../operations.ts';
-import { nameOf, withGuest, withMachine, type SiteAccess } from './access.ts';
+import { nameOf, withMachine, type SiteAccess } from '../machine/access.ts';
+import { withServer } from './server.ts';
 
 /**
  * Starts the restored database inside its machine and tests the fence round it: the network from inside, the
@@ -18,7 +19,7 @@ export async function fenceMachine(
   await platform.start(nameOf(access, name), step);
   return withMachine(access, name, signal, async (machine) => {
     const network = await testNetwork(access, name, machine.facts.isolation, step);
-    await withGuest(machine, signal, async (guest, server) => {
+    await withServer(machine, signal, async (guest, server) => {
       const routes = await platform.findRoutes(name, guest, signal);
       if (routes.length > 0) throw holeIn(routes);
       await startGuestServer(server, { signal });

@@ -8,7 +8,7 @@ import { dropClone } from '../../databases/postgres/prove/clone-database.ts';
 import { importIntoClona } from '../../databases/postgres/prove/import.ts';
 import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
 import type { Bearing, Proof, Step } from '../operations.ts';
-import { withMachine, type MachineAccess, type SiteAccess } from './access.ts';
+import { withMachine, type MachineAccess, type SiteAccess } from '../machine/access.ts';
 
 interface Finding {
   grade: Grade;

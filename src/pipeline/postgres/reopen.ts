@@ -13,7 +13,8 @@ import { parseTimelineHistory } from '../../databases/postgres/timeline.ts';
 import { ClonaError } from '../../errors.ts';
 import type { Guest } from '../../guest/guest.ts';
 import type { Step } from '../operations.ts';
-import { withGuest, type MachineAccess } from './access.ts';
+import { withGuest, type MachineAccess } from '../machine/access.ts';
+import { dataDirOf, withServer } from './server.ts';
 
 const markName = '.clona-reopened';
 const recoveryMinutes = 60;
@@ -30,8 +31,8 @@ export async function reopenServer(
   archiveFolders: readonly string[],
   step: Step,
 ): Promise<{ incarnation: number; branchPosition: string }> {
-  const { dataDir } = machine;
-  await withGuest(machine, step.signal, async (guest, server) => {
+  const dataDir = dataDirOf(machine);
+  await withServer(machine, step.signal, async (guest, server) => {
     const mark = join(dataDir, markName);
     const marked = await readText(guest, mark, dataDir, step.signal);
     if (marked !== step.key) {
@@ -92,7 +93,7 @@ async function waitUntilOpen(machine: MachineAccess, signal: AbortSignal): Promi
     await wait(50, undefined, { signal });
   }
   throw new ClonaError('databaseFailed', 'the reverted server is still in recovery', {
-    hint: `see server.log beside ${machine.dataDir}`,
+    hint: `see server.log beside ${dataDirOf(machine)}`,
   });
 }
 
@@ -119,7 +120,7 @@ async function readBranch(
   const timeline = row?.timeline ?? 0;
   const name = `${formatTimeline(timeline)}.history`;
   const text = await withGuest(machine, signal, async (guest) =>
-    (await guest.readFile(join(machine.dataDir, 'pg_wal', name), signal)).toString('utf8'),
+    (await guest.readFile(join(dataDirOf(machine), 'pg_wal', name), signal)).toString('utf8'),
   );
   const last = parseTimelineHistory(text, timeline).ends.at(-1);
   return { incarnation: timeline, branchPosition: String(last?.switchPoint ?? 0) };

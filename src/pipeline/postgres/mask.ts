@@ -4,7 +4,7 @@ import { maskDatabase, type MaskingFile, type MaskReport } from '../../databases
 import { ClonaError } from '../../errors.ts';
 import type { Site } from '../../site/site.ts';
 import type { Step } from '../operations.ts';
-import type { MachineAccess } from './access.ts';
+import type { MachineAccess } from '../machine/access.ts';
 
 /** The site's masking, all of it or nothing; which text ran on how many rows is evidence (R23). It may be repeated. */
 export async function maskMachine(site: Site, machine: MachineAccess, step: Step): Promise<MaskReport> {

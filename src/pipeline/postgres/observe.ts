@@ -8,7 +8,7 @@ import {
 import { readProgramVersion } from '../../kit/apply/version-file.ts';
 import type { Site } from '../../site/site.ts';
 import type { Bearing, Observation } from '../operations.ts';
-import { withGuest, type MachineAccess } from './access.ts';
+import { withGuest, type MachineAccess } from '../machine/access.ts';
 
 /** Counts, schema and program version of a machine as they are now. */
 export async function observeMachine(
