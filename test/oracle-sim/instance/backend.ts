@@ -78,14 +78,21 @@ export function openUserHost(server: Server, user: User): SessionHost {
 }
 
 /** A service that nobody registered is ORA-12514, an unknown SID ORA-12505. */
-function listen({ settings, status }: Instance, { serviceName, sid }: ConnectData): number {
+function listen(instance: Instance, { serviceName, sid }: ConnectData): number {
+  const { settings, status } = instance;
   if (serviceName !== null) {
-    const known = [settings.serviceName, settings.uniqueName].some(
-      (one) => one.toUpperCase() === serviceName.toUpperCase(),
-    );
+    const known = servicesOf(instance).some((one) => one.toUpperCase() === serviceName.toUpperCase());
     return known && status !== 'DOWN' ? 0 : 12514;
   }
   return sid?.toUpperCase() === settings.instanceName.toUpperCase() ? 0 : 12505;
+}
+
+/** Those that a test gives; without them what the instance registers by its parameters, as on a real machine. */
+function servicesOf({ settings, database }: Instance): string[] {
+  if (settings.serviceName !== '') return [settings.serviceName, settings.uniqueName];
+  const of = (name: string): string | undefined => database?.parameters.get(name);
+  const own = of('db_unique_name') ?? of('db_name') ?? settings.uniqueName;
+  return [own, ...(of('service_names')?.split(',') ?? [])].map((name) => name.trim());
 }
 
 export function checkLogOn(instance: Instance, account: Account, privilege: Privilege | null): User {
@@ -110,14 +117,16 @@ export function checkLogOn(instance: Instance, account: Account, privilege: Priv
   return user;
 }
 
-function identityOf({ settings }: Instance): Identity {
+function identityOf(instance: Instance): Identity {
+  const { settings } = instance;
+  const [serviceName = ''] = servicesOf(instance);
   return {
     banner: 'x86_64/Linux 2.4.xx',
     version: settings.version,
-    databaseName: settings.databaseName,
+    databaseName: instance.database?.control?.name ?? settings.databaseName,
     uniqueName: settings.uniqueName,
     domain: '',
-    serviceName: settings.serviceName,
+    serviceName,
     instanceName: settings.instanceName,
     databaseOffsetMinutes: settings.databaseOffsetMinutes,
   };

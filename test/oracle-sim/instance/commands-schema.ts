@@ -1,12 +1,14 @@
 import { OraError } from '../wire/values.ts';
 import type { TokenCursor } from '../sql/cursor.ts';
 import { parseType } from '../sql/view-columns.ts';
+import { parseCreateDirectory, parseDropDirectory } from './directories.ts';
 import { findUser, type User } from './accounts.ts';
 import { invalidateFor, listCode, saveCode } from './code-objects.ts';
 import { opened } from './physical/database.ts';
 import { parseDropRestorePoint, parseFlashback, parseRestorePoint } from './commands-restore-point.ts';
 import { requirePrivilege, type Action, type Session } from './session.ts';
-import { databaseOf, readParameterFile } from './startup.ts';
+import { databaseOf, readParameterFile, useSpfile } from './startup.ts';
+import { keepAccounts } from './stored-accounts.ts';
 import { fileFor, findPlace, listTables, pageOf, saveTable, type StoredTable } from './tables.ts';
 
 /** CREATE, DROP, GRANT, REVOKE, TRUNCATE, ALTER USER: as far as restores, imports and kits of the tests go. */
@@ -18,14 +20,28 @@ export function prepareSchemaCommand(cursor: TokenCursor, session: Session): Act
   if (cursor.accept('CREATE', 'TABLE')) return parseCreateTable(cursor, session);
   if (cursor.accept('DROP', 'TABLE')) return parseDropTable(cursor, session);
   if (cursor.accept('TRUNCATE', 'TABLE')) return parseTruncate(cursor, session);
-  if (cursor.accept('CREATE', 'USER')) return parseCreateUser(cursor, session);
-  if (cursor.accept('ALTER', 'USER') || cursor.accept('USER')) return parseAlterUser(cursor, session);
-  if (cursor.accept('DROP', 'USER')) return parseDropUser(cursor, session);
-  if (cursor.accept('GRANT')) return parseGrant(cursor, session, true);
-  if (cursor.accept('REVOKE')) return parseGrant(cursor, session, false);
+  if (cursor.accept('CREATE', 'USER')) return kept(session, parseCreateUser(cursor, session));
+  if (cursor.accept('ALTER', 'USER') || cursor.accept('USER'))
+    return kept(session, parseAlterUser(cursor, session));
+  if (cursor.accept('DROP', 'USER')) return kept(session, parseDropUser(cursor, session));
+  if (cursor.accept('GRANT')) return kept(session, parseGrant(cursor, session, true));
+  if (cursor.accept('REVOKE')) return kept(session, parseGrant(cursor, session, false));
   if (cursor.accept('CREATE', 'SPFILE')) return parseCreateSpfile(cursor, session);
+  if (cursor.accept('DROP', 'DIRECTORY')) return parseDropDirectory(cursor, session);
+  if (cursor.is('CREATE', 'DIRECTORY') || cursor.is('CREATE', 'OR', 'REPLACE', 'DIRECTORY')) {
+    cursor.next();
+    return parseCreateDirectory(cursor, session);
+  }
   if (cursor.is('CREATE')) throw new OraError(901, 'invalid CREATE command', cursor.peek(1).at);
   throw new OraError(950, 'invalid DROP option', cursor.peek(1).at);
+}
+
+/** Users and rights are in the database's own files. */
+function kept(session: Session, change: Action): Action {
+  return async () => {
+    await change();
+    keepAccounts(session);
+  };
 }
 
 function readTarget(cursor: TokenCursor, schema: string): { owner: string; name: string } {
@@ -225,6 +241,6 @@ function parseCreateSpfile(cursor: TokenCursor, { instance, user }: Session): Ac
   cursor.expect('PFILE', 905, 'missing keyword');
   const path = cursor.accept('=') ? cursor.string() : null;
   return () => {
-    if (path !== null) instance.spfile = readParameterFile(path);
+    if (path !== null) useSpfile(instance, readParameterFile(path));
   };
 }

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import type { User } from './accounts.ts';
 import { createDatabase } from './physical/create.ts';
 import type { Database } from './physical/database.ts';
+import { readDirectories } from './directories.ts';
+import { layAccounts, readAccounts } from './stored-accounts.ts';
 
 export interface InstanceSettings {
   serviceName: string;
@@ -21,6 +23,8 @@ export interface InstanceSettings {
   status: InstanceStatus;
   /** undefined: no files at all, the views are what the test gives. */
   storage: StorageSettings | undefined;
+  /** ORACLE_HOME: the SPFILE lies in its `dbs` and outlives the process; undefined: it is in memory. */
+  home: string | undefined;
   /** Milliseconds of UTC. */
   now(): number;
 }
@@ -82,6 +86,7 @@ const defaults: InstanceSettings = {
   hostOffsetMinutes: 0,
   status: 'OPEN',
   storage: undefined,
+  home: undefined,
   now: () => Date.now(),
 };
 
@@ -107,6 +112,13 @@ export function createInstance(given: Partial<InstanceSettings>, users: User[]):
       return instance.database.open === null ? 'MOUNTED' : 'OPEN';
     },
   };
+  if (database !== null) {
+    layAccounts(database, users);
+    database.afterOpen = () => {
+      readAccounts(instance);
+      readDirectories(instance);
+    };
+  }
   return instance;
 }
 
@@ -128,6 +140,7 @@ function createStorage(settings: InstanceSettings, storage: StorageSettings): Da
     recoveryWaits: false,
     corrupt: new Map(),
     betweenBlocks: () => {},
+    afterOpen: () => {},
   };
   if (!create) return database;
   const dataFolder = join(folder, 'oradata', settings.databaseName);

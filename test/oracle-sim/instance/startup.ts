@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { OraError } from '../wire/values.ts';
 import type { Instance } from './instance.ts';
 import type { Database } from './physical/database.ts';
@@ -34,12 +35,59 @@ export function startUp(instance: Instance, { force, restricted, until, pfile }:
   if (until === 'OPEN') openNormally(database);
 }
 
-function spfileOf({ spfile, settings }: Instance): Map<string, string> {
-  if (spfile !== null) return spfile;
+function spfileOf(instance: Instance): Map<string, string> {
+  const { settings } = instance;
+  const path = spfilePath(instance);
+  if (path !== null && existsSync(path))
+    instance.spfile = new StoredParameters(path, readParameterFile(path));
+  if (instance.spfile !== null) return instance.spfile;
   throw new OraError(
     1078,
     `failure in processing system parameters\nLRM-00109: could not open parameter file 'init${settings.instanceName}.ora'`,
   );
+}
+
+function spfilePath({ settings: { home, instanceName } }: Instance): string | null {
+  return home === undefined ? null : join(home, 'dbs', `spfile${instanceName}.ora`);
+}
+
+/** CREATE SPFILE: from now on these are kept; on a disk where the instance has a home. */
+export function useSpfile(instance: Instance, parameters: ReadonlyMap<string, string>): void {
+  const path = spfilePath(instance);
+  instance.spfile = path === null ? new Map(parameters) : new StoredParameters(path, parameters);
+}
+
+/** Every change is on the disk when the command that made it is answered. */
+class StoredParameters extends Map<string, string> {
+  readonly #path: string;
+
+  constructor(path: string, parameters: ReadonlyMap<string, string>) {
+    super();
+    this.#path = path;
+    for (const [name, value] of parameters) super.set(name, value);
+    this.#write();
+  }
+
+  override set(name: string, value: string): this {
+    super.set(name, value);
+    this.#write();
+    return this;
+  }
+
+  override delete(name: string): boolean {
+    const found = super.delete(name);
+    this.#write();
+    return found;
+  }
+
+  #write(): void {
+    mkdirSync(dirname(this.#path), { recursive: true });
+    writeFileSync(
+      `${this.#path}.part`,
+      Array.from(this, ([name, value]) => `*.${name}='${value}'\n`).join(''),
+    );
+    renameSync(`${this.#path}.part`, this.#path);
+  }
 }
 
 /** A text of `*.name='value'` lines; an unknown name stops the start. */

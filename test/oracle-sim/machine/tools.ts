@@ -48,45 +48,80 @@ export interface Tools extends AsyncDisposable {
  */
 export async function installTools(server: Server, folder: string): Promise<Tools> {
   const home = join(folder, 'oracle');
-  const bin = join(home, 'bin');
-  const socketPath = join(home, 's');
-  await mkdir(bin, { recursive: true });
-  for (const name of Object.keys(tools)) {
-    const path = join(bin, name);
-    await writeFile(path, program(name, socketPath));
-    await chmod(path, 0o755);
-  }
-  const listener = createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on('error', () => socket.destroy());
-    void answer(socket, server);
-  });
-  listener.listen(socketPath);
-  await once(listener, 'listening');
-  await chmod(socketPath, 0o777);
+  const bin = await writeTools(home, process.execPath);
+  const listener = await serveTools(home, () => server);
   return {
     home,
     bin,
     async [Symbol.asyncDispose]() {
-      const closed = once(listener, 'close');
-      listener.close();
-      await closed;
+      await listener[Symbol.asyncDispose]();
       await rm(home, { recursive: true, force: true });
     },
   };
 }
 
-async function answer(socket: Socket, server: Server): Promise<void> {
+/** The programs themselves; `node`: where their machine has Node.js. Nothing answers them yet. Returns their folder. */
+export async function writeTools(
+  home: string,
+  node: string,
+  names: readonly string[] = Object.keys(tools),
+): Promise<string> {
+  const bin = join(home, 'bin');
+  await mkdir(bin, { recursive: true });
+  for (const name of names) {
+    const path = join(bin, name);
+    await writeFile(path, program(node, name, join(home, 's')));
+    await chmod(path, 0o755);
+  }
+  return bin;
+}
+
+/** Answers the programs of an ORACLE_HOME; `serverOf`: the instance that a call is for, or what is said instead. */
+export async function serveTools(
+  home: string,
+  serverOf: (call: ToolCall) => Server | ToolResult | Promise<ToolResult>,
+): Promise<AsyncDisposable> {
+  const socketPath = join(home, 's');
+  const listener = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => socket.destroy());
+    void answer(socket, serverOf);
+  });
+  await rm(socketPath, { force: true });
+  listener.listen(socketPath);
+  await once(listener, 'listening');
+  await chmod(socketPath, 0o777);
+  return {
+    async [Symbol.asyncDispose]() {
+      const closed = once(listener, 'close');
+      listener.close();
+      await closed;
+    },
+  };
+}
+
+async function answer(
+  socket: Socket,
+  serverOf: (call: ToolCall) => Server | ToolResult | Promise<ToolResult>,
+): Promise<void> {
   const call = JSON.parse(await text(socket)) as ToolCall;
-  const tool = tools[call.tool];
-  const result = await (tool?.(call, server) ?? Promise.resolve({ stdout: '', exitCode: 127 })).catch(
-    (error: unknown): ToolResult => ({ stdout: `the simulator failed: ${String(error)}\n`, exitCode: 70 }),
-  );
+  const result = await run(call, serverOf).catch((error: unknown): ToolResult => {
+    return { stdout: `the simulator failed: ${String(error)}\n`, exitCode: 70 };
+  });
   socket.end(JSON.stringify(result));
 }
 
+async function run(
+  call: ToolCall,
+  serverOf: (call: ToolCall) => Server | ToolResult | Promise<ToolResult>,
+): Promise<ToolResult> {
+  const found = await serverOf(call);
+  if (!('instance' in found)) return found;
+  return (await tools[call.tool]?.(call, found)) ?? { stdout: '', exitCode: 127 };
+}
+
 /** The program knows nothing itself: it hands everything over, prints what comes back, and ends as it is told. */
-function program(name: string, socketPath: string): string {
-  return `#!${process.execPath}
+function program(node: string, name: string, socketPath: string): string {
+  return `#!${node}
 const { connect } = require('node:net');
 const { text } = require('node:stream/consumers');
 (async () => {

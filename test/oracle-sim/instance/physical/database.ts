@@ -33,8 +33,12 @@ export interface Database {
   corrupt: Map<number, number>;
   /** A recovery UNTIL CANCEL waits for its next log. */
   recoveryWaits: boolean;
+  /** An online log that holds so much redo is full, and switched at the next commit; undefined: none ever is. */
+  logBytes?: number;
   /** Called between the blocks that a backup reads: tests let work go on there. */
   betweenBlocks: () => void;
+  /** Called when its blocks are in memory: the instance then reads its dictionary. */
+  afterOpen: () => void;
 }
 
 export function mounted({ control }: Database): ControlFile {
@@ -121,14 +125,16 @@ export function flushFile(database: Database, file: number, torn: boolean): void
   writeDataFile(findFile(mounted(database), file).name, { header: data.header, pages });
 }
 
-export function writeOnlineLog(database: Database): void {
+/** Returns how many bytes it has now. */
+export function writeOnlineLog(database: Database): number {
   const control = mounted(database);
   const group = currentGroup(control);
   const { resetlogsScn, resetlogsAt } = currentIncarnation(control);
   const { thread, sequence, firstScn, firstAt, nextScn, nextAt } = group;
   const records = opened(database).redo;
+  let bytes = 0;
   for (const member of group.members) {
-    writeRedoLog(member, {
+    bytes = writeRedoLog(member, {
       dbid: control.dbid,
       thread,
       sequence,
@@ -142,6 +148,7 @@ export function writeOnlineLog(database: Database): void {
       records,
     });
   }
+  return bytes;
 }
 
 export function committedNow(database: Database): Set<number> {

@@ -114,9 +114,12 @@ export function countCorrupt({ pages }: DataFile): number {
   return [...pages.keys()].filter((id) => id.startsWith(corruptBlock)).length;
 }
 
-export function writeRedoLog(path: string, log: RedoLog): void {
+/** Returns its length. */
+export function writeRedoLog(path: string, log: RedoLog): number {
   const { records, ...header } = log;
-  write(path, assemble('REDO LOG', [toText(header), ...records.map(toText)]));
+  const text = assemble('REDO LOG', [toText(header), ...records.map(toText)]);
+  write(path, text);
+  return text.length;
 }
 
 /** How long the file of this log will be. */

@@ -98,6 +98,7 @@ export function openFiles(database: Database, redo: Redo[], files = loadAll(moun
     transactions: new Set(),
     lastTransaction: Math.max(0, ...numbers, ...committed),
   };
+  database.afterOpen();
 }
 
 /** Blocks whose writer never committed go back to what they were. */
