@@ -33,8 +33,8 @@ export function readAccounts(instance: Instance): void {
 }
 
 /** What a command has changed goes into the dictionary, and so into the redo; it commits, as all DDL. */
-export function keepAccounts({ instance, transaction, commit }: Session): void {
-  const { database, users } = instance;
+export function keepAccounts(session: Session): void {
+  const { database, users } = session.instance;
   if (database === null || database.open === null) return;
   const stored = new Map(listPages(database, 0, prefix).map(({ page, content }) => [page, content]));
   const wanted = new Map(
@@ -43,7 +43,7 @@ export function keepAccounts({ instance, transaction, commit }: Session): void {
   for (const page of new Set([...stored.keys(), ...wanted.keys()])) {
     const content = wanted.get(page) ?? null;
     if (content !== (stored.get(page) ?? null))
-      changePage(database, transaction(), systemFile, page, content);
+      changePage(database, session.transaction(), systemFile, page, content);
   }
-  commit();
+  session.commit();
 }
