@@ -50,13 +50,9 @@ export async function backUpOracle(
     kind === 'hot'
       ? await takeHot({ address, tools, places, label: tag ?? `hot-${run}`, signal: held, onProgress })
       : await withProgress(onProgress, 'back up with RMAN', async () => {
-          const { judgement } = await takeRmanBackup(tools, {
-            kind,
-            level: null,
-            tag,
-            channels: 1,
-            compressed: true,
-          });
+          const program = { kind, level: null, tag, channels: 1, compressed: true } as const;
+          const watch = { step: 'back up with RMAN', onProgress };
+          const { judgement } = await takeRmanBackup(tools, program, watch);
           return {
             label: undefined,
             jobLog: { verdict: judgement.verdict, errors: judgement.errors },

@@ -13,6 +13,7 @@ import {
   type OracleTools,
   type ToolOutput,
 } from './guest-tools.ts';
+import { watchLongWork } from './long-operations.ts';
 import { judgeRecovery } from './judge-recovery.ts';
 import { mountedQueries, readMountedFacts, type MountedDatabase } from './mounted-facts.ts';
 import { chooseControlFile, type RestoreFacts } from './restore-facts.ts';
@@ -37,6 +38,8 @@ export interface OracleRestoreOptions {
   tools: OracleTools;
   until: RestoreUntil;
   onProgress: OnProgress;
+  /** Between two looks at V$SESSION_LONGOPS while RMAN works. Default 5 s. */
+  pollMs?: number | undefined;
 }
 
 export interface OracleRestore {
@@ -66,8 +69,13 @@ export async function restoreOracle(options: OracleRestoreOptions): Promise<Orac
     });
   }
   const step = async (name: string, work: () => Promise<ToolOutput>, opens: string | null): Promise<void> => {
-    await withProgress(onProgress, `restore: ${name}`, async () => {
-      const { text, exitCode } = await work();
+    const step = `restore: ${name}`;
+    await withProgress(onProgress, step, async () => {
+      const { text, exitCode } = await watchLongWork(
+        tools,
+        { step, onProgress, pollMs: options.pollMs },
+        work,
+      );
       outputs[name] = text;
       const openMode = opens === null ? undefined : (await ask(tools)).openMode;
       const problem = judgeRecovery({ text, exitCode, ...(openMode === undefined ? {} : { openMode }) });

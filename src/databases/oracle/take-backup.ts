@@ -2,6 +2,8 @@ import { ClonaError } from '../../errors.ts';
 import { judgeJobLog, type JobLogJudgement } from '../../proof/job-log.ts';
 import { reopenProgram, writeBackupProgram, type BackupProgramOptions } from './backup-program.ts';
 import { makeFolder, runRman, type OracleTools } from './guest-tools.ts';
+import { watchLongWork, type WatchOptions } from './long-operations.ts';
+import { silent } from '../../progress.ts';
 import { judgeRecovery } from './judge-recovery.ts';
 
 /**
@@ -11,10 +13,13 @@ import { judgeRecovery } from './judge-recovery.ts';
 export async function takeRmanBackup(
   tools: OracleTools,
   options: BackupProgramOptions,
+  /** Told how far RMAN is, from V$SESSION_LONGOPS. */
+  watch: WatchOptions = { step: 'back up with RMAN', onProgress: silent },
 ): Promise<{ log: string; judgement: JobLogJudgement }> {
   await makeFolder(tools.guest, tools.workDir, tools.signal);
   try {
-    const { text } = await runRman(tools, 'backup', writeBackupProgram(options));
+    const program = writeBackupProgram(options);
+    const { text } = await watchLongWork(tools, watch, async () => runRman(tools, 'backup', program));
     return { log: text, judgement: requireWhole(text) };
   } finally {
     if (options.kind === 'cold') await reopen(tools);

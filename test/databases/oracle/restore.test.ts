@@ -8,11 +8,11 @@ import type { OracleTools } from '../../../src/databases/oracle/guest-tools.ts';
 import { chooseToProve, proveByValidate } from '../../../src/databases/oracle/prove.ts';
 import { takeHotBackup } from '../../../src/databases/oracle/hot-backup.ts';
 import { hotBackupPorts, markFileOf } from '../../../src/databases/oracle/hot-ports.ts';
-import { restoreOracle } from '../../../src/databases/oracle/restore.ts';
+import { restoreOracle, type OracleRestoreOptions } from '../../../src/databases/oracle/restore.ts';
 import type { RestoreTarget } from '../../../src/databases/oracle/restore-target.ts';
 import { readOracleCatalog } from '../../../src/databases/oracle/site-catalog.ts';
 import { takeRmanBackup } from '../../../src/databases/oracle/take-backup.ts';
-import { silent } from '../../../src/progress.ts';
+import { silent, type ProgressEvent } from '../../../src/progress.ts';
 import { planRecovery } from '../../../src/recovery/plan.ts';
 import { installTools, type Tools } from '../../oracle-sim/machine/tools.ts';
 import { startOracleSim, type OracleSim } from '../../oracle-sim/server.ts';
@@ -106,6 +106,7 @@ const target = (): RestoreTarget => ({
 async function restore(
   position: string,
   change: (catalog: Awaited<ReturnType<typeof readOracleCatalog>>) => void = () => {},
+  more: Partial<OracleRestoreOptions> = {},
 ) {
   const found = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
   change(found);
@@ -117,7 +118,8 @@ async function restore(
   expect(plan.reachable).toBe(true);
   const scn = { kind: 'scn', scn: plan.redoTo! } as const;
   const tools = toolsOf(cloneTools, 'clone');
-  return restoreOracle({ plan, catalog, facts, target: target(), tools, until: scn, onProgress: silent });
+  const common = { plan, catalog, facts, target: target(), tools, until: scn, onProgress: silent };
+  return restoreOracle({ ...common, ...more });
 }
 
 async function openClone(): Promise<OracleSession> {
@@ -151,6 +153,28 @@ test('a plan becomes a clone: at its SCN, on its own disks, with a name and a DB
   expect(await session.query('SELECT LOGINS FROM V$INSTANCE')).toEqual([['RESTRICTED']]);
   const { fenced, logins } = await fenceOracleClone({ ...fence, rules: [] });
   expect({ fenced, logins }).toEqual({ fenced: true, logins: 'ALLOWED' });
+});
+
+test('while RMAN works its progress is told, from another session of the same machine', async () => {
+  await insert(1);
+  await backUp(null);
+  const events: ProgressEvent[] = [];
+  const seen = Promise.withResolvers<void>();
+  // RMAN stands still in the middle of its files until somebody has been told.
+  clone.instance.pace = async () => {
+    const step = clone.instance.longOperations.find(({ name }) => name === 'RMAN: full datafile restore');
+    if (step !== undefined && step.soFar > 0 && step.soFar < step.total) await seen.promise;
+  };
+  const onProgress = (event: ProgressEvent): void => {
+    events.push(event);
+    if (event.state === 'running') seen.resolve();
+  };
+  const catalogNow = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+  await restore(String(catalogNow.catalog.backups[0]!.consistentFrom), undefined, { onProgress, pollMs: 1 });
+  const told = events.find(({ state }) => state === 'running');
+  expect(told).toMatchObject({ step: 'restore: restore', detail: expect.stringMatching(/^\d+ %/) });
+  expect(told!.doneBytes).toBeGreaterThan(0);
+  expect(told!.doneBytes).toBeLessThan(told!.totalBytes!);
 });
 
 test('folders of the clone that hold anything are left alone', async () => {

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { User } from './accounts.ts';
+import type { LongOperation } from './long-operations.ts';
 import { createDatabase } from './physical/create.ts';
 import type { Database } from './physical/database.ts';
 import { readDirectories } from './directories.ts';
@@ -60,6 +62,10 @@ export interface Instance {
   /** Parameters as SPFILE keeps them over a restart; null: there is none. */
   spfile: Map<string, string> | null;
   sessions: Map<number, SessionInfo>;
+  /** V$SESSION_LONGOPS: gone at the next start. */
+  longOperations: LongOperation[];
+  /** Awaited at every step of a long operation: others get their turn; a test may hold it there. */
+  pace: () => Promise<void>;
   /** Ends the connections of all sessions, or of one: set by whoever listens. */
   endSessions: (id?: number) => void;
 }
@@ -104,6 +110,8 @@ export function createInstance(given: Partial<InstanceSettings>, users: User[]):
     database,
     spfile: database === null || database.open === null ? null : new Map(database.parameters),
     sessions: new Map(),
+    longOperations: [],
+    pace: setImmediate,
     endSessions: () => {},
     get status() {
       if (instance.database === null) return settings.status;

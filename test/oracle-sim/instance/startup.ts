@@ -28,6 +28,7 @@ export function startUp(instance: Instance, { force, restricted, until, pfile }:
   }
   database.parameters = new Map(pfile === null ? spfileOf(instance) : readParameterFile(pfile));
   instance.started = true;
+  instance.longOperations = [];
   instance.restricted = restricted;
   instance.startedAt = instance.settings.now();
   if (until === 'NOMOUNT') return;

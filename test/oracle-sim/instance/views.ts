@@ -3,6 +3,7 @@ import { hostTime, type Instance } from './instance.ts';
 import { knownParameters } from './parameters.ts';
 import { offsetText } from '../sql/formats.ts';
 import { backupViews } from './views-backups.ts';
+import { longOperationViews } from './long-operations.ts';
 import { fileViews } from './views-files.ts';
 import { destinationViews } from './views-destinations.ts';
 import { databaseViews } from './views-database.ts';
@@ -138,6 +139,7 @@ const views: Record<string, Rows> = {
   ...destinationViews,
   ...backupViews,
   ...schemaViews,
+  ...longOperationViews,
 };
 
 /** What the instance shows in a view; nothing where it keeps no state of that kind. */

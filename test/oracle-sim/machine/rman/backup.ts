@@ -1,5 +1,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { advance, beginOperation } from '../../instance/long-operations.ts';
+import { readDataFile } from '../../instance/physical/files.ts';
 import { OraError } from '../../wire/values.ts';
 import { parameter, saveControl } from '../../instance/physical/database.ts';
 import { switchLog } from '../../instance/physical/checkpoint.ts';
@@ -69,7 +71,7 @@ export function readBackup(cursor: RmanCursor, session: RmanSession): RmanComman
   return { name: 'backup', run: () => backUp(session, request) };
 }
 
-function backUp(session: RmanSession, request: BackupRequest): void {
+async function backUp(session: RmanSession, request: BackupRequest): Promise<void> {
   const database = rmanDatabase(session);
   const control = rmanControl(session);
   const { output } = session;
@@ -84,7 +86,10 @@ function backUp(session: RmanSession, request: BackupRequest): void {
   output.push(`Starting backup at ${rmanTime(session, now(session))}`, `using channel ${channelOf(session)}`);
   if (request.plusLogs || request.what === 'logs')
     backUpArchived(session, place('al'), tag, request.deletesInput);
-  if (request.what === 'database') tell(session, backUpFiles(database, place('df'), tag, request.level));
+  if (request.what === 'database') {
+    const set = await whileTold(session, () => backUpFiles(database, place('df'), tag, request.level));
+    tell(session, set);
+  }
   if (request.plusLogs) backUpArchived(session, place('al'), tag, request.deletesInput);
   if (request.what === 'control') tell(session, backUpControl(database, place('cf'), tag));
   output.push(`Finished backup at ${rmanTime(session, now(session))}`);
@@ -98,6 +103,26 @@ function backUp(session: RmanSession, request: BackupRequest): void {
     `piece handle=${handle} comment=NONE`,
     'Finished Control File and SPFILE Autobackup',
   );
+}
+
+/** One row for the command and one for its set: nothing done, then all of it. */
+async function whileTold<Result>(session: RmanSession, work: () => Result): Promise<Result> {
+  const { instance } = session.server;
+  const { files } = rmanControl(session);
+  const total = files.reduce((sum, { name }) => sum + readDataFile(name).pages.size, 0);
+  const common = { session: session.channel, total };
+  const rows = [
+    beginOperation(instance, { ...common, name: 'RMAN: aggregate input', targetDescription: 'backup' }),
+    beginOperation(instance, {
+      ...common,
+      name: 'RMAN: full datafile backup',
+      targetDescription: 'Set Count',
+    }),
+  ];
+  await instance.pace();
+  const result = work();
+  for (const row of rows) await advance(instance, row, total);
+  return result;
 }
 
 function area(session: RmanSession): string {

@@ -1,4 +1,5 @@
 import { existsSync, rmSync } from 'node:fs';
+import { beginOperation } from '../../instance/long-operations.ts';
 import { join } from 'node:path';
 import { archiveFolder, loadFile, saveControl } from '../../instance/physical/database.ts';
 import { logFileName } from '../../instance/physical/checkpoint.ts';
@@ -48,12 +49,12 @@ export function readRecover(cursor: RmanCursor, session: RmanSession): RmanComma
   };
 }
 
-function recoverDatabase(
+async function recoverDatabase(
   session: RmanSession,
   until: RmanUntil | null,
   deletes: boolean,
   noRedo: boolean,
-): void {
+): Promise<void> {
   const database = rmanDatabase(session);
   const control = rmanControl(session);
   const { output } = session;
@@ -74,7 +75,21 @@ function recoverDatabase(
   const fetch = (name: LogName): string | null => fetchLog(session, name, restored);
   const target = untilScn(control, until);
   const wanted: Until = until === null ? null : until.kind === 'time' ? { at: until.at } : { scn: target! };
+  const { instance } = session.server;
+  const long = (item: string, units: string) =>
+    beginOperation(instance, {
+      session: session.channel,
+      name: 'Media Recovery',
+      total: 0,
+      targetDescription: item,
+      units,
+    });
+  const [logs, redo] = [long('Log Files', 'Files'), long('Redo Applied', 'Megabytes')];
+  await instance.pace();
   const { applied, missing } = recover(database, wanted, controlFileLogs(database, fetch));
+  Object.assign(logs, { soFar: applied.length, updatedAt: now(session) });
+  Object.assign(redo, { soFar: applied.length, updatedAt: now(session) });
+  await instance.pace();
   for (const log of applied)
     output.push(`archived log ${describeLog(log)} applied, first change ${log.firstScn}`);
   if (deletes) for (const path of restored) rmSync(path, { force: true });

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { existsSync, readdirSync } from 'node:fs';
 import { OraError } from '../../wire/values.ts';
+import { advance, beginOperation } from '../../instance/long-operations.ts';
 import { controlFilePaths } from '../../instance/physical/database.ts';
 import { writeControlFile } from '../../instance/physical/files.ts';
 import { openPiece, restoreFile, type Piece } from '../../instance/physical/rman-store.ts';
@@ -84,12 +85,12 @@ export function chooseAll(
   return chosen.map(({ known, chosen: one }) => ({ known, chosen: one! }));
 }
 
-function restoreDatabase(
+async function restoreDatabase(
   session: RmanSession,
   tag: string | null,
   mode: 'restore' | 'preview' | 'validate',
   until: RmanUntil | null,
-): void {
+): Promise<void> {
   const database = rmanDatabase(session);
   const control = rmanControl(session);
   started(session, 'restore');
@@ -124,6 +125,14 @@ function restoreDatabase(
       `error while restoring backup piece ${handles[0]}\nORA-19573: cannot obtain exclusive enqueue for datafile 1`,
     );
   }
+  const { instance } = session.server;
+  const all = chosen.reduce((sum, one) => sum + one.chosen.file.pages, 0);
+  const aggregate = beginOperation(instance, {
+    session: session.channel,
+    name: 'RMAN: aggregate output',
+    total: all,
+    targetDescription: 'restore',
+  });
   for (const handle of handles) {
     const piece = openPiece(handle);
     output.push(
@@ -131,12 +140,21 @@ function restoreDatabase(
       `channel ${channelOf(session)}: reading from backup piece ${handle}`,
     );
     checkPiece(piece, handle);
-    if (mode === 'restore')
-      writeFiles(
-        session,
-        piece,
-        chosen.filter(({ chosen: one }) => one.set.handle === handle).map(({ known }) => known),
-      );
+    const inPiece = chosen.filter(({ chosen: one }) => one.set.handle === handle);
+    const total = inPiece.reduce((sum, one) => sum + one.chosen.file.pages, 0);
+    const step = beginOperation(instance, {
+      session: session.channel,
+      name: mode === 'validate' ? 'RMAN: full datafile validate' : 'RMAN: full datafile restore',
+      total,
+      target: piece.set.count,
+      targetDescription: 'Set Count',
+    });
+    for (const { known, chosen: one } of inPiece) {
+      await advance(instance, step, 0);
+      if (mode === 'restore') writeFiles(session, piece, [known]);
+      await advance(instance, step, one.file.pages);
+    }
+    await advance(instance, aggregate, total);
     output.push(
       `channel ${channelOf(session)}: piece handle=${handle} tag=${piece.set.tag}`,
       `channel ${channelOf(session)}: ${mode === 'validate' ? 'validation complete' : 'restore complete'}, elapsed time: 00:00:01`,

@@ -4,7 +4,7 @@ import type { Server } from '../../instance/backend.ts';
 import type { ToolCall, ToolResult } from '../tools.ts';
 import { readCommand } from './commands.ts';
 import { RmanCursor, RmanSyntaxError } from './lexer.ts';
-import { BlockFailure, linesOf, now, rmanTime, type RmanSession } from './session.ts';
+import { BlockFailure, linesOf, now, openChannel, rmanTime, type RmanSession } from './session.ts';
 import { connectTarget } from './lifecycle.ts';
 
 interface Arguments {
@@ -63,6 +63,7 @@ export async function runRman({ argv, cwd, stdin }: ToolCall, server: Server): P
     dbid: null,
     block: null,
     configured: new Map(),
+    channel: openChannel(server),
   };
   let exitCode = 0;
   if (given.wrong !== null) {
@@ -85,6 +86,7 @@ export async function runRman({ argv, cwd, stdin }: ToolCall, server: Server): P
       exitCode = 1;
     }
   }
+  server.instance.sessions.delete(session.channel.id);
   output.push('', '', 'Recovery Manager complete.', '');
   const text = output.join('\n');
   if (given.log === null) return { stdout: text, exitCode };

@@ -29,6 +29,8 @@ export interface RmanSession {
   /** Inside of RUN { … }, and gone behind it. */
   block: RunBlock | null;
   configured: Map<string, string>;
+  /** Of its channel, in V$SESSION and V$SESSION_LONGOPS. */
+  channel: { id: number; serial: number };
 }
 
 export interface RunBlock {
@@ -87,6 +89,14 @@ export function linesOf(error: unknown): readonly string[] {
   if (error instanceof RmanError) return error.lines;
   if (error instanceof OraError) return error.message.split('\n');
   return [`RMAN-00600: internal error, arguments [simulator] [${String(error)}]`];
+}
+
+/** The session of a channel, as long as the program runs. */
+export function openChannel({ instance }: Server): { id: number; serial: number } {
+  const id = Math.max(100, ...instance.sessions.keys()) + 1;
+  const serial = id * 7 + 1;
+  instance.sessions.set(id, { id, serial, user: 'SYS', since: instance.settings.now(), transaction: null });
+  return { id, serial };
 }
 
 /** Which command of a RUN block it was. */
