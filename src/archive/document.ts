@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { ZodType } from 'zod';
 import { ClonaError } from '../errors.ts';
 import { archiveError, errorCode } from './durable-file.ts';
+import { largestDocumentBytes, readRegular } from './regular-file.ts';
 
 /**
  * The archive's JSON files carry a SHA-256 of their own text as their last line, as backup_manifest does: a flipped
@@ -39,7 +39,7 @@ function parseJson(text: string, where: string): unknown {
 export async function readDocument<Value>(path: string, schema: ZodType<Value>): Promise<Value | undefined> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = (await readRegular(path, { maxBytes: largestDocumentBytes })).toString('utf8');
   } catch (error) {
     if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
     throw archiveError(error, path);

@@ -44,7 +44,7 @@ export async function writeDurably(path: string, content: string | Buffer): Prom
   }
 }
 
-/** A full disk as `diskFull` (exit 6) with its path, another failure of the file system as `archiveMissing`. */
+/** A full disk as `diskFull` (exit 6) with its path, what is no folder as `archiveDamaged`, another failure of the file system as `archiveMissing`. */
 export function archiveError(thrown: unknown, path: string): ClonaError {
   if (thrown instanceof ClonaError) return thrown;
   const code = errorCode(thrown);
@@ -53,6 +53,13 @@ export function archiveError(thrown: unknown, path: string): ClonaError {
     return new ClonaError('diskFull', `no space left for ${path}`, {
       cause: thrown,
       hint: 'free space on that disk and run the same command again; what was half written is removed',
+    });
+  }
+  if (code === 'ENOTDIR' || code === 'ELOOP') {
+    return new ClonaError('archiveDamaged', `${path} is not what an archive has there: ${said}`, {
+      cause: thrown,
+      hint: 'something else lies in its place: put it away, and look for the archive in its mirror',
+      details: { file: path },
     });
   }
   if (code === undefined) return new ClonaError('internal', said, { cause: thrown });

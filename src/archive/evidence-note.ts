@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { encodeDocument, readDocument } from './document.ts';
 import { archiveError, writeDurably } from './durable-file.ts';
 import type { EvidenceNote } from './format.ts';
+import { largestDocumentBytes, readRegular } from './regular-file.ts';
 
 const noteName = 'evidence.json';
 
@@ -55,12 +55,12 @@ export async function readEvidenceNote(
   const note = await readDocument(join(folder, noteName), noteSchema);
   if (note === undefined) return undefined;
   const path = join(folder, 'backup.json');
-  const headerText = await readFile(path, 'utf8').catch((error: unknown) => {
+  const header = await readRegular(path, { maxBytes: largestDocumentBytes }).catch((error: unknown) => {
     throw archiveError(error, path);
   });
-  return { note, isOfThisBackup: note.headerSha256 === sha256(headerText) };
+  return { note, isOfThisBackup: note.headerSha256 === sha256(header) };
 }
 
-function sha256(text: string): string {
+function sha256(text: string | Buffer): string {
   return createHash('sha256').update(text).digest('hex');
 }

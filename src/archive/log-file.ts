@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { open, readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { ClonaError } from '../errors.ts';
 import { archiveError } from './durable-file.ts';
 import { logTrailerBytes, type LogTrailer } from './format.ts';
+import { largestLogFileBytes, openRegular, readRegular } from './regular-file.ts';
 
 const skippableMagic = 0x184d2a50;
 const frameHeadBytes = 8;
@@ -57,7 +58,7 @@ export function decodeLogTrailer(bytes: Buffer, where: string): LogTrailer {
 /** What a catalog needs to know of a log file, from its last bytes alone. */
 export async function readLogTrailer(path: string): Promise<LogTrailer> {
   try {
-    const handle = await open(path, 'r');
+    const handle = await openRegular(path);
     try {
       const { size } = await handle.stat();
       const length = Math.min(size, logTrailerBytes);
@@ -73,7 +74,7 @@ export async function readLogTrailer(path: string): Promise<LogTrailer> {
 
 /** A log file's segment, checked by every checksum it has. Throws `archiveDamaged` naming the file. */
 export async function readLogSegment(path: string): Promise<{ segment: Buffer; trailer: LogTrailer }> {
-  const bytes = await readFile(path).catch((error: unknown) => {
+  const bytes = await readRegular(path, { maxBytes: largestLogFileBytes }).catch((error: unknown) => {
     throw archiveError(error, path);
   });
   const trailer = decodeLogTrailer(bytes, path);

@@ -1,8 +1,10 @@
+import { constants } from 'node:fs';
 import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { encodeDocument, readDocument } from './document.ts';
 import { archiveError, errorCode, makeFolderDurably, syncFolder, writeDurably } from './durable-file.ts';
+import { requireFile } from './regular-file.ts';
 import type { Archive } from './repository.ts';
 
 /**
@@ -64,12 +66,15 @@ export async function listMirrored(archive: Archive, timelineName: string): Prom
     throw archiveError(error, folder);
   });
   const segments = names.filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
-  return Promise.all(
+  const found = await Promise.all(
     segments.map(async (name) => {
       const path = join(folder, name);
-      return { name, path, sizeBytes: (await stat(path)).size };
+      // Removed since it was listed, or a link to nothing.
+      const sizeBytes = (await stat(path).catch(() => undefined))?.size;
+      return sizeBytes === undefined ? [] : [{ name, path, sizeBytes }];
     }),
   );
+  return found.flat();
 }
 
 /** Writes the pieces of one stream into segment files, in order; nothing counts as written before `sync`. */
@@ -127,12 +132,13 @@ export class MirrorWriter implements AsyncDisposable {
     await makeFolderDurably(this.#folder);
     const path = join(this.#folder, this.#segmentName(number));
     // Not truncated: a stream that begins again writes the same bytes over what is there.
-    const handle = await open(path, 'r+').catch(async (error: unknown) => {
+    const handle = await open(path, constants.O_RDWR | constants.O_NONBLOCK).catch(async (error: unknown) => {
       if (errorCode(error) !== 'ENOENT') throw archiveError(error, path);
       this.#unsyncedFolder = true;
       return open(path, 'wx+', 0o640);
     });
     this.#open = { number, handle };
+    requireFile(await handle.stat(), path);
     return handle;
   }
 }

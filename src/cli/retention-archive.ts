@@ -4,6 +4,7 @@ import { backupFolder, openArchive, type Archive } from '../archive/repository.t
 import { removePin, writePin, type Pin } from '../archive/pins.ts';
 import { applyRemoval } from '../databases/postgres/apply-removal.ts';
 import { readArchive } from '../databases/postgres/catalog.ts';
+import { refuseLostIncarnations } from '../databases/postgres/catalog-histories.ts';
 import { addLiveFacts } from '../databases/postgres/catalog-live.ts';
 import { ClonaError } from '../errors.ts';
 import { withProgress } from '../progress.ts';
@@ -98,6 +99,7 @@ function keepingOf(
     catalog,
     policy,
     apply: async (steps) => {
+      refuseLostIncarnations(catalog.incarnations);
       const archives = await openBoth(places);
       await withProgress(context.onProgress, 'remove what is obsolete', async () =>
         applyRemoval({

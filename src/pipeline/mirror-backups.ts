@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { copyFile, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { archiveError, errorCode } from '../archive/durable-file.ts';
+import { openRegular } from '../archive/regular-file.ts';
 import { removeBackup } from '../archive/remove.ts';
 import { draftBackup, listBackups, readGrades, writeGrades, type Archive } from '../archive/repository.ts';
 import { proveChecksums } from '../databases/postgres/prove/checksums.ts';
@@ -71,6 +72,8 @@ async function copyBackup(archive: Archive, mirror: Archive, label: string, work
 async function copyDurably(from: string, to: string, isOptional: boolean): Promise<void> {
   try {
     if (isOptional && (await stat(from).catch(() => undefined)) === undefined) return;
+    // A pipe under this name would let the copy wait for ever.
+    await (await openRegular(from)).close();
     await copyFile(from, to, constants.COPYFILE_EXCL);
     await using file = await open(to, 'r+');
     await file.datasync();

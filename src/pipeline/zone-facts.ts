@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Archive } from '../archive/repository.ts';
 import type { DatabaseAddress } from '../databases/database.ts';
 import { readArchive } from '../databases/postgres/catalog.ts';
+import { findLostIncarnations } from '../databases/postgres/catalog-histories.ts';
 import { addLiveFacts } from '../databases/postgres/catalog-live.ts';
 import { formatSegmentName, formatTimeline } from '../databases/postgres/lsn.ts';
 import type { Backup, Catalog } from '../recovery/catalog.ts';
@@ -46,7 +47,8 @@ export async function viewZone(
   for (const one of [archive, ...(mirror === undefined ? [] : [mirror])])
     for (const { sizeBytes } of await listArchivedStreams(one)) streamed += sizeBytes;
   const movableLogBytes = waiting + streamed;
-  if (catalog === undefined) {
+  // Without the origin of an incarnation all before it looks abandoned: nothing goes by such a catalog.
+  if (catalog === undefined || findLostIncarnations(catalog.incarnations).length > 0) {
     const backupNow = { raisesMark: false, freesBytes: 0, needsBytes: 0 };
     return {
       archive,

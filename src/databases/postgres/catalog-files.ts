@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../archive/durable-file.ts';
 import type { ArchiveHeader, BackupHeader } from '../../archive/format.ts';
@@ -13,6 +13,7 @@ import {
 import { ClonaError } from '../../errors.ts';
 import type { RecordState } from '../../recovery/catalog.ts';
 import { judgePin } from '../../archive/pins.ts';
+import { largestDocumentBytes, readRegular } from '../../archive/regular-file.ts';
 import { readLogFolder, type FoundHistory, type FoundSegment } from './catalog-log.ts';
 import { parseBackupManifest, type BackupManifest } from './manifest.ts';
 
@@ -93,11 +94,13 @@ async function examine(archive: Archive, entry: BackupEntry): Promise<FoundBacku
   return backup;
 }
 
-async function readManifest(folder: string): Promise<Buffer> {
+/** Throws `archiveDamaged`: absent, no file, or one that this host cannot read. */
+export async function readManifest(folder: string): Promise<Buffer> {
   try {
-    return await readFile(join(folder, 'backup_manifest'));
+    return await readRegular(join(folder, 'backup_manifest'), { maxBytes: largestDocumentBytes });
   } catch (error) {
     if (errorCode(error) === 'ENOENT') throw missing('backup_manifest is not there');
+    if (error instanceof ClonaError) throw error;
     throw new ClonaError('archiveDamaged', 'backup_manifest cannot be read', { cause: error });
   }
 }

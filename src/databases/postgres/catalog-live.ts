@@ -1,6 +1,7 @@
 import type { Catalog, Incarnation, OnlineLog } from '../../recovery/catalog.ts';
 import { ClonaError } from '../../errors.ts';
 import type { DatabaseAddress } from '../database.ts';
+import { findLostIncarnations } from './catalog-histories.ts';
 import { connect, type Connection } from './connect.ts';
 import { formatTimeline, parseLsn, parseSegmentName, segmentStart } from './lsn.ts';
 import { buildTimelineTree, parseTimelineHistory } from './timeline.ts';
@@ -55,7 +56,18 @@ export async function addLiveFacts(
 }
 
 async function addTimeline(session: Connection, catalog: Catalog, timeline: number): Promise<Incarnation[]> {
-  if (catalog.incarnations.some(({ id }) => id === timeline)) return catalog.incarnations;
+  const isLost = findLostIncarnations(catalog.incarnations).includes(timeline);
+  if (!isLost && catalog.incarnations.some(({ id }) => id === timeline)) return catalog.incarnations;
+  try {
+    return await readTimeline(session, catalog, timeline);
+  } catch (error) {
+    // Known from the archive, if without its origin: that is named there already.
+    if (isLost && error instanceof ClonaError) return catalog.incarnations;
+    throw error;
+  }
+}
+
+async function readTimeline(session: Connection, catalog: Catalog, timeline: number): Promise<Incarnation[]> {
   const file = `pg_wal/${formatTimeline(timeline)}.history`;
   const [row] = await session.query<{ text: string | null; at: Date | null }>(
     `SELECT pg_catalog.pg_read_file($1, 0, 1000000, true) AS text, (pg_catalog.pg_stat_file($1, true)).modification AS at`,
@@ -65,7 +77,8 @@ async function addTimeline(session: Connection, catalog: Catalog, timeline: numb
     throw new ClonaError('databaseFailed', `the server is on timeline ${timeline} and has no ${file}`);
   }
   const { branches } = buildTimelineTree([parseTimelineHistory(row.text, timeline)], []);
-  const known = new Set(catalog.incarnations.map(({ id }) => id));
+  const others = catalog.incarnations.filter(({ id }) => id !== timeline);
+  const known = new Set(others.map(({ id }) => id));
   const added = branches
     .filter((branch) => !known.has(branch.timeline))
     .map((branch) => ({
@@ -74,7 +87,7 @@ async function addTimeline(session: Connection, catalog: Catalog, timeline: numb
       branchPosition: branch.branchPosition,
       openedAt: branch.timeline === timeline ? (row.at?.toISOString() ?? null) : null,
     }));
-  return [...catalog.incarnations, ...added].sort((a, b) => a.id - b.id);
+  return [...others, ...added].sort((a, b) => a.id - b.id);
 }
 
 /** The unbroken run of segments in pg_wal that ends with the current one. */

@@ -1,7 +1,9 @@
-import { open, readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { archiveError } from '../../archive/durable-file.ts';
 import type { ArchiveHeader, LogTrailer } from '../../archive/format.ts';
 import { readLogTrailer } from '../../archive/log-file.ts';
+import { openRegular, readRegular } from '../../archive/regular-file.ts';
 import { listMirrored, mirrorFolder, type MirroredSegment } from '../../archive/log-mirror.ts';
 import type { Archive } from '../../archive/repository.ts';
 import { ClonaError } from '../../errors.ts';
@@ -39,9 +41,13 @@ export interface FoundHistory {
   timeline: number;
   path: string;
   history: TimelineHistory | null;
-  time: string;
+  /** null: it cannot be read. */
+  time: string | null;
   problem: string | null;
 }
+
+/** A line has hardly a hundred bytes, and a timeline one line for each before it. */
+export const largestHistoryBytes = 2 ** 20;
 
 /** Looks at every log file of an archive: its name and the trailer at its end, not its content. */
 export async function readLogFolder(
@@ -71,14 +77,14 @@ export async function readLogFolder(
 }
 
 async function readHistory(path: string, timeline: number, signal: AbortSignal): Promise<FoundHistory> {
-  const found = { timeline, path, time: (await stat(path)).mtime.toISOString() };
+  const found: FoundHistory = { timeline, path, time: null, history: null, problem: null };
   try {
-    const text = await readFile(path, { encoding: 'utf8', signal });
-    return { ...found, history: parseTimelineHistory(text, timeline), problem: null };
+    const text = (await readRegular(path, { maxBytes: largestHistoryBytes, signal })).toString('utf8');
+    const time = (await stat(path)).mtime.toISOString();
+    return { ...found, time, history: parseTimelineHistory(text, timeline) };
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof ClonaError)) throw error;
-    return { ...found, history: null, problem: error.message };
+    return { ...found, problem: archiveError(error, path).message };
   }
 }
 
@@ -161,7 +167,6 @@ async function readStreamed(
 ): Promise<FoundSegment | null> {
   const segment = parseSegmentName(name, header.segmentSizeBytes);
   if (segment === undefined) return null;
-  const status = await stat(path);
   const found: FoundSegment = {
     ...segment,
     form: 'stream',
@@ -171,28 +176,25 @@ async function readStreamed(
     problem: null,
     firstTime: null,
     lastTime: null,
-    archivedAt: status.mtime.toISOString(),
+    archivedAt: null,
   };
-  const file = await open(path);
+  const damaged = (what: string): FoundSegment => ({
+    ...found,
+    state: 'damaged',
+    problem: `streamed log segment ${name} is damaged: ${what}`,
+  });
   try {
-    const { buffer, bytesRead } = await file.read(
-      Buffer.alloc(firstPageHeaderBytes),
-      0,
-      firstPageHeaderBytes,
-      0,
-    );
-    const identity = readSegmentIdentity(buffer.subarray(0, bytesRead));
+    await using file = await openRegular(path);
+    const archivedAt = (await file.stat()).mtime.toISOString();
+    const head = Buffer.alloc(firstPageHeaderBytes);
+    const { bytesRead } = await file.read(head, 0, firstPageHeaderBytes, 0);
+    const identity = readSegmentIdentity(head.subarray(0, bytesRead));
     const isRight =
       identity?.systemIdentifier === header.systemIdentifier &&
       identity.firstPosition === segmentStart(segment.number, header.segmentSizeBytes);
-    if (isRight) return found;
-    return {
-      ...found,
-      state: 'damaged',
-      problem: `streamed log segment ${name} is damaged: its first page is another's`,
-    };
-  } finally {
-    await file.close();
+    return { ...(isRight ? found : damaged("its first page is another's")), archivedAt };
+  } catch (error) {
+    return damaged(archiveError(error, path).message);
   }
 }
 

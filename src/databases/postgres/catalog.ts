@@ -1,16 +1,17 @@
-import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import type { ArchiveHeader } from '../../archive/format.ts';
+import { largestLogFileBytes, readRegular } from '../../archive/regular-file.ts';
 import { ClonaError } from '../../errors.ts';
-import type { ArchivedLog, Backup, Catalog, Incarnation } from '../../recovery/catalog.ts';
+import type { ArchivedLog, Backup, Catalog } from '../../recovery/catalog.ts';
 import { parsePosition, type Position } from '../../recovery/position.ts';
 import { readArchiveFolder, type ArchiveFolder, type FoundBackup } from './catalog-files.ts';
-import { segmentForms, type FoundHistory, type FoundSegment } from './catalog-log.ts';
+import { readIncarnations } from './catalog-histories.ts';
+import { segmentForms, type FoundSegment } from './catalog-log.ts';
 import { withTimes } from './catalog-times.ts';
 import { findLogEnd } from './log-records.ts';
 import { segmentStart } from './lsn.ts';
-import { buildTimelineTree, type TimelineHistory } from './timeline.ts';
+import type { TimelineHistory } from './timeline.ts';
 
 const decompress = promisify(zstdDecompress);
 
@@ -25,6 +26,8 @@ export interface ArchiveCatalog {
   catalog: Catalog;
   /** Primary first. One folder where the other is missing or not given. */
   folders: ArchiveFolder[];
+  /** Of every timeline whose origin is known, whole or made again. */
+  histories: TimelineHistory[];
   /** One sentence each, for people. */
   warnings: string[];
 }
@@ -40,25 +43,18 @@ export async function readArchive(places: ArchivePlaces, signal: AbortSignal): P
   const header = folders[0]!.header; // readFolders gives at least one
   for (const folder of folders)
     warnings.push(...folder.warnings.map((line) => inFolder(folder, folders, line)));
-  const histories = chooseHistories(folders);
   const backups = chooseBackups(folders);
   const segments = chooseSegments(folders);
   const seen = new Set([...backups.map(timelineOf), ...segments.map(({ timeline }) => timeline)]);
-  seen.delete(null);
-  const tree = buildTimelineTree(
-    histories.flatMap(readable),
+  const found = await readIncarnations(
+    folders,
+    segments,
     [...seen].filter((timeline) => timeline !== null),
+    signal,
   );
-  warnings.push(...tree.warnings);
-  const openedAt = new Map(histories.map(({ timeline, time }) => [timeline, time]));
-  const incarnations = tree.branches.map(({ timeline, parent, branchPosition }): Incarnation => ({
-    id: timeline,
-    parent,
-    branchPosition,
-    openedAt: openedAt.get(timeline) ?? null,
-  }));
+  warnings.push(...found.warnings);
+  const { incarnations, histories } = found;
   const current = incarnations.at(-1)?.id;
-  refuseLostCurrent(histories, current);
   if (current === undefined) throw emptyArchive(places.archiveDir);
   const catalog: Catalog = {
     engine: 'postgres',
@@ -69,7 +65,7 @@ export async function readArchive(places: ArchivePlaces, signal: AbortSignal): P
     logs: withTimes(await Promise.all(segments.map(async (found) => toLog(found, header))), segments),
     onlineLogs: [],
   };
-  return { header, catalog, folders, warnings };
+  return { header, catalog, folders, histories, warnings };
 }
 
 /** The catalog alone. */
@@ -116,14 +112,6 @@ function inFolder(folder: ArchiveFolder, folders: readonly ArchiveFolder[], line
   return folders.length > 1 ? `${folder.dir}: ${line}` : line;
 }
 
-function chooseHistories(folders: readonly ArchiveFolder[]): FoundHistory[] {
-  return chooseBest(
-    folders.flatMap((folder) => folder.histories),
-    ({ timeline }) => timeline,
-    ({ history }) => history !== null,
-  );
-}
-
 /** A pin in one place keeps the copies in both. */
 function chooseBackups(folders: readonly ArchiveFolder[]): FoundBackup[] {
   const all = folders.flatMap((folder) => folder.backups);
@@ -158,21 +146,6 @@ function chooseBest<Item>(
     if (before === undefined || (!isGood(before) && isGood(item))) chosen.set(keyOf(item), item);
   }
   return [...chosen.values()];
-}
-
-function readable({ history }: FoundHistory): TimelineHistory[] {
-  return history === null ? [] : [history];
-}
-
-/** Without the newest history "latest" would silently mean an older branch. */
-function refuseLostCurrent(histories: readonly FoundHistory[], current: number | undefined): void {
-  const lost = histories.find(({ history, timeline }) => history === null && timeline >= (current ?? 0));
-  if (lost !== undefined) {
-    throw new ClonaError('archiveDamaged', lost.problem ?? `${lost.path} cannot be read`, {
-      hint: 'take this file from the mirror, or name the mirror',
-      details: { file: lost.path },
-    });
-  }
 }
 
 function emptyArchive(dir: string): ClonaError {
@@ -251,7 +224,9 @@ async function toLog(found: FoundSegment, header: ArchiveHeader): Promise<Archiv
 
 async function endOfPartial(path: string): Promise<Position | null> {
   try {
-    return findLogEnd(await decompress(await readFile(path))) as Position | null;
+    return findLogEnd(
+      await decompress(await readRegular(path, { maxBytes: largestLogFileBytes })),
+    ) as Position | null;
   } catch {
     // Damage inside a segment is found by the proof and by the restore that reads it.
     return null;

@@ -25,6 +25,7 @@ import {
   unpackLogFrame,
 } from '../../archive/log-file.ts';
 import { freeMemory, packFrame } from '../../archive/pack-frame.ts';
+import { largestLogFileBytes, readRegularSync } from '../../archive/regular-file.ts';
 import { ClonaError } from '../../errors.ts';
 import { parseSegmentName, segmentStart } from './lsn.ts';
 import { readSegmentTimes } from './log-times.ts';
@@ -191,7 +192,7 @@ function publish(fresh: string, path: string, raw: Buffer): void {
 
 /** A file archived twice with the same content is fine; another content under the same name is damage, and both stay. */
 function checkSame(path: string, raw: Buffer): void {
-  const there = readFileSync(path);
+  const there = readRegularSync(path, { maxBytes: largestLogFileBytes });
   let content: Buffer = there;
   if (path.endsWith('.zst')) {
     const trailer = decodeLogTrailer(there, path);

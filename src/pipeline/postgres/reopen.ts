@@ -1,6 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { readRegular } from '../../archive/regular-file.ts';
+import { largestHistoryBytes } from '../../databases/postgres/catalog-log.ts';
 import { connect } from '../../databases/postgres/connect.ts';
 import {
   forgetLastOptions,
@@ -74,13 +76,37 @@ async function layHistories(
   signal: AbortSignal,
 ): Promise<void> {
   const present = new Set(await guest.list(join(dataDir, 'pg_wal'), signal));
-  for (const folder of archiveFolders) {
-    for (const name of await readdir(join(folder, 'log')).catch(() => [])) {
-      if (!/^[0-9A-F]{8}\.history$/.test(name) || present.has(name)) continue;
-      const content = await readFile(join(folder, 'log', name));
-      await guest.writeFile(join(dataDir, 'pg_wal', name), content, 0o600, signal);
-      present.add(name);
+  const lay = async (name: string, content: Buffer | string): Promise<void> => {
+    if (present.has(name)) return;
+    await guest.writeFile(join(dataDir, 'pg_wal', name), content, 0o600, signal);
+    present.add(name);
+  };
+  const names = await Promise.all(
+    archiveFolders.map(async (folder) => readdir(join(folder, 'log')).catch((): string[] => [])),
+  );
+  for (const [index, folder] of archiveFolders.entries()) {
+    for (const name of names[index] ?? []) {
+      const [, timeline] = /^([0-9A-F]{8})\.history$/.exec(name) ?? [];
+      const text = timeline === undefined ? null : await readWhole(join(folder, 'log', name), timeline);
+      if (text !== null) await lay(name, text);
     }
+  }
+  // The server stops counting at the first number without a file: one whose file is lost or damaged is taken all the same.
+  for (const name of names.flat()) {
+    const [, timeline] = /^([0-9A-F]{8})(?:\.history)?$/.exec(name) ?? [];
+    if (timeline !== undefined && Number.parseInt(timeline, 16) > 1)
+      await lay(`${timeline}.history`, '# clona: this number is taken\n');
+  }
+}
+
+/** Null: it is damaged, and the mirror may have it whole. */
+async function readWhole(path: string, timeline: string): Promise<string | null> {
+  try {
+    const text = (await readRegular(path, { maxBytes: largestHistoryBytes })).toString('utf8');
+    parseTimelineHistory(text, Number.parseInt(timeline, 16));
+    return text;
+  } catch {
+    return null;
   }
 }
 

@@ -1,14 +1,19 @@
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { addGrade } from '../../../src/archive/repository.ts';
 import { readArchive } from '../../../src/databases/postgres/catalog.ts';
+import { refuseLostIncarnations } from '../../../src/databases/postgres/catalog-histories.ts';
 import { receiveLog } from '../../../src/databases/postgres/log-receiver.ts';
+import { proveChecksums } from '../../../src/databases/postgres/prove/checksums.ts';
 import { stopServer } from '../../../src/databases/postgres/server.ts';
+import { ClonaError } from '../../../src/errors.ts';
 import { catalogToJson } from '../../../src/recovery/catalog-json.ts';
 import { checkCatalog } from '../../../src/recovery/check-catalog.ts';
+import { asPosition } from '../../../src/recovery/position.ts';
 import { parseCatalog } from '../../../src/recovery/parse-catalog.ts';
 import { createProduction, type Moment, type Production } from '../../support/production.ts';
 
@@ -84,27 +89,80 @@ test('what is still being written and what is no backup is not listed', async ()
   expect(catalog.backups.map(({ label }) => label)).toEqual(['B1', 'B2']);
 });
 
-test('the newest .history file cut off is refused: "latest" would mean an older branch', async () => {
-  const history = join(folder, 'log', '00000002.history');
-  await truncate(history, (await readFile(history)).length - 3);
-  const refused = readArchive({ archiveDir: folder }, signal);
-  await expect(refused).rejects.toMatchObject({
-    exitCode: 4,
-    message: expect.stringContaining('00000002.history'),
-  });
-  const { catalog, warnings } = await readArchive(
-    { archiveDir: folder, mirrorDir: production.mirror.folder },
-    signal,
+test.each([
+  ['cut off', async (history: string) => truncate(history, (await readFile(history)).length - 3)],
+  ['gone', async (history: string) => rm(history)],
+])('the newest .history file %s is made again of the log, and named', async (_what, spoil) => {
+  const before = await readArchive({ archiveDir: folder }, signal);
+  await spoil(join(folder, 'log', '00000002.history'));
+  const { catalog, warnings } = await readArchive({ archiveDir: folder }, signal);
+  expect(catalog.incarnations.map(({ parent, branchPosition }) => [parent, branchPosition])).toEqual(
+    before.catalog.incarnations.map(({ parent, branchPosition }) => [parent, branchPosition]),
   );
-  expect(catalog.incarnations.at(-1)).toMatchObject({ id: 2, parent: 1 });
-  expect(warnings.join()).toContain('00000002.history');
+  expect(warnings.join()).toContain('00000002.history was made again of the first record of its log');
 });
 
-test('a .history file that is gone is named, and its timeline stands alone', async () => {
-  await rm(join(folder, 'log', '00000002.history'));
+test('an incarnation of which nothing tells stands alone: older ones are reached, and nothing is removed', async () => {
+  const history = join(folder, 'log', '00000002.history');
+  await truncate(history, (await readFile(history)).length - 3);
+  const [first = ''] = (await readdir(join(folder, 'log', '00000002'))).sort();
+  await truncate(join(folder, 'log', '00000002', first), 100);
   const { catalog, warnings } = await readArchive({ archiveDir: folder }, signal);
   expect(catalog.incarnations.at(-1)).toMatchObject({ id: 2, parent: null });
-  expect(warnings).toContain('00000002.history is missing: where timeline 2 begins is not known');
+  expect(warnings.join()).toContain('where timeline 2 begins is not known');
+  expect(() => refuseLostIncarnations(catalog.incarnations)).toThrow('nothing is removed');
+  await expect(production.restore({ until: { kind: 'latest' }, archiveDir: folder })).rejects.toMatchObject({
+    exitCode: 4,
+    message: expect.stringContaining('00000002.history'),
+    hint: expect.stringContaining('incarnation:1'),
+  });
+  const position = asPosition(moment.position);
+  const until = { kind: 'incarnation', incarnation: 1, position } as const;
+  const report = await production.restore({ until, archiveDir: folder });
+  expect(await production.readRows(report.target.folder)).toEqual(production.expectRows(1, moment.position));
+});
+
+test('two places that tell of different branches are settled by the log itself', async () => {
+  const history = join(folder, 'log', '00000002.history');
+  const text = await readFile(history, 'utf8');
+  await writeFile(
+    history,
+    text.replace(/^(1\t0\/)[0-9A-F]/, (_all, before: string) => `${before}1`),
+  );
+  const places = { archiveDir: folder, mirrorDir: production.mirror.folder };
+  const { catalog, warnings } = await readArchive(places, signal);
+  const right = await readArchive({ archiveDir: production.mirror.folder }, signal);
+  expect(catalog.incarnations.at(-1)?.branchPosition).toBe(right.catalog.incarnations.at(-1)?.branchPosition);
+  expect(warnings.join()).toContain('the log says which is right');
+});
+
+const makePipe = (path: string): void => void spawnSync('mkfifo', [path]);
+
+test.each<[string, string, (path: string) => void]>([
+  ['clona-archive.json', 'a pipe', makePipe],
+  ['backups/B1/backup.json', 'a pipe', makePipe],
+  ['backups/B1/backup.json', 'a link to itself', (path) => symlinkSync(path, path)],
+  ['backups/B1/backup.json', 'a folder', (path) => mkdirSync(path)],
+  ['backups/B1/backup_manifest', 'a pipe', makePipe],
+  ['backups/B1/backup_manifest', 'a device', (path) => symlinkSync('/dev/zero', path)],
+  ['backups/B1/base.tar.zst', 'a pipe', makePipe],
+  ['log/00000002.history', 'a pipe', makePipe],
+  ['log/00000002.history', 'a link to itself', (path) => symlinkSync(path, path)],
+  ['log/00000001/', 'a pipe', makePipe],
+])('in the place of %s %s is damage that is told, and nobody waits for it', async (file, _what, put) => {
+  const isSegment = file.endsWith('/');
+  const [name = ''] = isSegment ? (await readdir(join(folder, file))).sort() : [''];
+  const path = join(folder, file, name);
+  await rm(path);
+  put(path);
+  const told = await readArchive({ archiveDir: folder }, signal).then(
+    ({ warnings }) => warnings.join(),
+    (error: unknown) => (error instanceof ClonaError ? `${error.exitCode} ${error.message}` : ''),
+  );
+  expect(told).toContain(file === 'clona-archive.json' ? `4 ${path}` : basename(path, '.zst'));
+  if (!file.startsWith('backups')) return;
+  const { passed } = await proveChecksums({ archiveDir: folder, label: 'B1', signal });
+  expect(passed).toBe(false);
 });
 
 test('segments that are gone are named as a gap by the verb, and --json is a catalog file', async () => {

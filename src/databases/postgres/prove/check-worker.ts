@@ -1,5 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
+import { openRegularSync } from '../../../archive/regular-file.ts';
 import type { CheckAnswer, CheckTask } from './check-pool.ts';
 import { checkFrame } from './frame-check.ts';
 import { checkLogFile } from './log-file-check.ts';
@@ -30,7 +31,7 @@ function readRange(path: string, offset: number, length: number): Buffer {
   if (opened?.path !== path) {
     if (opened !== undefined) closeSync(opened.handle);
     opened = undefined;
-    opened = { path, handle: openSync(path, 'r') };
+    opened = { path, handle: openRegularSync(path) };
   }
   if (reused.length < length) reused = Buffer.allocUnsafeSlow(2 * length);
   const buffer = reused.subarray(0, length);

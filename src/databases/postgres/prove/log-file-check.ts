@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { decodeLogTrailer, unpackLogFrame } from '../../../archive/log-file.ts';
 import { logTrailerBytes } from '../../../archive/format.ts';
+import { largestLogFileBytes, readRegularSync } from '../../../archive/regular-file.ts';
 import { freeMemory } from '../../../archive/pack-frame.ts';
-import { readLogRecords } from '../log-records.ts';
+import { findBranchRecord } from '../branch-record.ts';
 import { readSegmentTimes } from '../log-times.ts';
 import { findLogPageFault, logPageBytes, type LogPageFault, type LogPageRules } from './log-pages.ts';
 
@@ -30,7 +30,7 @@ export interface LogFileFindings {
  * not unpack to what was archived.
  */
 export function checkLogFile({ path, segment, rules, limit, branch }: LogFileTask): LogFileFindings {
-  const bytes = readFileSync(path);
+  const bytes = readRegularSync(path, { maxBytes: largestLogFileBytes });
   const trailer = decodeLogTrailer(bytes, 'the file');
   const raw = unpackLogFrame(bytes.subarray(0, bytes.length - logTrailerBytes), trailer, 'the file');
   const problems: string[] = [];
@@ -71,33 +71,17 @@ function compareTimes(raw: Buffer, firstTime: string | null, lastTime: string | 
   ];
 }
 
-const logManager = 0;
-const shutdownCheckpoint = 0x00;
-const endOfRecovery = 0x90;
-/** In both records a position or time of 8 bytes stands first, behind the two bytes of the data block's header. */
-const timelineOffset = 10;
-
 /** The first record of a timeline says which it is, where it came from, and stands at the switch point (xlog.c). */
 function findBranchFault(
   raw: Buffer,
   { timeline, parent, position }: NonNullable<LogFileTask['branch']>,
 ): string[] {
-  for (const record of readLogRecords(raw)) {
-    const kind = record.info & 0xf0;
-    if (record.resourceManager !== logManager || (kind !== shutdownCheckpoint && kind !== endOfRecovery))
-      continue;
-    const body = record.body();
-    if (body.length < timelineOffset + 8 || body.readUInt32LE(timelineOffset) !== timeline) continue;
-    const from = body.readUInt32LE(timelineOffset + 4);
-    if (from === timeline) continue;
-    const inPage = record.position % BigInt(logPageBytes);
-    const stands = inPage === 24n || inPage === 40n ? record.position - inPage : record.position;
-    if (position !== record.position && position !== stands) {
-      return [`timeline ${timeline} begins at ${record.position}, its .history file says ${position}`];
-    }
-    return from === parent
-      ? []
-      : [`timeline ${timeline} comes from ${from}, its .history file says ${parent}`];
+  const found = findBranchRecord(raw, timeline);
+  if (found === null) return [`holds no record that begins timeline ${timeline}`];
+  if (position !== found.position && position !== found.switchPoint) {
+    return [`timeline ${timeline} begins at ${found.position}, its .history file says ${position}`];
   }
-  return [`holds no record that begins timeline ${timeline}`];
+  return found.parent === parent
+    ? []
+    : [`timeline ${timeline} comes from ${found.parent}, its .history file says ${parent}`];
 }

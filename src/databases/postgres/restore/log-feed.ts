@@ -1,10 +1,10 @@
 import { join } from 'node:path/posix';
 import { setTimeout as wait } from 'node:timers/promises';
-import { readFile } from 'node:fs/promises';
 import { ClonaError } from '../../../errors.ts';
 import type { ArchiveCatalog } from '../catalog.ts';
 import type { FoundSegment } from '../catalog-log.ts';
 import { formatSegmentName, formatTimeline, segmentStart } from '../lsn.ts';
+import { formatHistory } from '../rebuild-histories.ts';
 import type { RestorePlace } from './place/place.ts';
 import { forEachOf } from './unpack/unpack.ts';
 
@@ -128,14 +128,11 @@ done
 /** Every branch is told, not just the path: the server then gives its new timeline a number that none has. */
 async function writeHistories(
   place: RestorePlace,
-  { folders }: ArchiveCatalog,
+  { histories }: ArchiveCatalog,
   ready: string,
 ): Promise<void> {
-  const written = new Set<number>();
-  for (const { timeline, path, history } of folders.flatMap((folder) => folder.histories)) {
-    if (history === null || written.has(timeline)) continue;
-    written.add(timeline);
-    await place.writeText(join(ready, `${formatTimeline(timeline)}.history`), await readFile(path, 'utf8'));
+  for (const history of histories) {
+    await place.writeText(join(ready, `${formatTimeline(history.timeline)}.history`), formatHistory(history));
   }
 }
 

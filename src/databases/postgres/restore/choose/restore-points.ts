@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import { logTrailerBytes } from '../../../../archive/format.ts';
+import { largestLogFileBytes, readRegular } from '../../../../archive/regular-file.ts';
 import { ClonaError } from '../../../../errors.ts';
 import { readLineage, tracePath, type Path } from '../../../../recovery/lineage.ts';
 import { asPosition, type Position } from '../../../../recovery/position.ts';
@@ -72,7 +72,7 @@ function availableSegments({ folders }: ArchiveCatalog): FoundSegment[] {
 async function readPoints(segment: FoundSegment, name: string): Promise<Position[]> {
   let raw: Buffer;
   try {
-    const file = await readFile(segment.path);
+    const file = await readRegular(segment.path, { maxBytes: largestLogFileBytes });
     raw = segment.form === 'stream' ? file : await decompress(file.subarray(0, -logTrailerBytes));
   } catch {
     return [];

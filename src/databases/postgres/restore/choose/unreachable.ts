@@ -35,14 +35,8 @@ export function unreachable(archive: ArchiveCatalog, until: Until, plan: PlanAns
       details: { ...details, segments: gaps },
     });
   }
-  const lost = missingHistory(archive, path);
-  if (lost !== null) {
-    return new ClonaError('targetUnreachable', `${lost} is missing: nothing tells where its log belongs`, {
-      cause,
-      hint: 'name the mirror, or take this file from there',
-      details,
-    });
-  }
+  const lost = lostHistory(archive, path);
+  if (lost !== null) return lostBranch(archive, lost, cause, details);
   return new ClonaError('targetUnreachable', `no backup reaches ${describeUntil(until)}`, {
     cause,
     hint: nearest === '' ? hintWithoutNearest(archive.catalog, until) : `nearest${nearest}`,
@@ -50,11 +44,31 @@ export function unreachable(archive: ArchiveCatalog, until: Until, plan: PlanAns
   });
 }
 
-/** Only the first timeline of all has no .history file. */
-function missingHistory({ folders }: ArchiveCatalog, path: Path): string | null {
+/** The timeline that the path begins with, where nothing tells what came before it. Only the first of all has no .history file. */
+function lostHistory({ histories }: ArchiveCatalog, path: Path): number | null {
   const root = path.incarnations[0]?.id ?? 1;
-  const known = folders.flatMap((folder) => folder.histories).map(({ timeline }) => timeline);
-  return root === 1 || known.includes(root) ? null : `${formatTimeline(root)}.history`;
+  return root === 1 || histories.some(({ timeline }) => timeline === root) ? null : root;
+}
+
+function lostBranch(
+  { catalog, folders }: ArchiveCatalog,
+  timeline: number,
+  cause: Error,
+  details: Record<string, unknown>,
+): ClonaError {
+  const name = `${formatTimeline(timeline)}.history`;
+  const copy = folders.flatMap((folder) => folder.histories).find((one) => one.timeline === timeline);
+  const others = catalog.incarnations.filter(({ id }) => id < timeline).map(({ id }) => `incarnation:${id}`);
+  const before = others.length === 0 ? '' : `; what came before it is reached by ${others.join(' or ')}`;
+  return new ClonaError(
+    copy === undefined ? 'targetUnreachable' : 'archiveDamaged',
+    `${copy?.problem ?? `${name} is missing`}: nothing tells where the log of incarnation ${timeline} belongs`,
+    {
+      cause,
+      hint: `bring ${name} back into the archive's folder log, from the mirror or from pg_wal of the server, or name the mirror${before}`,
+      details: { ...details, file: copy?.path ?? name },
+    },
+  );
 }
 
 function hintWithoutNearest({ backups }: Catalog, until: Until): string {

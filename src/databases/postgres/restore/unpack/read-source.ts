@@ -1,6 +1,7 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { constants, zstdDecompressSync } from 'node:zlib';
 import type { Frame } from '../../../../archive/format.ts';
+import { openRegularSync } from '../../../../archive/regular-file.ts';
 import { ClonaError } from '../../../../errors.ts';
 
 /** What comes out of an archive, read synchronously by a thread; all that is wrong with it is `archiveDamaged`: another copy may serve. */
@@ -31,7 +32,7 @@ export function readSource(path: string, offset: number, bytes: number): Buffer 
   const packed = reused.subarray(0, bytes);
   let count: number;
   try {
-    const file = openSync(path, 'r');
+    const file = openRegularSync(path);
     try {
       count = readFully(file, packed, offset);
     } finally {

@@ -2,6 +2,7 @@ import { closeSync, openSync, statSync } from 'node:fs';
 import { logTrailerBytes } from '../../../../archive/format.ts';
 import { decodeLogTrailer, unpackLogFrame } from '../../../../archive/log-file.ts';
 import { freeMemory } from '../../../../archive/pack-frame.ts';
+import { largestLogFileBytes } from '../../../../archive/regular-file.ts';
 import { ClonaError } from '../../../../errors.ts';
 import { readSegmentIdentity } from '../../log-records.ts';
 import { readSource } from './read-source.ts';
@@ -10,7 +11,7 @@ import { fileFlags, own, writeFully } from './write-files.ts';
 
 /** One segment of the log, proven by its trailer and by what its pages say of themselves, written to its target. */
 export function unpackSegment(job: SegmentJob): { rawBytes: number } {
-  const packed = readSource(job.source, 0, statSync(job.source, { throwIfNoEntry: false })?.size ?? 1);
+  const packed = readSource(job.source, 0, sizeOf(job.source));
   const raw = job.form === 'stream' ? filledUp(packed, job.segmentSizeBytes) : unpackArchived(packed, job);
   checkSegmentIdentity(raw, job);
   const file = openSync(job.target, fileFlags.fresh, 0o600);
@@ -23,6 +24,13 @@ export function unpackSegment(job: SegmentJob): { rawBytes: number } {
   const rawBytes = raw.length;
   freeMemory(raw);
   return { rawBytes };
+}
+
+/** Never more than a segment can take: a sparse file of terabytes is damage. */
+function sizeOf(source: string): number {
+  const sizeBytes = statSync(source, { throwIfNoEntry: false })?.size ?? 1;
+  if (sizeBytes <= largestLogFileBytes) return sizeBytes;
+  throw damaged(`it has ${sizeBytes} bytes, more than a segment can take`);
 }
 
 function unpackArchived(packed: Buffer, job: SegmentJob): Buffer {
