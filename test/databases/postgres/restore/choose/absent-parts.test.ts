@@ -1,4 +1,4 @@
-import { cp, rm } from 'node:fs/promises';
+import { cp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { asPosition } from '../../../../../src/recovery/position.ts';
@@ -25,15 +25,27 @@ afterAll(async () => production?.[Symbol.asyncDispose]());
 beforeEach(async () => cp(production.archive.folder, folder, { recursive: true }));
 afterEach(async () => rm(folder, { recursive: true }));
 
-test('without the .history file of the timeline that is asked for, that file is named', async () => {
+test('without the .history file of the timeline that is asked for, the log itself tells where it begins', async () => {
   await rm(join(folder, 'log', '00000002.history'));
-  await expect(production.restore({ ...latest, archiveDir: folder })).rejects.toMatchObject({
-    exitCode: 5,
-    message: expect.stringContaining('00000002.history is missing'),
+  const report = await production.restore({ ...latest, archiveDir: folder });
+  expect(report.timelineBefore).toBe(2);
+  // Without the five of the branch that was left.
+  expect(await production.readRows(report.target.folder)).toHaveLength(15);
+});
+
+test('without that file and the log that it would tell of, the file is named', async () => {
+  await rm(join(folder, 'log', '00000002.history'));
+  const [first = ''] = (await readdir(join(folder, 'log', '00000002'))).sort();
+  await rm(join(folder, 'log', '00000002', first));
+  // The timeline is still known by what else is there.
+  await writeFile(join(folder, 'log', '00000002.history'), '');
+  await expect(production.restore({ ...latest, archiveDir: folder, dryRun: true })).rejects.toMatchObject({
+    exitCode: 4,
+    message: expect.stringContaining('00000002.history'),
     hint: expect.stringContaining('mirror'),
   });
   const mirrorDir = production.mirror.folder;
-  const report = await production.restore({ ...latest, archiveDir: folder, mirrorDir });
+  const report = await production.restore({ ...latest, archiveDir: folder, mirrorDir, dryRun: true });
   expect(report.timelineBefore).toBe(2);
 });
 
