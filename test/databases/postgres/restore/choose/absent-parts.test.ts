@@ -46,7 +46,7 @@ test('without that file and the log that it would tell of, the file is named', a
   });
   const mirrorDir = production.mirror.folder;
   const report = await production.restore({ ...latest, archiveDir: folder, mirrorDir, dryRun: true });
-  expect(report.timelineBefore).toBe(2);
+  expect(report.plan).toMatchObject({ target: { incarnation: 2 } });
 });
 
 test('without any backup, that is said', async () => {
