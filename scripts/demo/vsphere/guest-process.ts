@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { quoteSh } from '../../../src/guest/quote.ts';
 import type { GuestOrder } from './guest-main.ts';
 
 const execute = promisify(execFile);
@@ -18,8 +19,8 @@ export interface RunningGuest {
   process: ChildProcess;
   /** Process 1 of its namespaces, as this host counts. */
   init: number;
-  /** Undefined: it has no leg in this host's network. */
-  network: Server | undefined;
+  /** Its open ports; none: it has no leg in this host's network. */
+  network: readonly Server[];
   sockets: Set<Socket>;
 }
 
@@ -38,7 +39,7 @@ export async function canRunGuests(): Promise<boolean> {
 
 /** Takes the power: everything in its namespaces ends at once. */
 export async function endGuest({ process: unshare, init, network, sockets }: RunningGuest): Promise<void> {
-  network?.close();
+  for (const port of network) port.close();
   for (const socket of sockets) socket.destroy();
   if (unshare.exitCode !== null || unshare.signalCode !== null) return;
   const gone = once(unshare, 'exit');
@@ -68,6 +69,21 @@ async function layCards(folder: string, macs: readonly string[]): Promise<void> 
   }
 }
 
+/** A folder or a file of this host that a guest sees, as it would mount an NFS share. */
+export interface GuestMount {
+  from: string;
+  to: string;
+  readOnly: boolean;
+}
+
+/** Runs a script inside, as its service manager would; what comes of it is the script's own business. */
+export async function runInside({ init }: RunningGuest, uid: number, script: string): Promise<void> {
+  const as = ['--setuid', String(uid), '--setgid', String(uid)];
+  await execute('nsenter', ['-t', String(init), '-m', '-n', '-p', '-i', ...as, '/bin/sh', script]).catch(
+    () => {},
+  );
+}
+
 export interface BootPlace {
   /** The machine's own folder. */
   at: string;
@@ -78,30 +94,41 @@ export interface BootPlace {
   network: GuestNetwork;
   /** Of its network cards. */
   macs: readonly string[];
+  mounts: readonly GuestMount[];
+  /** It can talk to itself over TCP. */
+  loopback: boolean;
+  /** Ports beside SSH's that its network card answers on, each with the Unix socket on its data disk that they lead to. */
+  ports: ReadonlyMap<number, string>;
 }
 
 /**
  * $1 the machine's folder, $2 where disks are mounted, $3 its cards, $4 what it must not see; then the command. The
  * shell stays process 1: it buries the orphans that Node.js would leave as zombies.
  */
-const firstProcess = `mount --make-rprivate / &&
+function firstProcess({ mounts, loopback }: Pick<BootPlace, 'mounts' | 'loopback'>): string {
+  const more = mounts.flatMap(({ from, to, readOnly }) => [
+    `mount --bind ${quoteSh(from)} ${quoteSh(to)}`,
+    ...(readOnly ? [`mount -o remount,bind,ro ${quoteSh(to)}`] : []),
+  ]);
+  return `mount --make-rprivate / &&
 mount --bind "$1/system" "$2/system" && mount --bind "$1/data" "$2/data" && mount --bind "$3" /sys/class/net &&
-mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs "$4" || exit 125
+${[...more, ...(loopback ? ['ip link set lo up'] : [])].map((line) => `${line} &&\n`).join('')}mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs "$4" || exit 125
 shift 4
 "$@"
 exit $?`;
+}
 
 /** Returns when the guest can be entered. */
 export async function bootGuest(
   order: GuestOrder,
-  { at, places, name, address, port, network: kind, macs }: BootPlace,
+  { at, places, name, address, port, network: kind, macs, ...more }: BootPlace,
 ): Promise<RunningGuest> {
   await rm(order.socket, { force: true });
   await layCards(join(places.net, name), macs);
   const main = fileURLToPath(new URL('./guest-main.ts', import.meta.url));
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', main];
   const spaces = namespaces.filter((option) => kind !== 'open' || option !== '--net');
-  const shell = ['/bin/sh', '-c', firstProcess, 'sh'];
+  const shell = ['/bin/sh', '-c', firstProcess(more), 'sh'];
   const folders = [at, places.mounts, join(places.net, name), places.disks];
   const unshare = spawn('unshare', [...spaces, '--', ...shell, ...folders, ...node], { cwd: '/' });
   let said = '';
@@ -116,15 +143,29 @@ export async function bootGuest(
   ended.catch(() => {});
   const init = Number((await readFile(`/proc/${unshare.pid}/task/${unshare.pid}/children`, 'utf8')).trim());
   const sockets = new Set<Socket>();
-  if (kind === 'inner') return { process: unshare, init, network: undefined, sockets };
-  // Small answers to small questions: held back for each other (Nagle) they would cost 40 ms apiece.
-  const network = createServer({ noDelay: true }, (near) => joinSockets(near, order.socket, sockets));
-  network.listen(port, address);
-  await once(network, 'listening');
+  const network: Server[] = [];
+  if (kind !== 'inner') {
+    const leads = [...more.ports].map(([number, file]) => [number, join(at, 'data', file)] as const);
+    for (const [number, socket] of [[port, order.socket] as const, ...leads])
+      network.push(await openPort(address, number, socket, sockets));
+  }
   return { process: unshare, init, network, sockets };
 }
 
-/** The guest's network card: what comes to its address goes to its SSH server and nowhere else. */
+async function openPort(
+  address: string,
+  port: number,
+  socket: string,
+  sockets: Set<Socket>,
+): Promise<Server> {
+  // Small answers to small questions: held back for each other (Nagle) they would cost 40 ms apiece.
+  const network = createServer({ noDelay: true }, (near) => joinSockets(near, socket, sockets));
+  network.listen(port, address);
+  await once(network, 'listening');
+  return network;
+}
+
+/** The guest's network card: what comes to a port of its address goes to the one socket behind it. */
 function joinSockets(near: Socket, socket: string, sockets: Set<Socket>): void {
   const far = connect(socket);
   for (const [one, other] of [

@@ -9,7 +9,9 @@ import {
   bootGuest,
   endDatabase,
   endGuest,
+  runInside,
   whileFrozen,
+  type GuestMount,
   type GuestNetwork,
   type RunningGuest,
 } from './guest-process.ts';
@@ -29,7 +31,7 @@ export interface GuestHost extends AsyncDisposable {
   /** Off first. Gone already: nothing happens. */
   remove: (name: string) => Promise<void>;
   /** Returns when it can be entered, and where. `macs`: of its network cards. */
-  powerOn: (name: string, macs: readonly string[], network?: GuestNetwork) => Promise<string>;
+  powerOn: (name: string, macs: readonly string[], options?: PowerOnOptions) => Promise<string>;
   /** At the SSH port of an `inner` machine, for who has a leg in their network; undefined: nobody there has the address. */
   dialInside: (address: string) => Socket | undefined;
   /** All at once, as a power cut. */
@@ -50,13 +52,36 @@ export interface GuestHost extends AsyncDisposable {
   disk: (name: string, disk: 'system' | 'data') => string;
 }
 
+/** What guests have beside disks, SSH and cards. */
+export interface GuestHostOptions {
+  /** They can talk to themselves over TCP. */
+  loopback?: boolean;
+  /** Seen by all of them. */
+  mounts?: readonly GuestMount[];
+  /** Of services, on machines that are started with `serves`: port and the Unix socket on the data disk behind it. */
+  ports?: ReadonlyMap<number, string>;
+}
+
+/** Of one start. */
+export interface PowerOnOptions {
+  /** Default reachable. */
+  network?: GuestNetwork;
+  /** Seen by this machine. */
+  mounts?: readonly GuestMount[];
+  /** Its services are reached from this host, not its SSH server alone. */
+  serves?: boolean;
+}
+
 const port = 2222;
 
 /**
  * `folder` must be one that everybody may pass through, and short: sockets are in it. A guest sees its own disks alone,
  * has no network but its SSH port, and network cards with the addresses that its VM has.
  */
-export async function openGuestHost(folder: string): Promise<GuestHost> {
+export async function openGuestHost(
+  folder: string,
+  { loopback = false, mounts = [], ports = new Map() }: GuestHostOptions = {},
+): Promise<GuestHost> {
   const places = { disks: join(folder, 'vms'), mounts: join(folder, 'mnt'), net: join(folder, 'net') };
   for (const place of [places.disks, places.net, join(places.mounts, 'system'), join(places.mounts, 'data')])
     await mkdir(place, { recursive: true, mode: 0o711 });
@@ -112,21 +137,25 @@ export async function openGuestHost(folder: string): Promise<GuestHost> {
     dialInside(address) {
       const [name] = [...addresses].find(([, own]) => own === address) ?? [];
       const guest = running.get(name ?? '');
-      return guest === undefined || guest.network !== undefined
+      return guest === undefined || guest.network.length > 0
         ? undefined
         : connect(join(places.net, `${name}.ssh`));
     },
-    async powerOn(name, macs, network = 'reachable') {
+    async powerOn(name, macs, { network = 'reachable', mounts: own = [], serves = false } = {}) {
       const address = addresses.get(name);
       if (address === undefined) throw new Error(`there is no machine ${name}`);
       if (running.has(name)) return address;
-      const place = { at: disks.place(name), places, name, address, port, network, macs };
-      running.set(name, await bootGuest(await orderFor(name), place));
+      const place = { at: disks.place(name), places, name, address, port, network, macs, loopback };
+      const more = { mounts: [...mounts, ...own], ports: serves ? ports : new Map() };
+      running.set(name, await bootGuest(await orderFor(name), { ...place, ...more }));
       return address;
     },
     async shutDown(name) {
       const guest = running.get(name);
-      if (guest !== undefined) await endDatabase(guest, disks.place(name, 'data', 'pg'));
+      if (guest !== undefined) {
+        await endDatabase(guest, disks.place(name, 'data', 'pg'));
+        await runInside(guest, nobody.uid, join(systemDisk, 'halt'));
+      }
       await powerOff(name);
     },
     async revert(name, snapshot) {

@@ -4,8 +4,8 @@ import { promisify } from 'node:util';
 import { openVim, type Vim } from '../../../src/machines/vsphere/client.ts';
 import { text } from '../../../src/machines/vsphere/soap.ts';
 import { findVirtualMachine, readVirtualMachine } from '../../../src/machines/vsphere/virtual-machine.ts';
-import type { GuestNetwork } from './guest-process.ts';
-import { openGuestHost, type GuestHost } from './guests.ts';
+import type { GuestMount, GuestNetwork } from './guest-process.ts';
+import { openGuestHost, type GuestHost, type GuestHostOptions } from './guests.ts';
 import { openVcenterFront, type VimCall } from './vcenter-front.ts';
 import { startVcsim } from './vcsim.ts';
 
@@ -36,6 +36,8 @@ export interface SimulationSettings {
   renewsHostKey: boolean;
   /** Of clones. `open`: their port group leads to this host's own network, and so to production. */
   network: GuestNetwork;
+  /** What a machine sees of this host. */
+  mounts: (vm: string) => readonly GuestMount[];
 }
 
 /** Production in the simulator's own inventory. */
@@ -56,15 +58,19 @@ const methods = new Set([
 export async function startSimulatedVsphere(
   folder: string,
   live: string = firstMachine,
+  guestOptions: GuestHostOptions = {},
+  given: Partial<SimulationSettings> = {},
 ): Promise<SimulatedVsphere> {
   await using opened = new AsyncDisposableStack();
   const vcsim = opened.use(await startVcsim());
-  const guests = opened.use(await openGuestHost(folder));
+  const guests = opened.use(await openGuestHost(folder, guestOptions));
   const settings: SimulationSettings = {
     tellsAddress: () => true,
     address: (_vm, real) => real,
     renewsHostKey: false,
     network: 'reachable',
+    mounts: () => [],
+    ...given,
   };
   const own = { server: vcsim.server, user: vcsim.user, password: vcsim.password, allowUnverifiedTls: true };
   const signal = new AbortController().signal;
@@ -166,7 +172,11 @@ async function powerOn({ vim, guests, live, settings, arrange }: World, id: stri
   const real = await guests.powerOn(
     id,
     facts.networkCards.map(({ mac }) => mac),
-    facts.name === live ? 'reachable' : settings.network,
+    {
+      network: facts.name === live ? 'reachable' : settings.network,
+      mounts: settings.mounts(facts.name),
+      serves: facts.name === live,
+    },
   );
   if (!settings.tellsAddress(facts.name)) return;
   const address = settings.address(facts.name, real);

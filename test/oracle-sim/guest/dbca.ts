@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { User } from '../instance/accounts.ts';
 import { createInstance, type Instance } from '../instance/instance.ts';
@@ -14,22 +14,18 @@ export interface NewOracleDatabase {
   recoveryArea: string;
   tablespaces: string[];
   users: User[];
-  /** Of SYS, for the password file that all instances of the home share. */
-  sysPassword: string;
   /** Y in oratab. */
   startsAtBoot: boolean;
 }
 
-/** Makes a database with its SPFILE, password file and line in oratab, and leaves it open. */
+/** Makes a database with its SPFILE and line in oratab, and leaves it open. */
 export async function createDatabaseByAssistant(
   { stdin }: ToolCall,
   home: string,
   hostName: string,
 ): Promise<{ result: ToolResult; instance: Instance }> {
   const wanted = JSON.parse(stdin) as NewOracleDatabase;
-  const { sid, databaseName, folder, recoveryArea, tablespaces, users, sysPassword, startsAtBoot } = wanted;
-  await mkdir(join(home, 'dbs'), { recursive: true });
-  await writeFile(join(home, 'dbs', 'orapw'), `${sysPassword}\n`, { mode: 0o640 });
+  const { sid, databaseName, folder, recoveryArea, tablespaces, users, startsAtBoot } = wanted;
   await writeFile(join(home, 'oratab'), `${sid}:${home}:${startsAtBoot ? 'Y' : 'N'}\n`);
   const instance = createInstance(
     {

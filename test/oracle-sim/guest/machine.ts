@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer, type Server as Listener, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -35,6 +35,8 @@ export async function startOracleMachine(settings: OracleMachineSettings): Promi
   const running: Running = { settings, servers: new Map(), wires: new Map() };
   await serveTools(settings.home, (call) => serverOf(running, call));
   await listen(running, (listener) => listener.listen(settings.port, '127.0.0.1'));
+  // A power cut leaves the socket's name behind.
+  rmSync(settings.socket, { force: true });
   await listen(running, (listener) => listener.listen(settings.socket));
   for (const sid of startedAtBoot(settings.home)) {
     try {

@@ -60,17 +60,20 @@ export async function installTools(server: Server, folder: string): Promise<Tool
   };
 }
 
-/** The programs themselves; `node`: where their machine has Node.js. Nothing answers them yet. Returns their folder. */
+/**
+ * The programs themselves; `node` and `socketPath`: where their machine has Node.js and the socket that answers. `more`: programs
+ * that only that machine has. Returns their folder.
+ */
 export async function writeTools(
   home: string,
   node: string,
-  names: readonly string[] = Object.keys(tools),
+  { more = [], socketPath = join(home, 's') }: { more?: readonly string[]; socketPath?: string } = {},
 ): Promise<string> {
   const bin = join(home, 'bin');
   await mkdir(bin, { recursive: true });
-  for (const name of names) {
+  for (const name of [...Object.keys(tools), ...more]) {
     const path = join(bin, name);
-    await writeFile(path, program(node, name, join(home, 's')));
+    await writeFile(path, program(node, name, socketPath));
     await chmod(path, 0o755);
   }
   return bin;
