@@ -209,10 +209,23 @@ async function isAlive(writer: Writer, folder: string): Promise<boolean> {
 
 const gradesName = 'grades.json';
 
-/** What was proven of a backup, oldest first; none: an empty list. */
+/** What was proven of a backup, oldest first; none: an empty list. A record that is damaged proves nothing. */
 export async function readGrades(archive: Archive, label: string): Promise<GradeRecord[]> {
-  const found = await readDocument(join(backupFolder(archive, label), gradesName), gradesSchema);
-  return found?.grades ?? [];
+  return (await judgeGrades(archive, label)).grades;
+}
+
+/** The same, with what is wrong with the record where it does not read. */
+export async function judgeGrades(
+  archive: Archive,
+  label: string,
+): Promise<{ grades: GradeRecord[]; problem: string | null }> {
+  try {
+    const found = await readDocument(join(backupFolder(archive, label), gradesName), gradesSchema);
+    return { grades: found?.grades ?? [], problem: null };
+  } catch (error) {
+    if (!(error instanceof ClonaError) || error.kind !== 'archiveDamaged') throw error;
+    return { grades: [], problem: error.message };
+  }
 }
 
 /** Remembers one more grade; the file changes as a whole or not at all. */

@@ -85,8 +85,7 @@ async function decide({ site, ledger }: OpenedSite, signal: AbortSignal): Promis
   const { catalog } = await readArchive({ archiveDir: location, mirrorDir: mirror }, signal);
   const archive = await openArchive(location);
   const records = new Map<string, readonly ProofRecord[]>();
-  for (const { label } of catalog.backups)
-    records.set(label, await readGrades(archive, label).catch(() => []));
+  for (const { label } of catalog.backups) records.set(label, await readGrades(archive, label));
   const policy = { minimumGrade: minimumGrade as Grade, maximumAgeMs: maximumAge, recheckMs };
   return decideProof(catalog, records, policy, await readAcknowledged(ledger), Date.now());
 }

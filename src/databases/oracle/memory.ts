@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { archiveError, writeDurably } from '../../archive/durable-file.ts';
+import { archiveError, errorCode, writeDurably } from '../../archive/durable-file.ts';
+import { largestDocumentBytes, readRegular } from '../../archive/regular-file.ts';
 import { ClonaError } from '../../errors.ts';
 import { withFileLock } from '../../machines/local/lock.ts';
 import type { Catalog } from '../../recovery/catalog.ts';
@@ -23,12 +23,15 @@ export interface OracleMemory {
 /** What was remembered in a folder; undefined: nothing yet. Throws `archiveDamaged` when it cannot be read. */
 export async function readMemory(folder: string, signal: AbortSignal): Promise<OracleMemory | undefined> {
   const path = join(folder, memoryName);
-  const text = await readFile(path, { encoding: 'utf8', signal }).catch((error: unknown) => {
-    signal.throwIfAborted();
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw new ClonaError('archiveMissing', `cannot read ${path}`, { cause: error });
-  });
-  if (text === undefined) return undefined;
+  const content = await readRegular(path, { maxBytes: largestDocumentBytes, signal }).catch(
+    (error: unknown) => {
+      signal.throwIfAborted();
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw archiveError(error, path);
+    },
+  );
+  if (content === undefined) return undefined;
+  const text = content.toString('utf8');
   try {
     const { oracle } = JSON.parse(text) as { oracle?: Omit<OracleMemory, 'catalog'> };
     if (oracle === undefined) throw new Error('it has no part "oracle"');

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { errorCode } from '../../archive/durable-file.ts';
 import type { ArchiveHeader, BackupHeader } from '../../archive/format.ts';
 import {
+  judgeGrades,
   listBackups,
   openArchive,
-  readGrades,
   type Archive,
   type BackupEntry,
 } from '../../archive/repository.ts';
@@ -35,6 +35,8 @@ export interface FoundBackup {
   /** null: unreadable; the state is then `damaged`. */
   manifest: BackupManifest | null;
   grade: number | null;
+  /** Why its record of grades does not read. */
+  gradeProblem: string | null;
   pinned: boolean;
   /** Why its pin does not read. */
   pinProblem: string | null;
@@ -54,8 +56,9 @@ export async function readArchiveFolder(dir: string, signal: AbortSignal): Promi
     // A folder with neither header nor manifest was never a backup.
     if (backup.header !== null || backup.manifest !== null) backups.push(backup);
   }
-  const warnings = backups.flatMap(({ label, state, problem, pinProblem }) => [
+  const warnings = backups.flatMap(({ label, state, problem, gradeProblem, pinProblem }) => [
     ...(problem === null ? [] : [`backup ${label} is ${state}: ${problem}`]),
+    ...(gradeProblem === null ? [] : [`what was proven of backup ${label} does not read: ${gradeProblem}`]),
     ...(pinProblem === null ? [] : [`the pin of backup ${label} does not read, and counts: ${pinProblem}`]),
   ]);
   const { segments, histories } = await readLogFolder(dir, archive.header, warnings, signal);
@@ -70,6 +73,7 @@ async function examine(archive: Archive, entry: BackupEntry): Promise<FoundBacku
     header: entry.header ?? null,
     manifest: null,
     grade: null,
+    gradeProblem: null,
     pinned: pin.pinned,
     pinProblem: pin.problem,
     state: 'available',
@@ -83,7 +87,7 @@ async function examine(archive: Archive, entry: BackupEntry): Promise<FoundBacku
       throw entry.problem ?? new ClonaError('archiveDamaged', 'its header does not read');
     checkIdentity(entry.header, backup.manifest, content);
     await checkSizes(entry.folder, entry.header);
-    backup.grade = await readGrade(archive, entry.label);
+    Object.assign(backup, await readGrade(archive, entry.label));
   } catch (error) {
     if (!(error instanceof ClonaError)) throw error;
     const problem = entry.problem?.kind === 'archiveForeign' ? entry.problem : error;
@@ -142,11 +146,17 @@ function missing(what: string): ClonaError {
   return new ClonaError('archiveDamaged', what, { details: { state: 'missing' } });
 }
 
-/** The highest grade ever proven; a broken record of grades only loses the grades. */
-async function readGrade(archive: Archive, label: string): Promise<number | null> {
-  const records = await readGrades(archive, label).catch(() => []);
-  return records.reduce<number | null>(
-    (best, { grade }) => (best === null || grade > best ? grade : best),
-    null,
-  );
+/** The highest grade that stands; a broken record of grades only loses the grades. */
+async function readGrade(
+  archive: Archive,
+  label: string,
+): Promise<Pick<FoundBackup, 'grade' | 'gradeProblem'>> {
+  const { grades, problem } = await judgeGrades(archive, label);
+  return {
+    grade: grades.reduce<number | null>(
+      (best, { grade }) => (best === null || grade > best ? grade : best),
+      null,
+    ),
+    gradeProblem: problem,
+  };
 }

@@ -112,7 +112,7 @@ function inFolder(folder: ArchiveFolder, folders: readonly ArchiveFolder[], line
   return folders.length > 1 ? `${folder.dir}: ${line}` : line;
 }
 
-/** A pin in one place keeps the copies in both. */
+/** A pin in one place keeps the copies in both; grades whose record is damaged here are known from the other place. */
 function chooseBackups(folders: readonly ArchiveFolder[]): FoundBackup[] {
   const all = folders.flatMap((folder) => folder.backups);
   const pinned = new Set(all.filter((backup) => backup.pinned).map(({ label }) => label));
@@ -120,7 +120,12 @@ function chooseBackups(folders: readonly ArchiveFolder[]): FoundBackup[] {
     all,
     ({ label }) => label,
     ({ state }) => state === 'available',
-  ).map((backup) => ({ ...backup, pinned: pinned.has(backup.label) }));
+  ).map((backup) => ({ ...backup, pinned: pinned.has(backup.label), grade: gradeOf(backup, all) }));
+}
+
+function gradeOf({ label, grade, gradeProblem }: FoundBackup, all: readonly FoundBackup[]): number | null {
+  if (gradeProblem === null) return grade;
+  return all.find((other) => other.label === label && other.gradeProblem === null)?.grade ?? null;
 }
 
 /** A whole segment hides the unfinished one of the same name, and both what was streamed. */

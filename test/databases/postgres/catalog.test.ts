@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { addGrade } from '../../../src/archive/repository.ts';
+import { addGrade, readGrades } from '../../../src/archive/repository.ts';
 import { readArchive } from '../../../src/databases/postgres/catalog.ts';
 import { refuseLostIncarnations } from '../../../src/databases/postgres/catalog-histories.ts';
 import { receiveLog } from '../../../src/databases/postgres/log-receiver.ts';
@@ -79,6 +79,9 @@ test('grades are taken over, and a broken record of grades loses only them', asy
     [null, 'available'],
     [null, 'available'],
   ]);
+  const { warnings } = await readArchive({ archiveDir: folder }, signal);
+  expect(warnings.join()).toContain('what was proven of backup B1 does not read');
+  expect(await readGrades({ folder, header }, 'B1')).toEqual([]);
 });
 
 test('what is still being written and what is no backup is not listed', async () => {

@@ -76,7 +76,7 @@ export async function rememberArchiveProof(
 ): Promise<number | null> {
   const archive = await openArchive(archiveDir);
   // A record of grades that does not read proves nothing, and is replaced.
-  let records: readonly ProofRecord[] = await readGrades(archive, proof.label).catch(() => []);
+  let records: readonly ProofRecord[] = await readGrades(archive, proof.label);
   for (const outcome of outcomesOf(proof, evidence, now)) records = rememberProof(records, outcome);
   await writeGrades(archive, proof.label, records);
   return currentGrade(records);
