@@ -14,44 +14,98 @@ import {
   type VsphereWorld,
 } from '../support/vsphere-world.ts';
 
-interface Step {
-  name?: string;
-  if?: string;
-  run?: string;
+/** A piece of shell of a job, as its runner hands it to bash. */
+interface Script {
+  name: string;
+  text: string;
   env?: Record<string, string>;
-  uses?: string;
-  with?: { path: string };
+  /** After a failure, too. */
+  always?: boolean;
 }
 
+interface Job {
+  scripts: Script[];
+  artifacts: string[];
+}
+
+interface Kit {
+  kit: string;
+  sha256: string;
+}
+
+/** GitHub's runner: `bash -e` for each step. */
 interface Workflow {
-  env: Record<string, string>;
-  jobs: Record<string, { steps: Step[] }>;
+  jobs: Record<
+    string,
+    {
+      steps: {
+        name?: string;
+        if?: string;
+        run?: string;
+        env?: Record<string, string>;
+        with?: { path: string };
+      }[];
+    }
+  >;
+}
+
+function readGithubJob(text: string, job: string, { kit, sha256 }: Kit): Job {
+  const steps = (parse(text) as Workflow).jobs[job]?.steps ?? [];
+  const inputs = { kit, sha256 };
+  return {
+    scripts: steps.flatMap(({ run: script, name = '', env = {}, if: when }) =>
+      script === undefined
+        ? []
+        : [
+            {
+              name,
+              text: fill(script, inputs),
+              env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, fill(value, inputs)])),
+              always: when === 'always()',
+            },
+          ],
+    ),
+    artifacts: steps.flatMap(({ with: more }) => more?.path.trim().split('\n') ?? []),
+  };
+}
+
+/** GitLab's runner: the lines of `script` are one script that ends at its first failure; `after_script` is another one. */
+interface GitlabJob {
+  script: string[];
+  after_script?: string[];
+  artifacts: { paths: string[]; reports?: { junit: string } };
+}
+
+function readGitlabJob(text: string, job: string, { kit, sha256 }: Kit): Job {
+  const { script, after_script: after = [], artifacts } = (parse(text) as Record<string, GitlabJob>)[job]!;
+  const env = { KIT: kit, KIT_SHA256: sha256 };
+  return {
+    scripts: [
+      { name: job, text: ['set -o pipefail', ...script].join('\n'), env },
+      { name: 'after_script', text: after.join('\n'), env, always: true },
+    ],
+    artifacts: [...artifacts.paths, ...(artifacts.reports === undefined ? [] : [artifacts.reports.junit])],
+  };
 }
 
 const missing = await whyNoVsphereWorld();
 const live = 'DC0_H0_VM0';
 
-/** Plays the shell steps of one job as GitHub's runner does: `bash -e`, and after a failure only what is for always. */
 async function playJob(
-  workflow: Workflow,
-  job: string,
-  inputs: Record<string, string>,
+  { scripts, artifacts }: Job,
   env: NodeJS.ProcessEnv,
   workspace: string,
-): Promise<{ said: string[]; failed: string[]; artifacts: string[] }> {
+): Promise<{ failed: string[]; artifacts: string[] }> {
   await mkdir(workspace);
-  const played = { said: [] as string[], failed: [] as string[], artifacts: [] as string[] };
-  for (const step of workflow.jobs[job]?.steps ?? []) {
-    if (step.uses !== undefined) played.artifacts.push(...(step.with?.path ?? '').trim().split('\n'));
-    if (step.run === undefined || (played.failed.length > 0 && step.if !== 'always()')) continue;
-    const own = Object.entries(step.env ?? {}).map(([key, value]) => [key, fill(value, inputs)]);
-    const script = join(workspace, '..', `${job}.sh`);
-    await writeFile(script, fill(step.run, inputs));
-    const { code, said } = await run(script, { ...env, ...Object.fromEntries(own) }, workspace);
-    played.said.push(said);
-    if (code !== 0) played.failed.push(`${step.name ?? step.run}: exit ${code}`);
+  const failed: string[] = [];
+  for (const { name, text, env: own, always = false } of scripts) {
+    if (failed.length > 0 && !always) continue;
+    const file = `${workspace}.sh`;
+    await writeFile(file, text);
+    const { code, said } = await run(file, { ...env, ...own }, workspace);
+    if (code !== 0) failed.push(`${name}: exit ${code}${code === 3 ? '' : `: ${said}`}`);
   }
-  return played;
+  return { failed, artifacts };
 }
 
 function fill(text: string, inputs: Record<string, string>): string {
@@ -90,23 +144,34 @@ async function installCommand({ folder, sitePath }: VsphereWorld): Promise<NodeJ
   return { ...process.env, PATH: `${bin}:${process.env['PATH']}`, SITE: sitePath };
 }
 
+/** Two sites that differ in all that a pipeline does not see. */
+const rows = [
+  { maker: 'GitHub', file: 'github-actions.yml', readJob: readGithubJob, early: 'promote', world: {} },
+  {
+    maker: 'GitLab',
+    file: 'gitlab-ci.yml',
+    readJob: readGitlabJob,
+    early: 'live',
+    world: { director: 'director', byUrl: true, siteApart: true },
+  },
+];
+
 describe.skipIf(missing !== undefined)(
-  `the pipeline for GitHub on vSphere${missing === undefined ? '' : ` (${missing})`}`,
+  `a pipeline on vSphere${missing === undefined ? '' : ` (${missing})`}`,
   () => {
-    // One test: each job stands on the one before it.
-    test(
-      'brings a kit to staging, stops at the gate without a word, and promotes it with one',
+    // One test each: a job stands on the one before it.
+    test.each(rows)(
+      'of $maker brings a kit to staging, stops at the gate without a word, and promotes it with one',
       { timeout: 300_000 },
-      async () => {
-        await using world = await createVsphereWorld();
+      async ({ file, readJob, early, world: options }) => {
+        await using world = await createVsphereWorld('', options);
         await using _control = stopControlLater(world);
-        const text = await readFile(join(repository, 'examples/pipelines/github-actions.yml'), 'utf8');
-        const workflow = parse(text) as Workflow;
+        const text = await readFile(join(repository, 'examples/pipelines', file), 'utf8');
         const env = await installCommand(world);
         const kit = await writeKit(world);
-        const { hash } = await hashKit(kit, new AbortController().signal);
+        const { hash: sha256 } = await hashKit(kit, new AbortController().signal);
         const play = async (job: string, folder: string) =>
-          playJob(workflow, job, { kit, sha256: hash }, env, join(world.folder, folder));
+          playJob(readJob(text, job, { kit, sha256 }), env, join(world.folder, folder));
 
         const staging = await play('staging', 'staging');
         expect(staging).toMatchObject({ failed: [] });
@@ -114,8 +179,8 @@ describe.skipIf(missing !== undefined)(
         for (const artifact of staging.artifacts) await stat(join(world.folder, 'staging', artifact));
         expect(await readFile(join(world.folder, 'staging/smoke.xml'), 'utf8')).toContain('<testsuite');
 
-        const early = await play('live', 'early');
-        expect(early.failed).toEqual(['promote: exit 3']);
+        const stopped = await play('live', 'early');
+        expect(stopped.failed).toEqual([`${early}: exit 3`]);
         // What is for always ran all the same.
         await stat(join(world.folder, 'early/evidence.jsonl'));
         expect(JSON.stringify(await json(world.folder, 'early/promote.json'))).toContain('accounting');
@@ -143,10 +208,10 @@ describe.skipIf(missing !== undefined)(
 );
 
 /** The site's control server outlives the verbs for a while; nothing of it may outlive the test. */
-function stopControlLater({ folder }: VsphereWorld): AsyncDisposable {
+function stopControlLater({ state }: VsphereWorld): AsyncDisposable {
   return {
     [Symbol.asyncDispose]: async () => {
-      const control = placeControl(join(folder, '.clona')).folder;
+      const control = placeControl(state).folder;
       await stopServer({ dataDir: join(control, 'data'), mode: 'immediate' }).catch(() => {});
     },
   };

@@ -1,5 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { connect as connectTo, createServer, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import { canRunGuests } from '../../scripts/demo/vsphere/guest-process.ts';
 import { openJumpHost, type JumpHost } from '../../scripts/demo/vsphere/jump-host.ts';
 import { installDatabase, type LiveDatabase } from '../../scripts/demo/vsphere/live-database.ts';
@@ -24,6 +26,8 @@ import { findVcsim } from './vcsim.ts';
 export interface VsphereWorld extends AsyncDisposable {
   folder: string;
   sitePath: string;
+  /** The site's control.directory. */
+  state: string;
   vsphere: SimulatedVsphere;
   live: LiveDatabase;
   /** At LIVE's database, as people at work. */
@@ -46,7 +50,7 @@ export interface OpenedContext extends AsyncDisposable {
 }
 
 /** What the verbs of the site share; CLONA_TEST_PROGRESS shows what it does. */
-export async function openVsphereContext({ folder, sitePath }: VsphereWorld): Promise<OpenedContext> {
+export async function openVsphereContext({ state, sitePath }: VsphereWorld): Promise<OpenedContext> {
   const context = await openContext({
     sitePath,
     signal,
@@ -57,7 +61,7 @@ export async function openVsphereContext({ folder, sitePath }: VsphereWorld): Pr
     context,
     [Symbol.asyncDispose]: async () => {
       await context[Symbol.asyncDispose]();
-      const control = placeControl(join(folder, '.clona')).folder;
+      const control = placeControl(state).folder;
       await stopServer({ dataDir: join(control, 'data'), mode: 'immediate' });
     },
   };
@@ -65,34 +69,73 @@ export async function openVsphereContext({ folder, sitePath }: VsphereWorld): Pr
 
 const signal = new AbortController().signal;
 
-export async function createVsphereWorld(
-  siteFile = '',
-  {
-    bootTimeout = '60s',
-    jumpHost = false,
-    clone = 'full',
-  }: { bootTimeout?: string; jumpHost?: boolean; clone?: 'full' | 'linked' } = {},
-): Promise<VsphereWorld> {
+export interface WorldOptions {
+  bootTimeout?: string;
+  jumpHost?: boolean;
+  clone?: 'full' | 'linked';
+  /** Another user than the one who clones, who alone may change production. */
+  director?: string;
+  /** The site file says where LIVE's database is; without it is reached through the guest. */
+  byUrl?: boolean;
+  /** The site file lies in a folder of its own, apart from archive, state and smoke tests. */
+  siteApart?: boolean;
+}
+
+export async function createVsphereWorld(siteFile = '', options: WorldOptions = {}): Promise<VsphereWorld> {
   await using opened = new AsyncDisposableStack();
   const folder = await makeTestFolder();
   opened.defer(async () => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const vsphere = opened.use(await startSimulatedVsphere(join(folder, 'host')));
   const live = await installDatabase(vsphere, 'DC0_H0_VM0', { max_connections: 40, fsync: false }, signal);
-  const jump = jumpHost ? opened.use(await openJumpHost(vsphere.guests, folder)) : undefined;
-  if (jumpHost) vsphere.settings.network = 'inner';
-  const sitePath = join(folder, 'clona.yaml');
+  const site = await writeSite(opened, { folder, vsphere, live }, siteFile, options);
+  const session = async (database = 'erp'): Promise<Connection> =>
+    connect({ ...live.address, database }, signal);
+  await fillDatabase(session);
+  const { guests } = vsphere;
+  await writeFile(join(guests.disk(await vsphere.guestOf('DC0_H0_VM0'), 'system'), 'VERSION'), '1.0\n');
+  const owned = opened.move();
+  return {
+    folder,
+    ...site,
+    vsphere,
+    live,
+    session,
+    [Symbol.asyncDispose]: async () => owned.disposeAsync(),
+  };
+}
+
+async function writeSite(
+  opened: AsyncDisposableStack,
+  { folder, vsphere, live }: Pick<VsphereWorld, 'folder' | 'vsphere' | 'live'>,
+  siteFile: string,
+  { bootTimeout = '60s', jumpHost, clone = 'full', director, byUrl, siteApart }: WorldOptions,
+): Promise<Pick<VsphereWorld, 'sitePath' | 'state'>> {
+  const sitePath = join(folder, ...(siteApart === true ? ['etc'] : []), 'clona.yaml');
+  await mkdir(dirname(sitePath), { recursive: true });
+  const at = (name: string): string => (siteApart === true ? join(folder, name) : name);
+  const state = join(folder, siteApart === true ? 'state' : '.clona');
   await writeFile(join(folder, 'vcenter-password'), `${vsphere.password}\n`, { mode: 0o600 });
-  await writeFile(
-    sitePath,
-    `${siteText(vsphere, live, `bootTimeout: ${bootTimeout}\n    clone: ${clone}${jump === undefined ? '' : jumpText(jump)}`)}${siteFile}`,
-  );
+  const more = [`bootTimeout: ${bootTimeout}`, `clone: ${clone}`];
+  vsphere.settings.director = director;
+  if (director !== undefined)
+    more.push(`promotionUser: ${director}`, `promotionPassword: file:${at('vcenter-password')}`);
+  if (jumpHost === true) {
+    vsphere.settings.network = 'inner';
+    more.push(jumpText(opened.use(await openJumpHost(vsphere.guests, folder))));
+  }
+  if (byUrl === true)
+    await writeFile(join(folder, 'database-url'), await serveDatabase(opened, live), { mode: 0o600 });
+  const database = byUrl === true ? `url: file:${at('database-url')}` : 'name: erp';
+  await writeFile(sitePath, `${siteText(vsphere, live, { at, more, database, state })}${siteFile}`);
   await mkdir(join(folder, 'smoke'));
   await writeFile(
     join(folder, 'smoke', 'orders.sql'),
     '-- check: orders are whole\n-- expect: no rows\nselect id from orders where total < 0;\n',
   );
-  const session = async (database = 'erp'): Promise<Connection> =>
-    connect({ ...live.address, database }, signal);
+  return { sitePath, state };
+}
+
+async function fillDatabase(session: (database?: string) => Promise<Connection>): Promise<void> {
   {
     await using admin = await session('postgres');
     await admin.query('create database erp');
@@ -105,17 +148,6 @@ export async function createVsphereWorld(
   await erp.query(
     "create table setting (key text primary key, value text); insert into setting values ('users', 'open')",
   );
-  const { guests } = vsphere;
-  await writeFile(join(guests.disk(await vsphere.guestOf('DC0_H0_VM0'), 'system'), 'VERSION'), '1.0\n');
-  const owned = opened.move();
-  return {
-    folder,
-    sitePath,
-    vsphere,
-    live,
-    session,
-    [Symbol.asyncDispose]: async () => owned.disposeAsync(),
-  };
 }
 
 /** An upgrade of its database and its program, which works. */
@@ -132,15 +164,53 @@ export async function writeKit({ folder }: VsphereWorld): Promise<string> {
   return kit;
 }
 
+/** LIVE's database on the network card of its machine, which has none for it by itself. */
+async function serveDatabase(
+  opened: AsyncDisposableStack,
+  { guest, address }: LiveDatabase,
+): Promise<string> {
+  if (guest.endpoint.kind !== 'tcp') throw new Error('LIVE has no address');
+  const { host } = guest.endpoint;
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connectTo(`${address.host}/.s.PGSQL.${address.port}`);
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(one);
+      one.on('error', () => other.destroy());
+      one.once('close', () => other.destroy());
+      one.pipe(other);
+    }
+  });
+  server.listen(5432, host);
+  await once(server, 'listening');
+  opened.defer(async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await once(server, 'close');
+  });
+  return `postgresql://postgres@${host}:5432/erp\n`;
+}
+
 function jumpText({ host, port, user, privateKeyFile, hostKey }: JumpHost): string {
-  return `
-    jumpHost: { host: ${host}, port: ${port}, user: ${user}, privateKey: 'file:${privateKeyFile}', hostKey: '${hostKey}' }`;
+  return `jumpHost: { host: ${host}, port: ${port}, user: ${user}, privateKey: 'file:${privateKeyFile}', hostKey: '${hostKey}' }`;
+}
+
+interface SiteWords {
+  /** A file or folder of the world, as the site file names it. */
+  at: (name: string) => string;
+  /** For machines.vsphere. */
+  more: readonly string[];
+  database: string;
+  state: string;
 }
 
 function siteText(
   { server, user, guests }: SimulatedVsphere,
   { guest, binDir, socketDir }: LiveDatabase,
-  more: string,
+  { at, more, database, state }: SiteWords,
 ): string {
   return `
 name: test
@@ -150,7 +220,7 @@ machines:
   vsphere:
     server: ${server}
     user: ${user}
-    password: file:vcenter-password
+    password: file:${at('vcenter-password')}
     allowUnverifiedTls: true
     datacenter: DC0
     cluster: DC0_H0
@@ -159,23 +229,27 @@ machines:
     systemDisk: ${guests.systemDisk}
     dataDisk: ${guests.dataDisk}
     socketDir: ${socketDir}
-    ${more}
+    ${more.join('\n    ')}
 guest:
   user: ${guest.user}
   privateKey: file:${guest.privateKeyFile}
   hostKey: ${guest.hostKey}
   port: ${guests.port}
 database:
-  name: erp
+  ${database}
   binDir: ${binDir}
   businessCounts:
     - name: orders
       sql: select count(*) as n, sum(total) as total from orders
 archive:
-  location: archive
-  mirror: mirror
+  location: ${at('archive')}
+  mirror: ${at('mirror')}
   acceptSharedDisk: a test
   minimumGrade: 5
+control:
+  directory: ${state}
+smoke:
+  directory: ${at('smoke')}
 staging:
   name: staging
 departments:

@@ -34,6 +34,8 @@ export interface SimulationSettings {
   address: (vm: string, real: string) => string;
   /** A clone makes itself a new host key at its first boot. */
   renewsHostKey: boolean;
+  /** Who alone may change production, as a vCenter's permissions say it; undefined: everybody may do everything. */
+  director: string | undefined;
   /** Of clones. `open`: their port group leads to this host's own network, and so to production. */
   network: GuestNetwork;
   /** What a machine sees of this host. */
@@ -68,6 +70,7 @@ export async function startSimulatedVsphere(
     tellsAddress: () => true,
     address: (_vm, real) => real,
     renewsHostKey: false,
+    director: undefined,
     network: 'reachable',
     mounts: () => [],
     ...given,
@@ -75,23 +78,24 @@ export async function startSimulatedVsphere(
   const own = { server: vcsim.server, user: vcsim.user, password: vcsim.password, allowUnverifiedTls: true };
   const signal = new AbortController().signal;
   const vim = opened.use(await openVim(own, signal));
-  const world: World = { vim, guests, live, settings, owners: new Map(), arrange: vcsim.govc };
+  if (live !== firstMachine) vcsim.govc('vm.change', '-vm', firstMachine, '-name', live);
+  const guestOf = async (vm: string): Promise<string> =>
+    (await findVirtualMachine(vim, `/DC0/vm/${vm}`, signal)).moref;
+  const liveId = await guestOf(live);
+  const world: World = { vim, guests, live, liveId, settings, owners: new Map(), arrange: vcsim.govc };
   const front = opened.use(
     await openVcenterFront(
       vcsim.server,
       (method) => methods.has(method),
       async (call) => follow(world, call),
+      (user, method, target) => refuse(world, user, method, target),
     ),
   );
-  const guestOf = async (vm: string): Promise<string> =>
-    (await findVirtualMachine(vim, `/DC0/vm/${vm}`, signal)).moref;
-  if (live !== firstMachine) vcsim.govc('vm.change', '-vm', firstMachine, '-name', live);
   // The simulator leaves out what a real vCenter says of every machine.
   vcsim.govc('vm.change', '-vm', live, '-e', 'SET.config.version=vmx-0');
   vcsim.govc('vm.change', '-vm', live, '-e', 'SET.config.swapPlacement=inherit');
-  const id = await guestOf(live);
-  await guests.create(id);
-  await powerOn(world, id);
+  await guests.create(liveId);
+  await powerOn(world, liveId);
   const owned = opened.move();
   return {
     server: front.server,
@@ -109,12 +113,27 @@ export async function startSimulatedVsphere(
 interface World {
   vim: Vim;
   guests: GuestHost;
-  /** Name of production's VM. */
+  /** Name of production's VM, and its reference. */
   live: string;
+  liveId: string;
   settings: SimulationSettings;
   /** Snapshot → VM. */
   owners: Map<string, string>;
   arrange: (...args: string[]) => string;
+}
+
+/** Changes of production are the director's alone, and nothing else is; a session of nobody is refused anyway. */
+function refuse(
+  { settings, owners, liveId }: World,
+  user: string,
+  method: string,
+  target: string,
+): string | undefined {
+  const changes = methods.has(method) || method === 'ReconfigVM_Task';
+  if (settings.director === undefined || user === '' || !changes) return undefined;
+  // A clone is made by a call on production, and leaves it as it is.
+  const isProduction = (owners.get(target) ?? target) === liveId && method !== 'CloneVM_Task';
+  return isProduction === (user === settings.director) ? undefined : `VirtualMachine.${method}`;
 }
 
 /** Does to the guest what was done to the VM; what the simulator refused, or failed at, has no effect. */

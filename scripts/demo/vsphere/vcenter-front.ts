@@ -16,6 +16,9 @@ export interface VimCall {
   task: string | undefined;
 }
 
+/** Why a user may not make a call on an object; undefined: go on. The simulator itself lets everybody do everything. */
+export type Rights = (user: string, method: string, target: string) => string | undefined;
+
 export interface VcenterFront extends AsyncDisposable {
   /** host:port */
   server: string;
@@ -29,8 +32,11 @@ export async function openVcenterFront(
   target: string,
   isOfInterest: (method: string) => boolean,
   effect: (call: VimCall) => Promise<void>,
+  rights: Rights = () => undefined,
 ): Promise<VcenterFront> {
   const { key, cert } = await makeCertificate();
+  /** Who a session is, by its cookie. */
+  const users = new Map<string, string>();
   const agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
   const server = createServer({ key, cert }, (asked, answer) => {
     void pass(asked, answer).catch(() => answer.destroy());
@@ -39,6 +45,12 @@ export async function openVcenterFront(
     const body = await readAll(asked);
     const text = asked.url === '/sdk' ? body.toString('utf8') : '';
     const [, method = ''] = /<(?:\w+:)?Body[^>]*>\s*<(?:\w+:)?(\w+)/.exec(text) ?? [];
+    const [, on = ''] = /<(?:\w+:)?_this[^>]*>([^<]+)</.exec(text) ?? [];
+    const lacking = rights(users.get(sessionOf(asked.headers.cookie)) ?? '', method, on);
+    if (lacking !== undefined) {
+      answer.writeHead(500, { 'content-type': 'text/xml' }).end(noPermission(on, lacking));
+      return;
+    }
     const sent = request(`https://${target}${asked.url}`, {
       method: asked.method,
       headers: { ...asked.headers, 'content-length': body.length },
@@ -47,13 +59,15 @@ export async function openVcenterFront(
     answer.once('close', () => sent.destroy());
     sent.end(body);
     const [said] = (await once(sent, 'response')) as [IncomingMessage];
+    const [, user] = /<(?:\w+:)?userName>([^<]*)</.exec(text) ?? [];
+    if (method === 'Login' && user !== undefined)
+      for (const cookie of said.headers['set-cookie'] ?? []) users.set(sessionOf(cookie), user);
     if (!isOfInterest(method) || said.statusCode !== 200) {
       answer.writeHead(said.statusCode ?? 502, said.headers);
       said.pipe(answer);
       return;
     }
     const content = await readAll(said);
-    const [, on = ''] = /<(?:\w+:)?_this[^>]*>([^<]+)</.exec(text) ?? [];
     const [, task] = /<returnval[^>]*type="Task"[^>]*>([^<]+)</.exec(content.toString('utf8')) ?? [];
     await effect({ method, target: on, body: text, task });
     const { 'transfer-encoding': _, ...headers } = said.headers;
@@ -72,6 +86,16 @@ export async function openVcenterFront(
       agent.destroy();
     },
   };
+}
+
+function sessionOf(cookies: string | undefined): string {
+  return /vmware_soap_session="?([^";]+)/.exec(cookies ?? '')?.[1] ?? '';
+}
+
+/** As a vCenter refuses (vSphere Web Services API, NoPermission). */
+function noPermission(object: string, privilege: string): string {
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body><soapenv:Fault><faultcode>ServerFaultCode</faultcode><faultstring>Permission to perform this operation was denied.</faultstring><detail><NoPermissionFault xmlns="urn:vim25" xsi:type="NoPermission"><object type="ManagedEntity">${object}</object><privilegeId>${privilege}</privilegeId></NoPermissionFault></detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>`;
 }
 
 async function readAll(stream: IncomingMessage): Promise<Buffer> {

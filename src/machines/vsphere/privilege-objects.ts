@@ -2,7 +2,13 @@ import type { Vim } from './client.ts';
 import { findHost, findInPath, findPlaces, trimPath } from './inventory.ts';
 import { readAttributeKeys } from './marks.ts';
 import { sourcePath, type CloneRequest } from './prepare-clone.ts';
-import type { CloneWays, PrivilegeObjects } from './privileges.ts';
+import {
+  missingPrivileges,
+  promotionPrivileges,
+  readPrivileges,
+  type CloneWays,
+  type PrivilegeObjects,
+} from './privileges.ts';
 import { findVirtualMachine, readVirtualMachine } from './virtual-machine.ts';
 import { text, type MoRef } from './soap.ts';
 
@@ -52,6 +58,35 @@ export async function findPrivilegeObjects(
   };
   return { objects, ways };
 }
+
+/**
+ * What the session's user lacks of promoting and taking back the machine at `inventoryPath`, for a promotion to ask
+ * before anybody is disturbed: "privilege on object" each.
+ */
+export async function findPromotionLacks(
+  vim: Vim,
+  inventoryPath: string,
+  signal: AbortSignal,
+): Promise<{ user: string; lacks: string[] }> {
+  const production = await findVirtualMachine(vim, inventoryPath, signal);
+  const { datastores } = await readVirtualMachine(vim, production, signal);
+  // Not the vCenter as a whole: who found production may see what is needed of it.
+  const objects: PrivilegeObjects = {
+    production: [{ reference: production, name: `production ${inventoryPath}` }],
+    'production datastore': await namedByThemselves(vim, datastores, signal),
+  };
+  const held = await readPrivileges(vim, objects, signal);
+  const missing = missingPrivileges(promotionPrivileges, noWays, objects, held);
+  return { user: held.user, lacks: missing.map(({ privilege, name }) => `${privilege} on ${name}`) };
+}
+
+const noWays: CloneWays = {
+  linked: false,
+  ownNetwork: false,
+  customization: false,
+  datastoreCluster: false,
+  hasMarks: true,
+};
 
 async function findNetworkObjects(
   vim: Vim,

@@ -21,7 +21,10 @@ export interface Platform {
   openDoor(facts: MachineFacts, signal: AbortSignal): Promise<MachineDoor>;
   /** Whether an address of the site file is the database on the machine: what snapshots hold and reverts reach. */
   holdsDatabase(facts: MachineFacts, address: DatabaseAddress): Promise<boolean>;
-  /** Throws where a snapshot of the machine would hold a part of it only: before anything is closed or changed. */
+  /**
+   * Throws where a snapshot of the machine would hold a part of it only, or where none may be made of it or gone back to:
+   * before anything is closed or changed.
+   */
   requireWholeSnapshot(name: string, signal: AbortSignal): Promise<void>;
   /** What of production the machine reaches although it is isolated, asked from inside; empty: nothing. */
   findRoutes(name: string, guest: Guest, signal: AbortSignal): Promise<string[]>;

@@ -12,6 +12,7 @@ import {
   waitForAddress,
 } from '../../machines/vsphere/machines.ts';
 import type { Machines } from '../../machines/machines.ts';
+import { findPromotionLacks } from '../../machines/vsphere/privilege-objects.ts';
 import { probeRoutes, type ForbiddenPlace } from '../../machines/vsphere/probe-routes.ts';
 import { resolveDatabaseAddress } from '../../site/address.ts';
 import type { Site } from '../../site/site.ts';
@@ -76,10 +77,13 @@ export function openVspherePlatform(site: Site): Platform {
     },
     requireWholeSnapshot: async (name, signal) => {
       const { inventoryPath } = vsphereMachine(site, name, await nameDatabase(site));
-      const escapes = await withVim('clone', signal, async (vim) =>
-        findSnapshotEscapes(vim, inventoryPath, signal),
-      );
-      if (escapes.length > 0) throw partialSnapshot(name, escapes);
+      await withVim(name === live ? 'promotion' : 'clone', signal, async (vim) => {
+        const escapes = await findSnapshotEscapes(vim, inventoryPath, signal);
+        if (escapes.length > 0) throw partialSnapshot(name, escapes);
+        if (name !== live) return;
+        const { user, lacks } = await findPromotionLacks(vim, inventoryPath, signal);
+        if (lacks.length > 0) throw lackingPrivileges(user, lacks);
+      });
     },
     makeStaging: async (name, _database, work) => {
       const options = await stagingOptions(site, name, work);
@@ -195,6 +199,13 @@ function partialSnapshot(name: string, escapes: readonly string[]): ClonaError {
       details: { escapes },
     },
   );
+}
+
+function lackingPrivileges(user: string, lacks: readonly string[]): ClonaError {
+  return new ClonaError('machineFailed', `${user}, who promotes, lacks ${lacks.join(', ')}`, {
+    hint: 'add it to the role of that user there; clona doctor lists all that is needed',
+    details: { lacks },
+  });
 }
 
 function openRoute(name: string, routes: readonly string[]): ClonaError {

@@ -39,6 +39,7 @@ describe.skipIf(missing !== undefined)(
         tellsAddress: () => true,
         address: (_vm: string, real: string) => real,
         renewsHostKey: false,
+        director: undefined,
         network: 'reachable',
       });
     });
@@ -115,6 +116,24 @@ describe.skipIf(missing !== undefined)(
         kind: 'machineFailed',
         message: `${live} has no snapshot ${name}`,
       });
+      expect(await orders()).toBe(1000);
+    });
+
+    test('who may not change LIVE does not: he is named before it is closed, and its VM stays as it is', async () => {
+      const role = (how: '-r' | '-a') =>
+        world.vsphere.arrange('role.update', how, 'Admin', 'VirtualMachine.State.RevertToSnapshot');
+      role('-r');
+      const closing = operations.closeForUsers(step('close')).finally(() => role('-a'));
+      await expect(closing).rejects.toMatchObject({
+        kind: 'machineFailed',
+        message: `user, who promotes, lacks VirtualMachine.State.RevertToSnapshot on production /DC0/vm/${live}`,
+      });
+      world.vsphere.settings.director = 'somebody else';
+      await expect(operations.snapshot(step('snapshot'), 'live', name)).rejects.toMatchObject({
+        kind: 'machineFailed',
+        details: { fault: 'NoPermission' },
+      });
+      expect(await world.vsphere.govc('snapshot.tree', '-vm', live)).not.toContain(name);
       expect(await orders()).toBe(1000);
     });
 

@@ -48,8 +48,8 @@ describe.skipIf(missing !== undefined || !long)(
   },
 );
 
-function stopControlAfterwards({ folder }: VsphereWorld): AsyncDisposable {
-  const dataDir = join(placeControl(join(folder, '.clona')).folder, 'data');
+function stopControlAfterwards({ state }: VsphereWorld): AsyncDisposable {
+  const dataDir = join(placeControl(state).folder, 'data');
   return { [Symbol.asyncDispose]: async () => stopServer({ dataDir, mode: 'immediate' }) };
 }
 

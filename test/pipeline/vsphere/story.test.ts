@@ -31,7 +31,7 @@ describe.skipIf(missing !== undefined)(
   () => {
     // One test, because each act stands on the one before it: played again, it begins with a world of its own.
     test('proves the archive on a clone, promotes a kit behind a snapshot of the VM, and takes LIVE back by its revert', async () => {
-      await using world = await createVsphereWorld();
+      await using world = await createVsphereWorld('', { director: 'director' });
       await using opened = await openVsphereContext(world);
       const { context } = opened;
       await refresh(context, 1000, 1);
