@@ -208,9 +208,10 @@ export function nidArguments(facts: RestoreFacts, target: RestoreTarget, logFile
 export function writeAfterNid(parameterFile: string, facts: RestoreFacts): string {
   const path = quoteSqlText(parameterFile, 'the parameter file');
   return sqlPlus([
-    `STARTUP RESTRICT MOUNT PFILE=${path}`,
-    'ALTER DATABASE OPEN RESETLOGS;',
+    // First: an instance that was started from the PFILE would refuse to be fenced for good (ORA-32001).
     `CREATE SPFILE FROM PFILE=${path};`,
+    'STARTUP RESTRICT MOUNT',
+    'ALTER DATABASE OPEN RESETLOGS;',
     ...(facts.cdb ? ['ALTER PLUGGABLE DATABASE ALL OPEN RESTRICTED;'] : []),
     'SELECT DBID, NAME, OPEN_MODE FROM V$DATABASE;',
   ]);

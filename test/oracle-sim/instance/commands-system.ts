@@ -105,6 +105,8 @@ const onlyAtStart = new Set([
   'db_file_name_convert',
   'audit_trail',
   'sga_max_size',
+  'open_links',
+  'open_links_per_instance',
 ]);
 
 function parseSet(cursor: TokenCursor, instance: Session['instance']): Action {
@@ -124,7 +126,7 @@ function parseSet(cursor: TokenCursor, instance: Session['instance']): Action {
       throw new OraError(2095, 'specified initialization parameter cannot be modified', at);
     if (scope !== 'SPFILE') requireDestination(instance, name, value);
     if (scope !== 'MEMORY') {
-      if (instance.spfile === null)
+      if (instance.spfile === null || !instance.fromSpfile)
         throw new OraError(32001, 'write to SPFILE requested but no SPFILE is in use');
       instance.spfile.set(name, value);
     }

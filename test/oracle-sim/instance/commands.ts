@@ -16,6 +16,13 @@ export function prepareCommand(sql: string, session: Session): Command {
   const cursor = new TokenCursor(sql);
   if (cursor.is('INSERT') || cursor.is('UPDATE') || cursor.is('DELETE'))
     return prepareDml(cursor, sql, session);
+  if (cursor.accept('COMMIT') || cursor.accept('ROLLBACK')) {
+    const commits = sql.trimStart().toUpperCase().startsWith('COMMIT');
+    cursor.accept('WORK');
+    if (cursor.token.kind !== 'end')
+      throw new OraError(2185, 'a token other than WORK follows COMMIT', cursor.token.at);
+    return { run: () => (commits ? session.commit() : session.rollback(), { rowCount: 0 }) };
+  }
   const action = prepareCode(cursor, sql, session) ?? parse(cursor, session);
   const { token } = cursor;
   if (token.kind !== 'end') {

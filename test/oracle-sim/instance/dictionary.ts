@@ -5,6 +5,7 @@ import { viewColumns } from '../sql/view-columns.ts';
 import { mayRead, type User } from './accounts.ts';
 import type { Instance } from './instance.ts';
 import type { GivenViews } from './given-views.ts';
+import { openLink } from './outlets.ts';
 import { findTable } from './tables.ts';
 import { sessionRows } from './views-schema.ts';
 import { viewRows } from './views.ts';
@@ -33,6 +34,7 @@ export function createDictionary(
   currentSchema: string,
 ): Dictionary {
   return {
+    openLink: (name, at) => openLink(instance, user.name, name, at),
     find(schema, name) {
       const view = schema === null || schema === 'SYS' ? findView(name) : undefined;
       if (view === undefined) return findTable(instance, user, schema ?? currentSchema, name, transaction);

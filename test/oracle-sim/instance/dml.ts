@@ -1,3 +1,4 @@
+import { openLink } from './outlets.ts';
 import { OraError, SqlDate, SqlTimestamp, Clob, type SqlValue } from '../wire/values.ts';
 import { compile, type Compiler } from '../sql/compile.ts';
 import { compileCondition } from '../sql/conditions.ts';
@@ -75,6 +76,7 @@ function compilerFor(session: Session, { schema, name }: Target, table: StoredTa
     source: name,
   }));
   const dictionary = {
+    openLink: (name: string, at: number) => openLink(session.instance, session.user.name, name, at),
     find: () =>
       findTable(session.instance, session.user, schema ?? session.schema(), name, session.transaction()),
   };

@@ -66,6 +66,7 @@ export function hostSession({
       schema = name;
     },
     commit: () => end(true),
+    rollback: () => end(false),
   };
   return {
     get dictionary() {

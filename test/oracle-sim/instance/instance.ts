@@ -61,6 +61,8 @@ export interface Instance {
   database: Database | null;
   /** Parameters as SPFILE keeps them over a restart; null: there is none. */
   spfile: Map<string, string> | null;
+  /** It was started from the SPFILE: one that was made since is not in use (ORA-32001). */
+  fromSpfile: boolean;
   sessions: Map<number, SessionInfo>;
   /** V$SESSION_LONGOPS: gone at the next start. */
   longOperations: LongOperation[];
@@ -109,6 +111,7 @@ export function createInstance(given: Partial<InstanceSettings>, users: User[]):
     started: database?.open !== null,
     database,
     spfile: database === null || database.open === null ? null : new Map(database.parameters),
+    fromSpfile: database !== null && database.open !== null,
     sessions: new Map(),
     longOperations: [],
     pace: setImmediate,
@@ -145,6 +148,7 @@ function createStorage(settings: InstanceSettings, storage: StorageSettings): Da
     open: null,
     now: () => settings.now(),
     redoBytes: 0,
+    shipped: [],
     recoveryWaits: false,
     corrupt: new Map(),
     betweenBlocks: () => {},

@@ -16,6 +16,7 @@ export interface Session {
   schema(): string;
   setSchema(name: string): void;
   commit(): void;
+  rollback(): void;
 }
 
 /** A command whose text was understood: calling it does it. */

@@ -27,6 +27,7 @@ export function startUp(instance: Instance, { force, restricted, until, pfile }:
     abort(instance);
   }
   database.parameters = new Map(pfile === null ? spfileOf(instance) : readParameterFile(pfile));
+  instance.fromSpfile = pfile === null;
   instance.started = true;
   instance.longOperations = [];
   instance.restricted = restricted;

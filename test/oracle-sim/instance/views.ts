@@ -7,6 +7,7 @@ import { longOperationViews } from './long-operations.ts';
 import { fileViews } from './views-files.ts';
 import { destinationViews } from './views-destinations.ts';
 import { databaseViews } from './views-database.ts';
+import { outletViews } from './views-outlets.ts';
 import { schemaViews } from './views-schema.ts';
 import type { Rows } from './view-rows.ts';
 
@@ -112,13 +113,13 @@ function instanceRow(instance: Instance): Given {
 }
 
 function parameterRow(
-  { database, spfile }: Instance,
+  { database, fromSpfile }: Instance,
   name: string,
   otherwise: string | null,
   index: number,
 ): Given {
   const set = database?.parameters.get(name);
-  const value = name === 'spfile' && spfile !== null ? 'spfile.ora' : (set ?? otherwise);
+  const value = name === 'spfile' && fromSpfile ? 'spfile.ora' : (set ?? otherwise);
   return {
     NUM: index,
     NAME: name,
@@ -140,6 +141,7 @@ const views: Record<string, Rows> = {
   ...backupViews,
   ...schemaViews,
   ...longOperationViews,
+  ...outletViews,
 };
 
 /** What the instance shows in a view; nothing where it keeps no state of that kind. */

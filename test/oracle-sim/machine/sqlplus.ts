@@ -61,7 +61,9 @@ async function runSql(plus: SqlPlus, { text, kind }: ScriptPart): Promise<void> 
     return;
   }
   try {
-    if (plus.server.instance.status === 'DOWN') throw new OraError(1034, 'ORACLE not available');
+    // An SPFILE can be made while nothing runs.
+    if (plus.server.instance.status === 'DOWN' && !/^\s*create\s+spfile\b/i.test(text))
+      throw new OraError(1034, 'ORACLE not available');
     using own = plus.session === null ? openLocalSql(plus.server) : null;
     const local = plus.session ?? own!; // one of the two is there
     const { columns, outcome, kind: ran } = await local.run(text);

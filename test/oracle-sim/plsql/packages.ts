@@ -3,11 +3,13 @@ import { compileSchema } from '../instance/code-objects.ts';
 import { pumpConstants, pumpRoutines } from '../pump/package.ts';
 import { builtins } from './builtins.ts';
 import type { Routine } from './run.ts';
+import { outletConstants, outletRoutines } from './outlet-packages.ts';
 import { textOf, type PlsqlValue } from './values.ts';
 
 export function constantNamed(name: string): PlsqlValue | undefined {
   const [packageName, constant] = name.split('.');
   if (name === 'DBMS_METADATA.SESSION_TRANSFORM') return -1n;
+  if (Object.hasOwn(outletConstants, name)) return outletConstants[name];
   if (packageName !== 'DBMS_DATAPUMP' || constant === undefined) return undefined;
   return pumpConstants[constant];
 }
@@ -36,7 +38,15 @@ export function routinesOf(session: Session): (name: string) => Routine | undefi
       run: () => null,
     },
     'DBMS_OUTPUT.PUT_LINE': { parameters: ['A'], run: () => null },
+    COMMIT: {
+      parameters: [],
+      run: () => {
+        session.commit();
+        return null;
+      },
+    },
     ...pump,
+    ...outletRoutines(session),
   };
   return (name) =>
     Object.hasOwn(own, name) ? own[name] : Object.hasOwn(builtins, name) ? builtins[name] : undefined;

@@ -33,6 +33,8 @@ export interface SelectItem {
 export interface Source {
   schema: string | null;
   name: string;
+  /** After @: the database that holds it. */
+  link: string | null;
   query: Query | null;
   alias: string | null;
   join: 'cross' | 'inner' | 'left';

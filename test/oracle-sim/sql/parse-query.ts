@@ -133,7 +133,7 @@ function parseJoin(context: ParseContext, join: 'inner' | 'left'): Source {
 function parseSource(context: ParseContext, join: Source['join']): Source {
   const { cursor } = context;
   const { at } = cursor.token;
-  const source: Source = { schema: null, name: '', query: null, alias: null, join, on: null, at };
+  const source: Source = { schema: null, name: '', link: null, query: null, alias: null, join, on: null, at };
   if (cursor.accept('(')) {
     source.query = parseQuery(context);
     cursor.expect(')', 907, 'missing right parenthesis');
@@ -143,6 +143,7 @@ function parseSource(context: ParseContext, join: Source['join']): Source {
       source.schema = source.name;
       source.name = cursor.name();
     }
+    if (cursor.accept('@')) source.link = cursor.name();
   }
   const { kind, text } = cursor.token;
   if (kind === 'quoted' || (kind === 'word' && !endsSource.has(text))) source.alias = cursor.name();

@@ -22,6 +22,8 @@ export interface View {
 /** Names of views and tables; throws the error of a name that may not be read. */
 export interface Dictionary {
   find(schema: string | null, name: string): View | null;
+  /** Connects to another database, which is not simulated: throws in any case. */
+  openLink(name: string, at: number): never;
 }
 
 export interface ScopeColumn extends Column {

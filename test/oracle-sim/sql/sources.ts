@@ -49,6 +49,7 @@ export function compileSources(
 
 function findView(source: Source, scope: Scope, compileQuery: CompileQuery): View {
   if (source.query !== null) return compileQuery(source.query, scope);
+  if (source.link !== null) scope.dictionary.openLink(source.link, source.at);
   const named = source.schema === null ? scope.named.get(source.name) : undefined;
   const view = named ?? scope.dictionary.find(source.schema, source.name);
   if (view === null) throw new OraError(942, 'table or view does not exist', source.at);

@@ -1,8 +1,9 @@
-import { ClonaError } from '../../../errors.ts';
+import { ClonaError, toClonaError } from '../../../errors.ts';
 import { withProgress, type OnProgress } from '../../../progress.ts';
 import type { FenceFact, FenceReport, FenceRule } from '../../postgres/fence/fence.ts';
 import type { OracleFenceContext, OracleFenceItem } from './item.ts';
-import { archiving, jobs, links, mail, services } from './items.ts';
+import { oracleFenceItems } from './items.ts';
+import { splitStatements } from './statements.ts';
 
 export interface OracleFenceOptions extends OracleFenceContext {
   /** The site's own ways out: a statement or PL/SQL block, and a query whose first column is 1, Y or TRUE when it is cut off. */
@@ -11,9 +12,6 @@ export interface OracleFenceOptions extends OracleFenceContext {
   items?: readonly OracleFenceItem[];
   onProgress: OnProgress;
 }
-
-/** The ways out that every Oracle database may have (R21). The network is the machine's part. */
-export const oracleFenceItems: readonly OracleFenceItem[] = [archiving, jobs, links, mail, services];
 
 /**
  * Puts the fence up while nobody but us is let in (restricted session), tests all of it, and opens the database to people
@@ -56,18 +54,35 @@ export async function requireOracleFence(options: OracleFenceOptions): Promise<F
 function siteItems({ rules }: OracleFenceOptions): OracleFenceItem[] {
   return rules.map(({ name, sql, check }) => ({
     name,
-    apply: async ({ session }) => {
-      await session.execute(withoutEnd(sql));
-    },
-    findHoles: async ({ session }) => {
-      const [row] = await session.query(withoutEnd(check));
-      return /^(?:1|Y|YES|TRUE)$/i.test(row?.[0] ?? '') ? [] : ['its check does not give 1, Y or TRUE'];
-    },
+    apply: async ({ session }) =>
+      nameRule(name, 'sql', async () => {
+        for (const statement of splitStatements(sql)) await session.execute(statement);
+        // The driver commits nothing by itself, and its session's end would bring the way out back.
+        await session.execute('COMMIT');
+      }),
+    findHoles: async ({ session }) =>
+      nameRule(name, 'check', async () => {
+        const [query, ...more] = splitStatements(check);
+        if (query === undefined || more.length > 0 || !/^(?:SELECT|WITH)\b/i.test(query)) {
+          throw new ClonaError('siteInvalid', 'it is to be one SELECT, whose first column tells', {});
+        }
+        const [row] = await session.query(query);
+        return /^(?:1|Y|YES|TRUE)$/i.test(row?.[0] ?? '') ? [] : ['its check does not give 1, Y or TRUE'];
+      }),
   }));
 }
 
-/** The driver takes no semicolon behind a statement, and wants the one behind a block. */
-function withoutEnd(sql: string): string {
-  const text = sql.trim().replace(/\n\s*\/\s*$/, '');
-  return /\bEND\s*(?:\w+\s*)?;$/i.test(text) ? text : text.replace(/;\s*$/, '');
+/** A rule that the server refuses is the site's to mend: which one it is must be in the error. */
+async function nameRule<Result>(name: string, key: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    const { kind, message, hint, details } = toClonaError(error);
+    if (kind === 'interrupted' || kind === 'terminated') throw error;
+    throw new ClonaError(kind, `${key} of "${name}" in staging.fence: ${message}`, {
+      cause: error,
+      hint,
+      details,
+    });
+  }
 }

@@ -1,3 +1,4 @@
+import { ClonaError, toClonaError } from '../../../errors.ts';
 import type { OracleSql } from '../connect.ts';
 import { quoteSqlText } from '../rman-text.ts';
 
@@ -7,6 +8,8 @@ export interface OracleFenceContext {
   /** The clone's own recovery area: the one place its archived logs may go. */
   recoveryDir: string;
   recoveryBytes: number;
+  /** Services of production that the application on the clone connects to, and that therefore go on; default none. */
+  keepServices?: readonly string[] | undefined;
 }
 
 /** One way out of a clone (R21). Both functions may be repeated. */
@@ -28,7 +31,7 @@ export function setParameter(name: string, value: string, when: 'now' | 'restart
   return `ALTER SYSTEM SET ${name} = ${text} SCOPE = ${scope}`;
 }
 
-/** Sets those that this release knows; the value is compared as V$PARAMETER shows it. */
+/** Sets those that this release knows and that are otherwise; the value is compared as V$PARAMETER shows it. */
 export async function setParameters(
   session: OracleSql,
   values: Readonly<Record<string, string>>,
@@ -36,7 +39,29 @@ export async function setParameters(
 ): Promise<void> {
   const known = await readParameters(session, Object.keys(values));
   for (const [name, value] of Object.entries(values)) {
-    if (known.has(name) && known.get(name) !== value) await session.execute(setParameter(name, value, when));
+    if (known.has(name) && known.get(name) !== value) await changeParameter(session, name, value, when);
+  }
+}
+
+/** What a restart would undo is no fence: an instance that runs from a PFILE is told of, and not changed. */
+async function changeParameter(
+  session: OracleSql,
+  name: string,
+  value: string,
+  when: 'now' | 'restart',
+): Promise<void> {
+  try {
+    await session.execute(setParameter(name, value, when));
+  } catch (error) {
+    if (toClonaError(error).details?.['code'] !== 'ORA-32001') throw error;
+    throw new ClonaError(
+      'fenceFailed',
+      `${name} cannot be set for good: the clone runs from a PFILE (ORA-32001)`,
+      {
+        cause: error,
+        hint: 'CREATE SPFILE FROM PFILE, and start the clone anew with STARTUP RESTRICT',
+      },
+    );
   }
 }
 

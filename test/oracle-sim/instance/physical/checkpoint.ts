@@ -117,6 +117,7 @@ function archive(database: Database, group: LogGroup): void {
     requireAreaRoom(database, name, redoLogBytes(log));
     for (const member of group.members) writeRedoLog(member, log);
     writeRedoLog(name, log);
+    archiveElsewhere(database, log);
   } catch {
     throw archiverStuck;
   }
@@ -142,6 +143,18 @@ function archive(database: Database, group: LogGroup): void {
         JSON.stringify(records, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
       ) + 512,
   });
+}
+
+/** The other destinations: a folder is written, a service is sent to. */
+function archiveElsewhere(database: Database, log: Parameters<typeof writeRedoLog>[1]): void {
+  for (let id = 2; id <= 31; id += 1) {
+    if (/^defer/i.test(parameter(database, `log_archive_dest_state_${id}`) ?? '')) continue;
+    const value = parameter(database, `log_archive_dest_${id}`) ?? '';
+    const [, kind, place] = /^\s*(LOCATION|SERVICE)\s*=\s*"?([^\s"]+)/i.exec(value) ?? [];
+    if (kind === undefined || place === undefined) continue;
+    if (kind.toUpperCase() === 'SERVICE') database.shipped.push(place);
+    else writeRedoLog(join(place, logFileName(log.sequence, log.thread, stampOf(log.resetlogsAt))), log);
+  }
 }
 
 /** The records of the online log that is not archived yet, for recovery with the current control file. */

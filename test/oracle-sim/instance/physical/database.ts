@@ -31,6 +31,8 @@ export interface Database {
   redoBytes: number;
   /** Corrupt blocks by file, as the last backup or validation found them: V$DATABASE_BLOCK_CORRUPTION. */
   corrupt: Map<number, number>;
+  /** Services to which archived logs were sent, each time. */
+  shipped: string[];
   /** A recovery UNTIL CANCEL waits for its next log. */
   recoveryWaits: boolean;
   /** An online log that holds so much redo is full, and switched at the next commit; undefined: none ever is. */
