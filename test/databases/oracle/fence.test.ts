@@ -264,8 +264,8 @@ describe('a clone that has everything production has', () => {
       links: [{ owner: 'SYS', name: 'BANK', host: 'bankdb' }],
       services: [{ name: 'ERP_WEB', active: true }],
     });
-    sim.instance.users.push({ name: 'ERP', password: 'x', grants: [] });
     for (const sql of [
+      'CREATE USER erp IDENTIFIED BY "x"',
       `ALTER SYSTEM SET log_archive_dest_2 = 'LOCATION=${join(folder, 'production')}'`,
       `ALTER SYSTEM SET log_archive_dest_3 = 'SERVICE=standby'`,
       `ALTER SYSTEM SET smtp_out_server = 'mail:25'`,
