@@ -1,11 +1,14 @@
 /**
  * What a file of an archive is, by its first bytes: never by its name or date. Offsets of the file header as BBED shows
- * them (kcvfhhdr in block 1: DBID at 28, name at 32, blocks at 44, file at 52, type at 54, tag at 64; state at 138, checkpoint at 484),
- * and of dumps as `strings` shows them; from public descriptions, not from Oracle's own: what does not fit is `unknown`, never guessed.
+ * them (kcvfhhdr in block 1: DBID at 28, name at 32, blocks at 44, file at 52, type at 54, tag at 64; RESETLOGS at 112 and 116,
+ * state at 138, tablespace at 338, absolute fuzzy SCN at 384, checkpoint at 484), of a redo log's as its public readers do
+ * (sequence at 8, then all of it four bytes earlier; RESETLOGS at 160, thread at 176, SCNs at 180 and 192), and of dumps as `strings` shows
+ * them; from public descriptions, not from Oracle's own: what does not fit is `unknown`, never guessed.
  */
 export type OracleFile =
   | DatafileHeader
-  | { kind: 'control file' | 'redo log' | 'backup piece'; dbid: string; database: string; blockBytes: number }
+  | RedoHeader
+  | { kind: 'control file' | 'backup piece'; dbid: string; database: string; blockBytes: number }
   | { kind: 'pump dump'; job: string | null; version: string | null }
   | { kind: 'original dump'; version: string; user: string | null }
   | { kind: 'unknown'; why: string };
@@ -19,11 +22,30 @@ export interface DatafileHeader {
   file: number;
   /** RMAN's tag of an image copy; null: copied by something else. */
   tag: string | null;
+  tablespace: string;
+  /** SCN of the RESETLOGS that began its incarnation. */
+  resetlogs: string;
   checkpoint: string;
+  /** The highest change that RMAN met in an image copy; 0: none. */
+  absoluteFuzzy: string;
   /** Copied while it was in backup mode. */
   inBackupMode: boolean;
   /** Copied while it was open: consistent only after recovery. */
   fuzzy: boolean;
+}
+
+export interface RedoHeader {
+  kind: 'redo log';
+  dbid: string;
+  database: string;
+  blockBytes: number;
+  thread: number;
+  sequence: number;
+  /** SCN of the RESETLOGS that began its incarnation. */
+  resetlogs: string;
+  first: string;
+  /** null: it was still written. */
+  next: string | null;
 }
 
 /** How much of a file is asked for: block 1 of the largest block size, whole. */
@@ -33,7 +55,6 @@ const magicAt = 28;
 const magic = 0x7a7b7c7d;
 const types: Readonly<Record<number, OracleFile['kind']>> = {
   1: 'control file',
-  2: 'redo log',
   3: 'datafile',
   4: 'backup piece',
   6: 'datafile',
@@ -70,30 +91,69 @@ function readBlocks(head: Uint8Array, view: DataView, little: boolean): OracleFi
   if (!isBlockSize || head.length < blockBytes + 512) {
     return { kind: 'unknown', why: `its header says blocks of ${blockBytes} bytes, or it ends in block 1` };
   }
+  if (head[1] === redoBlockType) return readRedo(head, view, blockBytes, little);
   const at = (offset: number): number => blockBytes + offset;
   const type = view.getUint16(at(54), little);
   const kind = types[type];
   const dbid = String(view.getUint32(at(28), little));
-  const database = ascii(head.subarray(at(32), at(40))).replaceAll(/[\0 ]+$/g, '');
-  if (kind === undefined || !/^[A-Z][A-Z0-9_#$]{0,7}$/i.test(database)) {
+  const database = textAt(head, at(32), 8);
+  if (kind === undefined || !isName(database)) {
     return { kind: 'unknown', why: `its header says type ${type}, which is not known` };
   }
   const about = { dbid, database, blockBytes };
   if (kind !== 'datafile') return { kind: kind as 'control file', ...about };
   const state = view.getUint16(at(138), little);
-  const tag = ascii(head.subarray(at(64), at(96))).replaceAll(/[\0 ]+$/g, '');
-  const base = view.getUint32(at(484), little);
-  const wrap = view.getUint16(at(488), little);
+  const tag = textAt(head, at(64), 32);
   return {
     kind: 'datafile',
     ...about,
     blocks: view.getUint32(at(44), little),
     file: view.getUint16(at(52), little),
     tag: tag === '' ? null : tag,
-    checkpoint: String((BigInt(wrap) << 32n) + BigInt(base)),
+    tablespace: textAt(head, at(338), Math.min(30, view.getUint16(at(336), little))),
+    resetlogs: readScn(view, at(116), little),
+    checkpoint: readScn(view, at(484), little),
+    absoluteFuzzy: readScn(view, at(384), little),
     inBackupMode: (state & 0x01) !== 0,
     fuzzy: (state & 0x55) !== 0,
   };
+}
+
+/** In the second byte of a file: blocks of redo. */
+const redoBlockType = 0x22;
+const openEnd = (1n << 48n) - 1n;
+
+function readRedo(head: Uint8Array, view: DataView, blockBytes: number, little: boolean): OracleFile {
+  const at = (offset: number): number => blockBytes + offset;
+  const database = textAt(head, at(28), 8);
+  if (!isName(database)) return { kind: 'unknown', why: 'it is redo, and names no database' };
+  const next = readScn(view, at(192), little);
+  return {
+    kind: 'redo log',
+    dbid: String(view.getUint32(at(24), little)),
+    database,
+    blockBytes,
+    thread: view.getUint16(at(176), little),
+    sequence: view.getUint32(at(8), little),
+    resetlogs: readScn(view, at(164), little),
+    first: readScn(view, at(180), little),
+    next: BigInt(next) >= openEnd && BigInt(next) % (openEnd + 1n) === openEnd ? null : next,
+  };
+}
+
+/** 48 bits as base and wrap; where the wrap's highest bit is set, 63 bits: the wrap is their top, and the middle stands behind. */
+function readScn(view: DataView, at: number, little: boolean): string {
+  const base = BigInt(view.getUint32(at, little));
+  const wrap = BigInt(view.getUint16(at + 4, little));
+  if ((wrap & 0x8000n) === 0n || wrap === 0xffffn) return String((wrap << 32n) + base);
+  const middle = BigInt(view.getUint16(at + 6, little));
+  return String(((wrap & 0x7fffn) << 48n) + (middle << 32n) + base);
+}
+
+const isName = (text: string): boolean => /^[A-Z][A-Z0-9_#$]{0,7}$/i.test(text);
+
+function textAt(head: Uint8Array, from: number, length: number): string {
+  return ascii(head.subarray(from, from + length)).replaceAll(/[\0 ]+$/g, '');
 }
 
 function ascii(bytes: Uint8Array): string {

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   recogniseOracleFile,
   type DatafileHeader,
+  type RedoHeader,
 } from '../../../../src/databases/oracle/archives/file-header.ts';
 import {
   chooseNewestExport,
@@ -11,6 +12,8 @@ import {
   type ArchiveFile,
 } from '../../../../src/databases/oracle/archives/kinds.ts';
 import { scanArchiveFolder } from '../../../../src/databases/oracle/archives/scan.ts';
+import { redoBlocks } from '../../../oracle-sim/instance/physical/block-headers.ts';
+import type { RedoLog } from '../../../oracle-sim/instance/physical/types.ts';
 import { writeDump } from '../../../oracle-sim/pump/dump-file.ts';
 import { makeTestFolder } from '../../../support/machine.ts';
 
@@ -46,6 +49,10 @@ function blocks({
   view.setUint16(at(54), type, little);
   bytes.write(tag, at(64), 'latin1');
   view.setUint16(at(138), state, little);
+  view.setUint32(at(116), 7, little);
+  view.setUint16(at(336), 6, little);
+  bytes.write('SYSTEM', at(338), 'latin1');
+  view.setUint32(at(384), 9, little);
   view.setUint32(at(484), Number(checkpoint & 0xffff_ffffn), little);
   view.setUint16(at(488), Number(checkpoint >> 32n), little);
   return bytes;
@@ -62,7 +69,10 @@ describe('a file is recognised by its content', () => {
         blocks: 100,
         file: 4,
         tag: null,
+        tablespace: 'SYSTEM',
+        resetlogs: '7',
         checkpoint: '4294967298',
+        absoluteFuzzy: '9',
         inBackupMode: false,
         fuzzy: true,
       });
@@ -71,7 +81,7 @@ describe('a file is recognised by its content', () => {
 
   test.each([
     [1, 16_384, 'control file'],
-    [2, 512, 'redo log'],
+    [2, 512, 'unknown'],
     [4, 8192, 'backup piece'],
     [9, 8192, 'unknown'],
   ])('type %i in blocks of %i bytes is: %s', (type, blockBytes, kind) => {
@@ -92,6 +102,32 @@ describe('a file is recognised by its content', () => {
   });
 });
 
+test.each([0x1_0000_0002n, 9_007_199_254_740_993n, (1n << 62n) - 3n])(
+  'a log says thread, sequence and where it begins and ends, at %s, too',
+  (first) => {
+    const log = {
+      dbid: 1_234_567_890n,
+      thread: 2,
+      sequence: 70_000,
+      resetlogsScn: 5n,
+      firstScn: first,
+      nextScn: first + 1n,
+    } as RedoLog; // what its blocks say
+    expect(recogniseOracleFile(redoBlocks(log))).toEqual({
+      kind: 'redo log',
+      dbid: '1234567890',
+      database: 'SIM',
+      blockBytes: 512,
+      thread: 2,
+      sequence: 70_000,
+      resetlogs: '5',
+      first: String(first),
+      next: String(first + 1n),
+    });
+    expect(recogniseOracleFile(redoBlocks({ ...log, nextScn: null }))).toMatchObject({ next: null });
+  },
+);
+
 const copy = (path: string, more: Partial<DatafileHeader> = {}): ArchiveFile => ({
   path,
   bytes: 1,
@@ -103,16 +139,35 @@ const copy = (path: string, more: Partial<DatafileHeader> = {}): ArchiveFile => 
     blocks: 1,
     file: 1,
     tag: null,
+    tablespace: 'SYSTEM',
+    resetlogs: '1',
     checkpoint: '100',
+    absoluteFuzzy: '0',
     inBackupMode: false,
     fuzzy: false,
     ...more,
   },
 });
-const other = (path: string, kind: 'control file' | 'redo log' | 'backup piece'): ArchiveFile => ({
+const other = (path: string, kind: 'control file' | 'backup piece'): ArchiveFile => ({
   path,
   bytes: 1,
   content: { kind, dbid: '1', database: 'ERP', blockBytes: 512 },
+});
+const redo = (path: string, more: Partial<RedoHeader> = {}): ArchiveFile => ({
+  path,
+  bytes: 1,
+  content: {
+    kind: 'redo log',
+    dbid: '1',
+    database: 'ERP',
+    blockBytes: 512,
+    thread: 1,
+    sequence: 7,
+    resetlogs: '1',
+    first: '90',
+    next: '200',
+    ...more,
+  },
 });
 
 describe('sets of copies', () => {
@@ -126,7 +181,7 @@ describe('sets of copies', () => {
     ],
     [
       'a hot one with its logs',
-      [copy('/a/1', { inBackupMode: true, fuzzy: true, checkpoint: '150' }), other('/l/1', 'redo log')],
+      [copy('/a/1', { inBackupMode: true, fuzzy: true, checkpoint: '150' }), redo('/l/1')],
       'hot',
       true,
       [],
@@ -140,7 +195,7 @@ describe('sets of copies', () => {
     ],
     [
       'a copy of an open file without backup mode',
-      [copy('/a/1', { fuzzy: true }), other('/l/1', 'redo log')],
+      [copy('/a/1', { fuzzy: true }), redo('/l/1')],
       'hot',
       false,
       ['file 1 was copied while it was open and not in backup mode: its blocks may be torn'],

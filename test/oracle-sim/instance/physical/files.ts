@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { OraError } from '../../wire/values.ts';
+import { controlBlocks, dataBlocks, redoBlocks, withBlocks } from './block-headers.ts';
 import type { ControlFile, DataFile, FileHeader, Page, RedoLog } from './types.ts';
 
 /** JSON with bigint as `"123n"` and maps as `{ "map": [[…]] }`. */
@@ -29,9 +30,9 @@ export function fromText(text: string): unknown {
   });
 }
 
-function write(path: string, text: string): void {
+function write(path: string, content: string | Buffer): void {
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.part`, text);
+  writeFileSync(`${path}.part`, content);
   renameSync(`${path}.part`, path);
 }
 
@@ -46,7 +47,8 @@ function read(path: string, kind: string): string[] {
       `unable to obtain file status\nLinux-x86_64 Error: 2: No such file or directory: ${path}`,
     );
   }
-  const lines = text.split('\n');
+  // Before it stand the blocks by which a real file is recognised.
+  const lines = text.slice(Math.max(0, text.indexOf(magic('')))).split('\n');
   if (lines[0] !== magic(kind) || lines.at(-2) !== 'END' || lines.at(-1) !== '') {
     throw new OraError(27047, `unable to read the header block of file ${path}`);
   }
@@ -62,7 +64,7 @@ function assemble(kind: string, lines: readonly string[]): string {
 }
 
 export function writeControlFile(path: string, control: ControlFile): void {
-  write(path, assemble('CONTROL FILE', [toText(control)]));
+  write(path, withBlocks(controlBlocks(control), assemble('CONTROL FILE', [toText(control)])));
 }
 
 export function readControlFile(path: string): ControlFile {
@@ -72,9 +74,9 @@ export function readControlFile(path: string): ControlFile {
 /** A header, then a page a line: what `cp` copies. */
 export function writeDataFile(path: string, { header, pages }: DataFile): void {
   const lines = Array.from(pages, ([id, page]) => toText([id, page]));
-  const text = assemble('DATAFILE', [toText(header), ...lines]);
-  if (existsSync(path)) writeInPlace(path, Buffer.from(text));
-  else write(path, text);
+  const content = withBlocks(dataBlocks(header), assemble('DATAFILE', [toText(header), ...lines]));
+  if (existsSync(path)) writeInPlace(path, content);
+  else write(path, content);
 }
 
 /** A datafile stays the file it is: by its inode it is told from a copy (R8). */
@@ -118,13 +120,14 @@ export function countCorrupt({ pages }: DataFile): number {
 export function writeRedoLog(path: string, log: RedoLog): number {
   const { records, ...header } = log;
   const text = assemble('REDO LOG', [toText(header), ...records.map(toText)]);
-  write(path, text);
-  return text.length;
+  const content = withBlocks(redoBlocks(log), text);
+  write(path, content);
+  return content.length;
 }
 
 /** How long the file of this log will be. */
 export function redoLogBytes(log: RedoLog): number {
-  return Buffer.byteLength(log.records.map(toText).join('\n')) + 400;
+  return Buffer.byteLength(log.records.map(toText).join('\n')) + 1400;
 }
 
 export function readRedoLog(path: string): RedoLog {
@@ -145,7 +148,7 @@ export function readPiece(path: string): unknown {
 /** What `find` shows of a file. */
 export function kindOfFile(path: string): string | null {
   try {
-    return /^SIMULATED ORACLE (.+)$/m.exec(readFileSync(path, 'utf8').slice(0, 80))?.[1] ?? null;
+    return /SIMULATED ORACLE (.+)$/m.exec(readFileSync(path, 'latin1').slice(0, 33_000))?.[1] ?? null;
   } catch {
     return null;
   }
