@@ -79,11 +79,18 @@ async function isFile(path: string): Promise<boolean> {
 async function showOracle(
   context: VerbContext,
   options: OptionValues,
-  { site, places, ...found }: OracleSite,
+  { site, places, ...known }: OracleSite,
 ): Promise<VerbResult> {
+  const { addFoundArchives } = await import('../databases/oracle/archives/look.ts');
   const { rememberOracle } = await import('../databases/oracle/site-catalog.ts');
   const { describeOracleCatalog } = await import('../databases/oracle/catalog-summary.ts');
   const { catalogToJson } = await import('../recovery/catalog-json.ts');
+  const { oracle } = site?.database ?? {};
+  const folders = oracle?.archives ?? [
+    places.archiveDir,
+    ...(oracle?.import === undefined ? [] : [oracle.import.folder]),
+  ];
+  const found = await addFoundArchives(known, folders, context.signal);
   const warnings = [...found.warnings];
   if (site !== undefined && options['offline'] !== true && found.readAt !== undefined) {
     await rememberOracle(found, places, found.readAt).catch((error: unknown) => {
@@ -91,7 +98,8 @@ async function showOracle(
     });
   }
   if (context.json) for (const line of warnings) context.note(`warning: ${line}`);
-  const json = { ...catalogToJson(found.catalog), ...(await judge(found.catalog, [])), warnings };
+  const { passedOver } = found;
+  const json = { ...catalogToJson(found.catalog), ...(await judge(found.catalog, [])), passedOver, warnings };
   return { json, human: describeOracleCatalog(found.catalog, warnings) };
 }
 

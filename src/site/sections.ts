@@ -142,6 +142,14 @@ const oracle = (folder: string) =>
         }),
       staging: oracleStaging(folder),
       import: oracleImport(folder).optional(),
+      archives: z
+        .array(path(folder, 'a folder with copies, logs or exports, as this host sees it'))
+        .optional()
+        .meta({
+          title: 'a list of folders',
+          description:
+            'where clona catalog looks for hot and cold copies and exports; default: archive.location and the folder of import',
+        }),
       timeZone: timeZone("zone of the database server's host, for the times of its control file").optional(),
     })
     .meta({ description: 'engine oracle: what only Oracle has' });

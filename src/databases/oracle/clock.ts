@@ -27,6 +27,14 @@ export interface ZoneFacts {
   offsetMinutes: number;
 }
 
+/** Wall clock time of the server's host as an instant in UTC, when the server itself is not asked; null stays null. */
+export function readWallClock({ region, offsetMinutes }: ZoneFacts): (wall: string | null) => string | null {
+  const offsetAt = region === null ? null : createZone(region);
+  const toMs =
+    offsetAt === null ? (wallMs: number) => wallMs - offsetMinutes * 60_000 : createWallClock(offsetAt);
+  return (wall) => convert(wall, toMs);
+}
+
 /** An instant as the server's own clock shows it, to the second: what UNTIL TIME and TO_DATE are given. */
 export function toWallClock(instantMs: number, { region, offsetMinutes }: ZoneFacts): string {
   const offsetAt = region === null ? null : createZone(region);

@@ -80,6 +80,17 @@ export function describeExport(
   return { backup, dumpFiles: files, logIsOk: verdict === 'ok', warnings: warnOf(verdict, scn, files) };
 }
 
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** `… successfully completed at Thu May 1 08:05:59 2025 elapsed …`: wall clock of the server; null: not told, or not in English. */
+export function readClosingTime(log: string): string | null {
+  const end = log.slice(-4000);
+  const [, month = '', day = '', time = '', year = ''] =
+    [...end.matchAll(/\b\w{3} (\w{3}) +(\d{1,2}) (\d{2}:\d{2}:\d{2}) (\d{4})\b/g)].at(-1) ?? [];
+  const number = months.indexOf(month) + 1;
+  return number === 0 ? null : `${year}-${String(number).padStart(2, '0')}-${day.padStart(2, '0')}T${time}`;
+}
+
 function warnOf(verdict: string, scn: Position | null, files: readonly string[]): string[] {
   return [
     ...(verdict === 'warning' ? ['its log has something to look at: clona prove --job-log'] : []),

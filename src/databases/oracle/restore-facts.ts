@@ -2,6 +2,7 @@ import type { PlanAnswer } from '../../recovery/answer.ts';
 import type { Catalog, Incarnation } from '../../recovery/catalog.ts';
 import type { ControlFileCatalog } from './catalog.ts';
 import type { ZoneFacts } from './clock.ts';
+import type { KeptLog } from './kept-logs.ts';
 import type { ControlFileRows } from './control-file.ts';
 
 /** What a restore needs beside the catalog. It lies in the archive, for the day when the database is gone. */
@@ -15,13 +16,32 @@ export interface RestoreFacts {
   compatible: string;
   /** Of the server's host: for UNTIL TIME. */
   zone: ZoneFacts;
-  datafiles: { file: number; name: string; tablespace: string | null; bytes: number }[];
+  datafiles: {
+    file: number;
+    name: string;
+    tablespace: string | null;
+    bytes: number;
+    /** CREATION_CHANGE#. */
+    creation?: string | undefined;
+  }[];
   /** Backups of the control file, rising by checkpoint; `branch`: the RESETLOGS SCN of their incarnation. */
   controlFiles: { handle: string; finishedAt: string | null; checkpoint: string; branch: string }[];
   /** Pieces and copies that each backup is read from, by label, what it stands on included. */
   pieces: Record<string, string[]>;
+  /** Copies that RMAN did not make, by label: they are restored by copying them, and recovered by SQL*Plus. */
+  copies?: Record<string, CopiedDatabase> | undefined;
+  /** Archived logs in archive folders, by path. */
+  keptLogs?: Record<string, KeptLog> | undefined;
   /** Groups of the online log: how many bytes a clone's own groups need. */
   onlineLogs: { group: number; thread: number; bytes: number }[];
+}
+
+/** Paths as the machine of the database sees them. */
+export interface CopiedDatabase {
+  files: { file: number; path: string }[];
+  controlFile: string | null;
+  /** Folders of its archived logs. */
+  logDirs: string[];
 }
 
 export function readRestoreFacts(
@@ -50,11 +70,12 @@ export function readRestoreFacts(
     cdb: database?.cdb === 'YES',
     compatible: parameter('compatible'),
     zone: clock.zone,
-    datafiles: rows.datafiles.map(({ file, name, bytes }) => ({
+    datafiles: rows.datafiles.map(({ file, name, bytes, creation }) => ({
       file: Number(file),
       name: name ?? '',
       tablespace: tablespaces.get(file) ?? null,
       bytes: Number(bytes ?? 0),
+      creation: creation ?? undefined,
     })),
     controlFiles,
     pieces: Object.fromEntries(

@@ -28,7 +28,8 @@ import {
 } from './restore-program.ts';
 import { writeParameterFile, type InstanceStage, type RestoreTarget } from './restore-target.ts';
 import { joinGuest } from './rman-text.ts';
-import { writeUserManagedRecovery, type CopiedFile } from './user-managed-program.ts';
+import { copiedDatabase, placeCopies, placeKeptLogs } from './place-copies.ts';
+import { writeUserManagedRecovery } from './user-managed-program.ts';
 
 export interface OracleRestoreOptions {
   plan: PlanAnswer;
@@ -62,7 +63,9 @@ export async function restoreOracle(options: OracleRestoreOptions): Promise<Orac
   await makeFolder(tools.guest, tools.workDir, tools.signal);
   await requireEmptyFolders(tools, [target.dataDir, target.recoveryDir]);
   const path = tracePath(readLineage(catalog), plan.target.incarnation).incarnations;
-  const controlFile = chooseControlFile(facts, plan, catalog, path) ?? ownControlFile(facts, plan);
+  const copied = copiedDatabase(facts, plan.backup);
+  // The control file beside the copies knows their files; one of RMAN's may be of a time when there were others.
+  const controlFile = copied?.controlFile ?? chooseControlFile(facts, plan, catalog, path);
   if (controlFile === null) {
     throw new ClonaError('archiveDamaged', 'no backup of the control file is known: a restore cannot begin', {
       hint: 'CONFIGURE CONTROLFILE AUTOBACKUP ON in production, back up, and run clona catalog',
@@ -82,16 +85,18 @@ export async function restoreOracle(options: OracleRestoreOptions): Promise<Orac
       if (problem !== null) throw problem;
     });
   };
+  const logDirs = await placeKeptLogs(options, copied?.logDirs ?? []);
+  const reach = { ...target, archiveDirs: [...target.archiveDirs, ...logDirs] };
   const before = await putParameterFile(options, 'as-production');
   await step(
     'mount',
-    async () => runRman(tools, 'mount', writeMountProgram(facts, target, before, controlFile)),
+    async () => runRman(tools, 'mount', writeMountProgram(facts, reach, before, controlFile)),
     null,
   );
   const mounted = await ask(tools);
-  const isHot = catalog.backups.some(({ label, kind }) => label === plan.backup && kind === 'hot');
-  if (isHot) {
-    const script = await placeCopies(options, mounted);
+  if (copied !== null) {
+    const files = await placeCopies(options, copied, mounted);
+    const script = writeUserManagedRecovery(plan, files, mounted, target, null);
     await step('restore', async () => runSqlPlus(tools, 'restore', script), 'READ WRITE');
   } else {
     const program = writeRestoreProgram(plan, catalog, mounted, target, until);
@@ -110,54 +115,6 @@ export async function restoreOracle(options: OracleRestoreOptions): Promise<Orac
     });
   }
   return { dbid: clone.dbid, name: clone.name, branchPosition: branchOf(opened), outputs };
-}
-
-const copyName = /(?:^|[\\/])file_(\d+)\.dbf$/;
-
-/** A hot backup has a copy of the control file beside its datafiles. */
-function ownControlFile({ pieces }: RestoreFacts, { backup }: PlanAnswer): string | null {
-  return pieces[backup ?? '']?.find((path) => /[\\/]control\.ctl$/.test(path)) ?? null;
-}
-
-/**
- * RMAN does not restore what it did not make: the copies are copied to the clone's disk, the logs were cataloged, SQL*Plus
- * recovers. A time is left to its position: UNTIL CHANGE is exclusive and exact.
- */
-async function placeCopies(
-  { plan, facts, target, tools }: OracleRestoreOptions,
-  mounted: MountedDatabase,
-): Promise<string> {
-  const files: CopiedFile[] = [];
-  for (const path of facts.pieces[plan.backup ?? ''] ?? []) {
-    const number = copyName.exec(path)?.[1];
-    const known = mounted.datafiles.find(({ file }) => String(file) === number);
-    if (number === undefined || known === undefined) continue;
-    const clone = joinGuest(target.platform, target.dataDir, `file_${number}.dbf`);
-    const { exitCode, stderr } = await tools.guest.run(['cp', '--', path, clone], { signal: tools.signal });
-    if (exitCode !== 0) {
-      throw new ClonaError(
-        'targetFailed',
-        `cannot copy ${path} to the clone: ${stderr.trim().slice(0, 200)}`,
-        {
-          hint: 'does the clone see the archive, and is there room on its disk?',
-        },
-      );
-    }
-    files.push({ production: known.name, clone });
-  }
-  const missing = mounted.datafiles.filter(
-    ({ name }) => !files.some(({ production }) => production === name),
-  );
-  if (missing.length > 0) {
-    throw new ClonaError(
-      'archiveMissing',
-      `the hot backup holds no copy of ${missing.map(({ name }) => name).join(', ')}`,
-      {
-        hint: 'the control file is of a later time than the backup: restore with the one that lies beside it',
-      },
-    );
-  }
-  return writeUserManagedRecovery(plan, files, mounted, target, null);
 }
 
 async function putParameterFile(

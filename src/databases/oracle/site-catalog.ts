@@ -3,6 +3,7 @@ import type { Backup, Catalog } from '../../recovery/catalog.ts';
 import type { DatabaseAddress } from '../database.ts';
 import { buildCatalog } from './catalog.ts';
 import { connectOracle } from './connect.ts';
+import { withKeptLogs, withoutKeptLogs } from './kept-logs.ts';
 import { holdMemory, readMemory, writeMemory, type OracleMemory } from './memory.ts';
 import { readControlFile } from './read-control-file.ts';
 import { mergeRemembered } from './remember.ts';
@@ -46,7 +47,7 @@ export async function readOracleCatalog(
   const { catalog, forgotten, warnings: doubts } = mergeRemembered(memory.catalog, remembered.catalog);
   const facts = mergeFacts(memory.facts, remembered.facts);
   return {
-    catalog,
+    catalog: withKeptLogs(catalog, Object.values(facts.keptLogs ?? {})),
     facts,
     readAt: memory.readAt,
     warnings: [...warnings, ...doubts, ...warnForgotten(forgotten)],
@@ -63,7 +64,7 @@ export async function rememberOracle(
   readAt: string,
 ): Promise<void> {
   await changeMemory(places, (now) => {
-    const given: OracleMemory = { catalog, facts, readAt };
+    const given: OracleMemory = { catalog: withoutKeptLogs(catalog), facts, readAt };
     if (now === undefined) return given;
     refuseForeign(now, given);
     const [later, earlier] = now.readAt > readAt ? [now, given] : [given, now];
@@ -108,6 +109,8 @@ function mergeFacts(later: RestoreFacts, earlier: RestoreFacts): RestoreFacts {
     ...later,
     controlFiles: [...forgotten, ...later.controlFiles],
     pieces: { ...earlier.pieces, ...later.pieces },
+    copies: { ...earlier.copies, ...later.copies },
+    keptLogs: { ...earlier.keptLogs, ...later.keptLogs },
   };
 }
 
@@ -126,7 +129,8 @@ function fromMemory(
   damage: readonly string[],
 ): OracleCatalog {
   // What was the end of the online log then is not its end now.
-  return { catalog, facts, warnings: [...damage, `${why}: this is what was remembered at ${readAt}`] };
+  const whole = withKeptLogs(catalog, Object.values(facts.keptLogs ?? {}));
+  return { catalog: whole, facts, warnings: [...damage, `${why}: this is what was remembered at ${readAt}`] };
 }
 
 /** The newer of archive and mirror; a broken one is no hindrance while the other one can be read, and is said. */

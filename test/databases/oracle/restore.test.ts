@@ -1,19 +1,24 @@
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DatabaseAddress } from '../../../src/databases/database.ts';
+import { addFoundArchives } from '../../../src/databases/oracle/archives/look.ts';
 import { connectOracle, type OracleSession } from '../../../src/databases/oracle/connect.ts';
 import { fenceOracleClone } from '../../../src/databases/oracle/fence/fence-clone.ts';
 import type { OracleTools } from '../../../src/databases/oracle/guest-tools.ts';
 import { chooseToProve, proveByValidate } from '../../../src/databases/oracle/prove.ts';
 import { takeHotBackup } from '../../../src/databases/oracle/hot-backup.ts';
 import { hotBackupPorts, markFileOf } from '../../../src/databases/oracle/hot-ports.ts';
+import { keepLogs } from '../../../src/databases/oracle/keep-logs.ts';
+import { withKeptLogs, type KeptLog } from '../../../src/databases/oracle/kept-logs.ts';
 import { restoreOracle, type OracleRestoreOptions } from '../../../src/databases/oracle/restore.ts';
 import type { RestoreTarget } from '../../../src/databases/oracle/restore-target.ts';
 import { readOracleCatalog } from '../../../src/databases/oracle/site-catalog.ts';
 import { takeRmanBackup } from '../../../src/databases/oracle/take-backup.ts';
 import { silent, type ProgressEvent } from '../../../src/progress.ts';
 import { planRecovery } from '../../../src/recovery/plan.ts';
+import { controlFilePaths } from '../../oracle-sim/instance/physical/database.ts';
+import { startUp, stop } from '../../oracle-sim/instance/startup.ts';
 import { installTools, type Tools } from '../../oracle-sim/machine/tools.ts';
 import { startOracleSim, type OracleSim } from '../../oracle-sim/server.ts';
 import { createHostGuest } from '../../support/host-guest.ts';
@@ -251,6 +256,150 @@ test('a hot backup by tablespace becomes a clone, too, recovered by SQL*Plus fro
   expect(name).toBe('CLONAERP');
   await using session = await openClone();
   expect(await session.query('SELECT SUM(id) FROM clona.orders')).toEqual([['1']]);
+});
+
+describe('what others copied', () => {
+  const theirs = (): string => join(folder, 'archive/theirs');
+  const question = { until: { kind: 'latest' }, lost: 'online-log' } as const;
+
+  async function copyDatafiles(names: readonly string[]): Promise<void> {
+    await mkdir(theirs(), { recursive: true });
+    for (const name of names) await copyFile(name, join(theirs(), basename(name)));
+  }
+
+  async function namesOf(view: string): Promise<string[]> {
+    await using session = await connectOracle(addressOf(live), signal);
+    return (await session.query(`SELECT NAME FROM ${view}`)).map(([name]) => name!);
+  }
+
+  /** The server has forgotten all of it, and its own archived logs are gone. */
+  async function look() {
+    for (const name of await namesOf('V$ARCHIVED_LOG')) await rm(name, { force: true });
+    live.instance.database!.control!.archived.length = 0;
+    const places = { archiveDir: folder };
+    return addFoundArchives(
+      await readOracleCatalog(addressOf(live), places, signal),
+      [join(folder, 'archive')],
+      signal,
+    );
+  }
+
+  async function restoreFound({ catalog, facts }: Awaited<ReturnType<typeof look>>, expected: string) {
+    const plan = planRecovery(catalog, question);
+    expect(plan).toMatchObject({ reachable: true, backup: catalog.backups[0]!.label });
+    const scn = { kind: 'scn', scn: plan.redoTo! } as const;
+    const tools = toolsOf(cloneTools, 'clone');
+    const options = { plan, catalog, facts, target: target(), tools, until: scn, onProgress: silent };
+    expect(await restoreOracle(options)).toMatchObject({ name: 'CLONAERP' });
+    await using session = await openClone();
+    expect(await session.query('SELECT SUM(id) FROM clona.orders')).toEqual([[expected]]);
+  }
+
+  test('a hot backup with its logs beside it is found by its headers, planned and restored', async () => {
+    await insert(1);
+    await execute(live, 'ALTER DATABASE BEGIN BACKUP');
+    await insert(2);
+    const files = await namesOf('V$DATAFILE');
+    await copyDatafiles(files.slice(0, 2));
+    await insert(4);
+    await copyDatafiles(files.slice(2));
+    await execute(live, 'ALTER DATABASE END BACKUP');
+    await execute(live, 'ALTER SYSTEM ARCHIVE LOG CURRENT');
+    await execute(live, `ALTER DATABASE BACKUP CONTROLFILE TO '${join(theirs(), 'backup.ctl')}'`);
+    await copyDatafiles(await namesOf('V$ARCHIVED_LOG'));
+    await insert(8);
+    const found = await look();
+    expect(found.catalog.backups).toMatchObject([
+      { label: expect.stringMatching(/^hot_theirs@/), kind: 'hot', state: 'available', ownLog: true },
+    ]);
+    expect(found.passedOver).toEqual([]);
+    const before = found.catalog.backups[0]!;
+    expect(before.consistentFrom! > before.start!).toBe(true);
+    await restoreFound(found, '7');
+  });
+
+  test('a cold one is consistent by itself', async () => {
+    await insert(1);
+    const names = await namesOf('V$DATAFILE');
+    stop(live.instance, 'IMMEDIATE');
+    await copyDatafiles([...names, ...controlFilePaths(live.instance.database!).slice(0, 1)]);
+    startUp(live.instance, { force: false, restricted: false, until: 'OPEN', pfile: null });
+    const found = await look();
+    const [backup] = found.catalog.backups;
+    expect(backup).toMatchObject({ kind: 'cold', state: 'available', start: backup!.consistentFrom });
+    await restoreFound(found, '1');
+    await rm(join(theirs(), basename(names[0]!)));
+    expect((await addFoundArchives(found, [join(folder, 'archive')], signal)).catalog.backups).toMatchObject([
+      { label: backup!.label, state: 'missing' },
+    ]);
+  });
+
+  test('copies without the logs of their backup mode are passed over, and that is said', async () => {
+    await execute(live, 'ALTER DATABASE BEGIN BACKUP');
+    await copyDatafiles(await namesOf('V$DATAFILE'));
+    await execute(live, 'ALTER DATABASE END BACKUP');
+    const found = await look();
+    expect(found.catalog.backups).toEqual([]);
+    expect(found.passedOver[0]?.reasons.join()).toContain('there are no archived logs beside it');
+  });
+});
+
+test("logs are kept compressed and mirrored, and bring a hot backup back when the server's own are gone", async () => {
+  await insert(1);
+  const hotFolder = join(folder, 'kept/hot');
+  const { guest } = toolsOf(liveTools, 'live');
+  await mkdir(join(folder, 'mirror'));
+  const ports = hotBackupPorts({
+    address: addressOf(live),
+    guest,
+    folder: hotFolder,
+    markFile: markFileOf(folder),
+  });
+  const now = (): Date => new Date('2026-03-01T11:00:00Z');
+  const options = { label: 'HOT1', incarnation: 1, device: hotFolder, signal, onProgress: silent, now };
+  const controlFileCopy = join(hotFolder, 'control.ctl');
+  const { backup, files } = await takeHotBackup(ports, { ...options, controlFileCopy });
+  await using session = await connectOracle(addressOf(live), signal);
+  const keep = async (kept: Record<string, KeptLog>) =>
+    keepLogs({
+      session,
+      guest,
+      archiveDir: join(folder, 'kept'),
+      mirrorDir: join(folder, 'mirror'),
+      from: backup.start!,
+      kept,
+      toInstant: (wall) => (wall === null ? null : `${wall}Z`),
+      signal,
+    });
+  const kept = await keep({});
+  expect(kept.length).toBeGreaterThan(0);
+  expect(await keep(Object.fromEntries(kept.map((log) => [log.path, log])))).toEqual([]);
+  for (const [name] of await session.query('SELECT NAME FROM V$ARCHIVED_LOG')) await rm(name!);
+  live.instance.database!.control!.archived.length = 0;
+  // One is damaged: its mirror serves.
+  await writeFile(kept[0]!.path, 'rotten');
+  const found = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+  const facts = {
+    ...found.facts,
+    pieces: { HOT1: [...files.map(({ path }) => path), controlFileCopy] },
+    keptLogs: Object.fromEntries(kept.map((log) => [log.path, log])),
+  };
+  const whole = withKeptLogs({ ...found.catalog, backups: [backup] }, kept);
+  const plan = planRecovery(whole, { until: { kind: 'backup', label: 'HOT1' }, lost: 'online-log' });
+  expect(plan).toMatchObject({ reachable: true, backup: 'HOT1' });
+  const tools = toolsOf(cloneTools, 'clone');
+  const scn = { kind: 'scn', scn: plan.redoTo! } as const;
+  await restoreOracle({
+    plan,
+    catalog: whole,
+    facts,
+    target: target(),
+    tools,
+    until: scn,
+    onProgress: silent,
+  });
+  await using clone = await openClone();
+  expect(await clone.query('SELECT SUM(id) FROM clona.orders')).toEqual([['1']]);
 });
 
 describe('a proof by VALIDATE', () => {

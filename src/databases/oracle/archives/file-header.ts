@@ -2,7 +2,7 @@
  * What a file of an archive is, by its first bytes: never by its name or date. Offsets of the file header as BBED shows
  * them (kcvfhhdr in block 1: DBID at 28, name at 32, blocks at 44, file at 52, type at 54, tag at 64; RESETLOGS at 112 and 116,
  * state at 138, tablespace at 338, absolute fuzzy SCN at 384, checkpoint at 484), of a redo log's as its public readers do
- * (sequence at 8, then all of it four bytes earlier; RESETLOGS at 160, thread at 176, SCNs at 180 and 192), and of dumps as `strings` shows
+ * (sequence at 8, then all of it four bytes earlier; RESETLOGS at 160, thread at 176, SCNs and times at 180 and 192), and of dumps as `strings` shows
  * them; from public descriptions, not from Oracle's own: what does not fit is `unknown`, never guessed.
  */
 export type OracleFile =
@@ -26,6 +26,8 @@ export interface DatafileHeader {
   /** SCN of the RESETLOGS that began its incarnation. */
   resetlogs: string;
   checkpoint: string;
+  /** Wall clock time of the server's host: `2024-03-12T10:00:00`; null: none. */
+  checkpointTime: string | null;
   /** The highest change that RMAN met in an image copy; 0: none. */
   absoluteFuzzy: string;
   /** Copied while it was in backup mode. */
@@ -44,8 +46,11 @@ export interface RedoHeader {
   /** SCN of the RESETLOGS that began its incarnation. */
   resetlogs: string;
   first: string;
+  /** Wall clock time of the server's host. */
+  firstTime: string | null;
   /** null: it was still written. */
   next: string | null;
+  nextTime: string | null;
 }
 
 /** How much of a file is asked for: block 1 of the largest block size, whole. */
@@ -113,6 +118,7 @@ function readBlocks(head: Uint8Array, view: DataView, little: boolean): OracleFi
     tablespace: textAt(head, at(338), Math.min(30, view.getUint16(at(336), little))),
     resetlogs: readScn(view, at(116), little),
     checkpoint: readScn(view, at(484), little),
+    checkpointTime: readTime(view.getUint32(at(492), little)),
     absoluteFuzzy: readScn(view, at(384), little),
     inBackupMode: (state & 0x01) !== 0,
     fuzzy: (state & 0x55) !== 0,
@@ -137,6 +143,8 @@ function readRedo(head: Uint8Array, view: DataView, blockBytes: number, little: 
     sequence: view.getUint32(at(8), little),
     resetlogs: readScn(view, at(164), little),
     first: readScn(view, at(180), little),
+    firstTime: readTime(view.getUint32(at(188), little)),
+    nextTime: readTime(view.getUint32(at(200), little)),
     next: BigInt(next) >= openEnd && BigInt(next) % (openEnd + 1n) === openEnd ? null : next,
   };
 }
@@ -148,6 +156,17 @@ function readScn(view: DataView, at: number, little: boolean): string {
   if ((wrap & 0x8000n) === 0n || wrap === 0xffffn) return String((wrap << 32n) + base);
   const middle = BigInt(view.getUint16(at + 6, little));
   return String(((wrap & 0x7fffn) << 48n) + (middle << 32n) + base);
+}
+
+/** Oracle's STAMP: seconds since 1988 in months of 31 days. */
+function readTime(stamp: number): string | null {
+  if (stamp === 0 || stamp === 0xffff_ffff) return null;
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const days = Math.trunc(stamp / 86_400);
+  const months = Math.trunc(days / 31);
+  const [hours, minutes] = [Math.trunc(stamp / 3600) % 24, Math.trunc(stamp / 60) % 60];
+  const date = `${1988 + Math.trunc(months / 12)}-${two((months % 12) + 1)}-${two((days % 31) + 1)}`;
+  return `${date}T${two(hours)}:${two(minutes)}:${two(stamp % 60)}`;
 }
 
 const isName = (text: string): boolean => /^[A-Z][A-Z0-9_#$]{0,7}$/i.test(text);

@@ -1,5 +1,5 @@
 import type { JobLogJudgement } from '../../../proof/job-log.ts';
-import type { DatafileHeader, OracleFile } from './file-header.ts';
+import type { DatafileHeader, OracleFile, RedoHeader } from './file-header.ts';
 
 /** What lies in an archive folder: files by their content, and the logs of exports that lie beside them. */
 export interface ArchiveFile {
@@ -15,7 +15,13 @@ export interface ExportLog {
   startedAt: number | null;
   /** Paths of the dump set, as the log lists them. */
   dumps: string[];
+  /** Its whole text, and when its file was written, in milliseconds. */
+  text?: string | undefined;
+  modifiedMs?: number | undefined;
 }
+
+export type FoundCopy = ArchiveFile & { content: DatafileHeader };
+export type FoundLog = ArchiveFile & { content: RedoHeader };
 
 export interface ArchiveSet {
   kind: 'rman' | 'hot' | 'cold' | 'pump' | 'original';
@@ -30,6 +36,11 @@ export interface ArchiveSet {
   usable: boolean;
   /** Why it is not usable, or what it needs. */
   reasons: string[];
+  bytes?: number;
+  /** Of hot and cold copies: what each file is, the archived logs of the same database, its control file. */
+  copies?: { files: FoundCopy[]; logs: FoundLog[]; controlFile: string | null };
+  /** Of an export: its log. */
+  log?: ExportLog;
 }
 
 /**
@@ -37,17 +48,18 @@ export interface ArchiveSet {
  * only: what they hold is in the control file. Pure.
  */
 export function readArchiveSets(files: readonly ArchiveFile[], logs: readonly ExportLog[]): ArchiveSet[] {
-  const copies = files.flatMap((file) =>
-    file.content.kind === 'datafile' ? [{ ...file, content: file.content }] : [],
+  const copies = files.flatMap(({ content, ...file }) =>
+    content.kind === 'datafile' ? [{ ...file, content }] : [],
   );
-  const hasLogs = files.some(({ content }) => content.kind === 'redo log');
-  const hasControlFile = files.some(({ content }) => content.kind === 'control file');
+  const redo = files.flatMap(({ content, ...file }) =>
+    content.kind === 'redo log' ? [{ ...file, content }] : [],
+  );
   const sets: ArchiveSet[] = [];
   const pieces = files.filter(({ content }) => content.kind === 'backup piece');
   const tagged = copies.filter(({ content }) => content.tag !== null);
   if (pieces.length + tagged.length > 0) sets.push(rmanSet([...pieces, ...tagged]));
   for (const group of groupCopies(copies.filter(({ content }) => content.tag === null))) {
-    sets.push(copySet(group, hasLogs, hasControlFile));
+    sets.push(copySet(group, redo, files));
   }
   sets.push(...readExports(files, logs));
   return sets;
@@ -66,20 +78,35 @@ function rmanSet(files: readonly ArchiveFile[]): ArchiveSet {
   };
 }
 
-type Copy = ArchiveFile & { content: DatafileHeader };
-
-/** Copies of one run lie in one folder and are of one database. */
-function groupCopies(copies: readonly Copy[]): Copy[][] {
-  const groups = new Map<string, Copy[]>();
+/** Copies of one run lie in one folder, or in folders side by side when none of them has a whole database. */
+function groupCopies(copies: readonly FoundCopy[]): FoundCopy[][] {
+  const groups = new Map<string, FoundCopy[]>();
   for (const copy of copies) {
     const key = `${copy.content.dbid} ${folderOf(copy.path)}`;
     groups.set(key, [...(groups.get(key) ?? []), copy]);
   }
-  return [...groups.values()];
+  const wholes: FoundCopy[][] = [];
+  const parts = new Map<string, FoundCopy[]>();
+  for (const group of groups.values()) {
+    const [first] = group;
+    const key = `${first?.content.dbid ?? ''} ${folderOf(folderOf(first?.path ?? ''))}`;
+    const side = parts.get(key) ?? [];
+    const isTwice = group.some(({ content }) => side.some((one) => one.content.file === content.file));
+    if (isTwice) wholes.push(group);
+    else parts.set(key, [...side, ...group]);
+  }
+  return [...parts.values(), ...wholes];
 }
 
-function copySet(copies: readonly Copy[], hasLogs: boolean, hasControlFile: boolean): ArchiveSet {
+function copySet(copies: FoundCopy[], redo: readonly FoundLog[], files: readonly ArchiveFile[]): ArchiveSet {
   const headers = copies.map(({ content }) => content);
+  const [dbid] = headers.map((header) => header.dbid);
+  const name = folderOf(copies[0]?.path ?? '');
+  const logs = redo.filter(({ content }) => content.dbid === dbid);
+  const controls = files.filter(({ content }) => content.kind === 'control file' && content.dbid === dbid);
+  const controlFile = (controls.find(({ path }) => folderOf(path) === name) ?? controls[0])?.path ?? null;
+  const hasLogs = logs.length > 0;
+  const hasControlFile = controlFile !== null;
   const hot = headers.some(({ fuzzy, inBackupMode }) => fuzzy || inBackupMode);
   const checkpoints = headers.map(({ checkpoint }) => BigInt(checkpoint));
   const highest = checkpoints.reduce((a, b) => (a > b ? a : b), 0n);
@@ -101,7 +128,9 @@ function copySet(copies: readonly Copy[], hasLogs: boolean, hasControlFile: bool
     reasons.push('there is no control file beside it: one must be created by hand');
   return {
     kind: hot ? 'hot' : 'cold',
-    name: folderOf(copies[0]?.path ?? ''),
+    name,
+    bytes: copies.reduce((sum, { bytes }) => sum + bytes, 0),
+    copies: { files: copies, logs, controlFile },
     files: copies.map(({ path }) => path),
     position: String(highest),
     startedAt: null,
@@ -135,6 +164,10 @@ function readExports(files: readonly ArchiveFile[], logs: readonly ExportLog[]):
       position: null,
       startedAt: log.startedAt,
       grade: usable ? (2 as const) : (0 as const),
+      bytes: dumps
+        .filter(({ path }) => found.paths.includes(path))
+        .reduce((sum, { bytes }) => sum + bytes, 0),
+      log,
     };
     return [{ kind: kind === 'expdp' ? 'pump' : 'original', ...about, usable, reasons }];
   });

@@ -1,5 +1,6 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode } from '../../../archive/durable-file.ts';
 import { createJobLogJudge } from '../../../proof/job-log.ts';
 import { findEncoding } from '../../../proof/job-log-text.ts';
 import { readDumpNames } from '../import/dump-set.ts';
@@ -17,15 +18,30 @@ export async function scanArchiveFolder(folder: string, signal: AbortSignal): Pr
     signal.throwIfAborted();
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
-    const { size } = await stat(path);
-    const content = recogniseOracleFile(await readHead(path));
-    if (content.kind !== 'unknown') files.push({ path, bytes: size, content });
-    else if (size <= largestLogBytes) {
-      const log = await readLog(path);
-      if (log !== null) logs.push(log);
-    }
+    // What goes away meanwhile, or may not be read, is no archive.
+    await readOne(path, files, logs).catch((error: unknown) => {
+      if (errorCode(error) === undefined) throw error;
+    });
   }
   return readArchiveSets(files, logs);
+}
+
+async function readOne(path: string, files: ArchiveFile[], logs: ExportLog[]): Promise<void> {
+  const { size, mtimeMs } = await stat(path);
+  const head = await readHead(path);
+  const content = recogniseOracleFile(head);
+  if (content.kind !== 'unknown') files.push({ path, bytes: size, content });
+  else if (size <= largestLogBytes && looksLikeText(head)) {
+    const log = await readLog(path);
+    if (log !== null) logs.push({ ...log, modifiedMs: Math.floor(mtimeMs) });
+  }
+}
+
+/** Zeroes are in what is no text, or in the text of UTF-16, where they are every second byte. */
+function looksLikeText(head: Uint8Array): boolean {
+  const some = head.subarray(0, 4096);
+  const zeroes = some.reduce((sum, byte) => sum + Number(byte === 0), 0);
+  return zeroes === 0 || Math.abs(zeroes * 2 - some.length) < some.length / 4;
 }
 
 async function readHead(path: string): Promise<Uint8Array> {
@@ -47,7 +63,7 @@ async function readLog(path: string): Promise<ExportLog | null> {
   const judgement = judge.finish();
   return judgement.kind === null
     ? null
-    : { path, judgement, startedAt: readStart(text), dumps: readDumpNames(text) };
+    : { path, judgement, startedAt: readStart(text), dumps: readDumpNames(text), text };
 }
 
 /** `Export: Release … on Thu May 1 08:04:59 2025`: wall clock of the machine that exported, told as UTC. */

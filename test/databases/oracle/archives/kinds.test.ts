@@ -13,6 +13,7 @@ import {
 } from '../../../../src/databases/oracle/archives/kinds.ts';
 import { scanArchiveFolder } from '../../../../src/databases/oracle/archives/scan.ts';
 import { redoBlocks } from '../../../oracle-sim/instance/physical/block-headers.ts';
+import { stampOf } from '../../../oracle-sim/instance/physical/stamps.ts';
 import type { RedoLog } from '../../../oracle-sim/instance/physical/types.ts';
 import { writeDump } from '../../../oracle-sim/pump/dump-file.ts';
 import { makeTestFolder } from '../../../support/machine.ts';
@@ -54,6 +55,7 @@ function blocks({
   bytes.write('SYSTEM', at(338), 'latin1');
   view.setUint32(at(384), 9, little);
   view.setUint32(at(484), Number(checkpoint & 0xffff_ffffn), little);
+  view.setUint32(at(492), stampOf(Date.parse('2017-03-08T15:57:31Z')), little);
   view.setUint16(at(488), Number(checkpoint >> 32n), little);
   return bytes;
 }
@@ -72,6 +74,7 @@ describe('a file is recognised by its content', () => {
         tablespace: 'SYSTEM',
         resetlogs: '7',
         checkpoint: '4294967298',
+        checkpointTime: '2017-03-08T15:57:31',
         absoluteFuzzy: '9',
         inBackupMode: false,
         fuzzy: true,
@@ -111,7 +114,9 @@ test.each([0x1_0000_0002n, 9_007_199_254_740_993n, (1n << 62n) - 3n])(
       sequence: 70_000,
       resetlogsScn: 5n,
       firstScn: first,
+      firstAt: Date.parse('2024-03-12T09:00:00Z'),
       nextScn: first + 1n,
+      nextAt: Date.parse('2024-03-12T11:00:00Z'),
     } as RedoLog; // what its blocks say
     expect(recogniseOracleFile(redoBlocks(log))).toEqual({
       kind: 'redo log',
@@ -122,9 +127,14 @@ test.each([0x1_0000_0002n, 9_007_199_254_740_993n, (1n << 62n) - 3n])(
       sequence: 70_000,
       resetlogs: '5',
       first: String(first),
+      firstTime: '2024-03-12T09:00:00',
       next: String(first + 1n),
+      nextTime: '2024-03-12T11:00:00',
     });
-    expect(recogniseOracleFile(redoBlocks({ ...log, nextScn: null }))).toMatchObject({ next: null });
+    expect(recogniseOracleFile(redoBlocks({ ...log, nextScn: null, nextAt: null }))).toMatchObject({
+      next: null,
+      nextTime: null,
+    });
   },
 );
 
@@ -142,6 +152,7 @@ const copy = (path: string, more: Partial<DatafileHeader> = {}): ArchiveFile => 
     tablespace: 'SYSTEM',
     resetlogs: '1',
     checkpoint: '100',
+    checkpointTime: '2024-03-12T10:00:00',
     absoluteFuzzy: '0',
     inBackupMode: false,
     fuzzy: false,
@@ -165,7 +176,9 @@ const redo = (path: string, more: Partial<RedoHeader> = {}): ArchiveFile => ({
     sequence: 7,
     resetlogs: '1',
     first: '90',
+    firstTime: '2024-03-12T09:00:00',
     next: '200',
+    nextTime: '2024-03-12T11:00:00',
     ...more,
   },
 });

@@ -1,3 +1,4 @@
+import { stampOf } from './stamps.ts';
 import type { ControlFile, FileHeader, RedoLog } from './types.ts';
 
 /** The first two blocks of a file, as real ones begin: what an archive's files are recognised by. Little endian. */
@@ -45,6 +46,7 @@ export function dataBlocks(header: FileHeader): Buffer {
   bytes.write(header.tablespace.slice(0, 30), at + 338, 'latin1');
   writeScn(bytes, at + 384, header.absoluteFuzzyScn);
   writeScn(bytes, at + 484, header.checkpointScn);
+  bytes.writeUInt32LE(stampOf(header.checkpointAt), at + 492);
   return bytes;
 }
 
@@ -54,13 +56,16 @@ export function controlBlocks({ dbid }: ControlFile): Buffer {
   return bytes;
 }
 
-export function redoBlocks({ dbid, sequence, thread, resetlogsScn, firstScn, nextScn }: RedoLog): Buffer {
+export function redoBlocks(log: RedoLog): Buffer {
+  const { dbid, sequence, thread, resetlogsScn, firstScn, firstAt, nextScn, nextAt } = log;
   const bytes = begin(kinds.redo, dbid, 4);
   const at = kinds.redo.blockBytes;
   bytes.writeUInt32LE(sequence, at + 8);
   writeScn(bytes, at + 164, resetlogsScn);
   bytes.writeUInt16LE(thread, at + 176);
   writeScn(bytes, at + 180, firstScn);
+  bytes.writeUInt32LE(stampOf(firstAt), at + 188);
+  if (nextAt !== null) bytes.writeUInt32LE(stampOf(nextAt), at + 200);
   writeScn(bytes, at + 192, nextScn ?? (1n << 48n) - 1n);
   return bytes;
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { OraError } from '../../wire/values.ts';
 import { advance, beginOperation } from '../../instance/long-operations.ts';
 import { controlFilePaths } from '../../instance/physical/database.ts';
-import { writeControlFile } from '../../instance/physical/files.ts';
+import { kindOfFile, readControlFile, writeControlFile } from '../../instance/physical/files.ts';
 import { openPiece, restoreFile, type Piece } from '../../instance/physical/rman-store.ts';
 import type { ControlDatafile, ControlFile } from '../../instance/physical/types.ts';
 import { saveControl } from '../../instance/physical/database.ts';
@@ -236,6 +236,9 @@ function readControlFileRestore(cursor: RmanCursor, session: RmanSession): RmanC
 function readControl(session: RmanSession, handle: string | null): ControlFile {
   const nothing = new RmanError(6172, 'no AUTOBACKUP found or specified handle is not a valid copy or piece');
   const path = handle ?? findAutobackup(session);
+  if (path !== null && kindOfFile(path) === 'CONTROL FILE') {
+    return { ...readControlFile(path), type: 'BACKUP', recoveredTo: null };
+  }
   let piece: Piece;
   try {
     piece = openPiece(path ?? '');
