@@ -233,6 +233,64 @@ ${closing}
     expect(notes.join()).toContain('different moments');
   });
 
+  test('that lies in an archive folder is found and judged by its log: a newer file whose log failed is passed over', async () => {
+    const dumps = join(folder, 'dumps');
+    await mkdir(dumps, { recursive: true });
+    const place = async (name: string, closing: string, scn: string): Promise<void> => {
+      const text = log(closing, `flashback_scn=${scn}`).replace(
+        join(folder, 'erp.dmp'),
+        `/server/${name}.dmp`,
+      );
+      await writeFile(join(dumps, `${name}.log`), text);
+      const head = `\x01"SYSTEM"."SYS_EXPORT_SCHEMA_01"\0x86_64/Linux\0ERP\0AL32UTF8\x0019.00.00.00.00`;
+      await writeFile(join(dumps, `${name}.dmp`), head);
+    };
+    const failed = `ORA-31693: Table data object "ERP"."PAY" failed to load/unload and is being skipped due to error:
+ORA-01555: snapshot too old
+${whole.replace('successfully completed', 'completed with 1 error(s)')}`;
+    await place('mon', whole, '640');
+    await place('tue', failed, '660');
+    await writeFile(join(dumps, 'old.dmp'), '\x03\x03iEXPORT:V11.02.00\nUERP\nRUSERS\n');
+    await writeFile(
+      join(dumps, 'old.log'),
+      'About to export specified users ...\n. . exporting table ORDERS 3 rows exported\nExport terminated successfully without warnings.\n',
+    );
+    const site = await readFile(join(folder, own), 'utf8');
+    await writeFile(
+      join(folder, 'found.yaml'),
+      site
+        .replace('timeZone: UTC', 'timeZone: UTC, archives: [dumps]')
+        .replace('location: exports', 'location: seen'),
+    );
+    await mkdir(join(folder, 'seen'), { recursive: true });
+    const { json, human } = await run(catalogVerb, {}, 'found.yaml');
+    const { backups, passedOver } = json as {
+      backups: Record<string, unknown>[];
+      passedOver: { name: string }[];
+    };
+    expect(backups.filter(({ kind }) => kind === 'export')).toEqual([
+      expect.objectContaining({
+        label: 'SYS_EXPORT_SCHEMA_01@20240312T100100',
+        consistentFrom: '640',
+        finishedAt: '2024-03-12T10:01:00.000Z',
+        grade: 2,
+      }),
+      expect.objectContaining({ label: expect.stringMatching(/^exp@/), consistent: false }),
+    ]);
+    expect(passedOver).toEqual([
+      { name: join(dumps, 'tue.log'), reasons: [expect.stringContaining('failed')] },
+    ]);
+    expect(human).toContain('tue.log is passed over');
+    const plan = await run(planVerb, { until: 'backup:SYS_EXPORT_SCHEMA_01@20240312T100100' }, 'found.yaml');
+    expect(plan.json).toMatchObject({ reachable: true });
+    await rm(join(dumps, 'mon.dmp'));
+    expect((await run(catalogVerb, {}, 'found.yaml')).json).toMatchObject({
+      backups: expect.arrayContaining([
+        expect.objectContaining({ label: 'SYS_EXPORT_SCHEMA_01@20240312T100100', state: 'missing' }),
+      ]),
+    });
+  });
+
   test('that was cut off is none', async () => {
     await expect(add(log(''), 'exp3')).rejects.toMatchObject({ kind: 'jobLogFailed', exitCode: 4 });
   });

@@ -162,6 +162,15 @@ async function mirrorOne(path: string, mirrored: string, sha256: string, signal:
   await place(mirrored, sha256, signal, async (fresh) => copyFile(path, fresh));
 }
 
+async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, 'r+');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
 async function place(
   path: string,
   sha256: string,
@@ -172,8 +181,7 @@ async function place(
   try {
     await makeFolderDurably(dirname(path));
     await write(fresh);
-    const handle = await open(fresh, 'r+');
-    await handle.sync().finally(async () => handle.close());
+    await syncFile(fresh);
     if ((await hashPacked(fresh, signal)) !== sha256) {
       throw new ClonaError('archiveDamaged', `${path} reads otherwise than it was written`, {
         hint: 'look at the disk of the archive, and at the memory of this host',

@@ -36,7 +36,7 @@ export function describeFound(
     }
     const entry = set.copies === undefined ? exportOf(set, catalog, facts) : copyOf(set, catalog, facts);
     if (Array.isArray(entry)) passOver(entry);
-    else found.backups.push(entry);
+    else found.backups.push(withOwnLabel(entry, set, found.backups));
     if (set.copies === undefined || Array.isArray(entry)) continue;
     const own = catalog.incarnations.find(({ id }) => id === entry.backup.incarnation);
     if (own !== undefined) found.logs.push(...logsOf(set.copies.logs, own.branchPosition, facts));
@@ -54,6 +54,13 @@ function knownPaths(catalog: Catalog, { pieces }: RestoreFacts): ReadonlySet<str
 }
 
 type Entry = FoundArchives['backups'][number];
+
+/** Jobs are named alike night after night, and two may end in the same second. */
+function withOwnLabel(entry: Entry, { name }: ArchiveSet, others: readonly Entry[]): Entry {
+  const { label } = entry.backup;
+  if (others.every(({ backup }) => backup.label !== label)) return entry;
+  return { ...entry, backup: { ...entry.backup, label: `${label}#${bareName(name)}` } };
+}
 
 function exportOf(
   { log, files, name, bytes = 0 }: ArchiveSet,
