@@ -1,29 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { open, readFile, type FileHandle } from 'node:fs/promises';
-import { setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { Client, DatabaseError } from 'pg';
 import type { ErpAddress } from './load.ts';
-
-/**
- * A customer who never sleeps: places one order after the other and keeps a journal, outside of the database, of
- * those that the ERP confirmed. After everything that happened to the database, each line of the journal must be
- * found in it: that is what "no order lost" means. An order without an answer is asked for again under the same
- * number, so that none is doubled.
- */
-export interface Writer extends AsyncDisposable {
-  readonly committed: number;
-  /** Orders the ERP refused because it was closed for users; each is asked for again. */
-  readonly refused: number;
-  readonly reconnects: number;
-  /** What went wrong last that was neither a lost connection nor a closed ERP. */
-  readonly lastError: string | undefined;
-  /** Resolves when the order at work has its answer; none follows until `resume`. */
-  pause: () => Promise<void>;
-  resume: () => void;
-  /** Resolves when `count` more orders were confirmed. */
-  confirmed: (count: number, signal?: AbortSignal) => Promise<void>;
-}
+import { compareNumbers, readJournal, startOrders, type OrdersCompared, type Writer } from './order-loop.ts';
 
 export interface WriterOptions {
   address: ErpAddress;
@@ -39,109 +18,26 @@ const items = 5000;
 const closedState = 'ERP01';
 
 export async function startWriter({ address, journal, everyMs = 20 }: WriterOptions): Promise<Writer> {
-  const file = await open(journal, 'a');
-  const state = { committed: 0, refused: 0, reconnects: 0, lastError: undefined as string | undefined };
-  const stop = new AbortController();
-  const gate = createGate();
-  const running = run({ address, everyMs, file, state, gate, signal: stop.signal });
-  return {
-    get committed() {
-      return state.committed;
-    },
-    get refused() {
-      return state.refused;
-    },
-    get reconnects() {
-      return state.reconnects;
-    },
-    get lastError() {
-      return state.lastError;
-    },
-    pause: gate.close,
-    resume: gate.open,
-    confirmed: async (count, signal) => {
-      const goal = state.committed + count;
-      while (state.committed < goal) {
-        signal?.throwIfAborted();
-        await wait(5);
-      }
-    },
-    [Symbol.asyncDispose]: async () => {
-      stop.abort();
-      gate.open();
-      await running;
-      await file.close();
-    },
-  };
-}
-
-interface Gate {
-  close: () => Promise<void>;
-  open: () => void;
-  pass: () => Promise<void>;
-}
-
-/** `close` waits until whoever is inside comes to `pass` again. */
-function createGate(): Gate {
-  let opened = Promise.withResolvers<void>();
-  let arrived = Promise.withResolvers<void>();
-  let closed = false;
-  return {
-    close: async () => {
-      if (!closed) {
-        closed = true;
-        opened = Promise.withResolvers();
-        arrived = Promise.withResolvers();
-      }
-      await arrived.promise;
-    },
-    open: () => {
-      closed = false;
-      opened.resolve();
-    },
-    pass: async () => {
-      if (!closed) return;
-      arrived.resolve();
-      await opened.promise;
-    },
-  };
-}
-
-interface Work {
-  address: ErpAddress;
-  everyMs: number;
-  file: FileHandle;
-  state: { committed: number; refused: number; reconnects: number; lastError: string | undefined };
-  gate: Gate;
-  signal: AbortSignal;
-}
-
-async function run({ address, everyMs, file, state, gate, signal }: Work): Promise<void> {
   let client: Client | undefined;
-  let order = newOrder();
-  while (!signal.aborted) {
-    await gate.pass();
-    if (signal.aborted) break;
-    try {
-      client ??= await connect(address);
-      await client.query('SELECT erp.place_order($1, $2, $3, $4)', order);
-      await file.appendFile(`${order[0]}\n`);
-      state.committed += 1;
-      order = newOrder();
-      await wait(everyMs, undefined, { signal }).catch(() => {});
-    } catch (error) {
-      if (error instanceof DatabaseError && error.code === closedState) state.refused += 1;
-      else if (error instanceof DatabaseError && !/^(?:57P|08)/.test(error.code ?? ''))
-        state.lastError = error.message;
-      else {
-        state.reconnects += 1;
+  return startOrders(
+    {
+      newOrder,
+      place: async ({ number, customer, items: ordered, reference }) => {
+        client ??= await connect(address);
+        await client.query('SELECT erp.place_order($1, $2, $3, $4)', [number, customer, ordered, reference]);
+      },
+      judge: (error) => {
+        if (!(error instanceof DatabaseError)) return 'gone';
+        if (error.code === closedState) return 'closed';
+        return /^(?:57P|08)/.test(error.code ?? '') ? 'gone' : error;
+      },
+      leave: async () => {
         await client?.end().catch(() => {});
         client = undefined;
-      }
-      await wait(100, undefined, { signal }).catch(() => {});
-    }
-  }
-  await client?.end().catch(() => {});
+      },
+    },
+    { journal, everyMs },
+  );
 }
 
 async function connect(address: ErpAddress): Promise<Client> {
@@ -160,27 +56,30 @@ async function connect(address: ErpAddress): Promise<Client> {
   return client;
 }
 
-function newOrder(): [string, number, number[], string] {
+interface Order {
+  number: string;
+  customer: number;
+  items: number[];
+  reference: string;
+}
+
+function newOrder(): Order {
   const number = randomUUID();
   const pick = (count: number): number => 1 + Math.floor(Math.random() * count);
-  return [number, pick(customers), [pick(items), pick(items)], `WEB-${number.slice(0, 18)}`];
+  const ordered = [pick(items), pick(items)];
+  return { number, customer: pick(customers), items: ordered, reference: `WEB-${number.slice(0, 18)}` };
 }
 
 /** How many orders of the journal the ERP confirmed, and how many of those it has. */
-export async function compareOrders(
-  address: ErpAddress,
-  journal: string,
-): Promise<{ ordersCommitted: number; ordersFound: number; lost: string[] }> {
-  const numbers = [...new Set((await readFile(journal, 'utf8')).split('\n').filter((line) => line !== ''))];
+export async function compareOrders(address: ErpAddress, journal: string): Promise<OrdersCompared> {
+  const numbers = await readJournal(journal);
   const client = await connect(address);
   try {
     const { rows } = await client.query<{ order_no: string }>(
       'SELECT order_no FROM erp.sales_order WHERE order_no = ANY ($1::uuid[])',
       [numbers],
     );
-    const found = new Set(rows.map((row) => row.order_no));
-    const lost = numbers.filter((number) => !found.has(number));
-    return { ordersCommitted: numbers.length, ordersFound: found.size, lost };
+    return compareNumbers(numbers, new Set(rows.map((row) => row.order_no)));
   } finally {
     await client.end();
   }

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { compareOrders, sendReferenceTwice, type Writer } from '../../examples/erp/writer.ts';
-import { connect } from '../../src/databases/postgres/connect.ts';
+import type { Writer } from '../../examples/erp/order-loop.ts';
 import type { Context } from '../../src/pipeline/context.ts';
 import { promoteRelease, runRefresh, startRelease, throwIfFailed } from '../../src/pipeline/runs.ts';
 import { sign, tickChecklist } from '../../src/pipeline/signing.ts';
@@ -82,11 +81,11 @@ export async function play22(play: Play): Promise<void> {
   const result = await stages.run(
     'kit 2.2: breaks on LIVE, which is rolled back and proven to be where it was',
     async () => {
-      await sendReferenceTwice(world.address);
+      await world.people.sendReferenceTwice();
       const done = await promoteRelease(context, { release, by: initiator });
       await play.writer.confirmed(10, play.signal);
       await play.writer.pause();
-      const orders = await compareOrders(world.address, journal);
+      const orders = await world.people.compareOrders(journal);
       play.writer.resume();
       if (orders.lost.length > 0)
         throw new Error(`${orders.lost.length} confirmed orders were lost by the rollback`);
@@ -110,9 +109,8 @@ export async function play23(play: Play): Promise<void> {
   const result = await stages.run(
     'kit 2.3: LIVE has drifted since, the gate stays closed',
     async () => {
-      await using session = await connect(world.address, signal);
-      await session.query('ALTER TABLE erp.customer ADD COLUMN quick_fix text');
-      return await promoteRelease(context, { release, by: initiator });
+      await world.people.changeSchema(signal);
+      return promoteRelease(context, { release, by: initiator });
     },
     ({ outcome }) => outcome,
   );

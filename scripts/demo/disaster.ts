@@ -7,35 +7,20 @@ import { launcherFile } from '../../src/cli/launcher.ts';
 import { resolveBinaries } from '../../src/databases/postgres/server-binaries.ts';
 import { startServer } from '../../src/databases/postgres/server.ts';
 import type { Site } from '../../src/site/site.ts';
-import type { DemoWorld } from './world.ts';
+import type { Disaster, DisasterTold } from './world.ts';
 
-export interface Disaster {
-  site: Site;
-  /** Orders known to be in the archive when the disaster comes: numbers, one a line. */
-  journal: string;
-  folder: string;
-  /** Makes production and control state go; disposing brings them back where they were only put aside. */
-  lose: DemoWorld['lose'];
-  signal: AbortSignal;
-}
-
-export interface DisasterTold {
-  ordersArchived: number;
-  ordersRestored: number;
-  seconds: number;
-}
+/** Makes production and control state go; disposing brings them back where they were only put aside. */
+export type Lose = (signal: AbortSignal) => Promise<AsyncDisposable>;
 
 /**
  * Deletes production and everything clona knows of it, then brings the database back with two commands that are given
  * nothing but the archive's folder, as a stranger would on the day after.
  */
-export async function endInDisaster({
-  site,
-  journal,
-  folder,
-  lose,
-  signal,
-}: Disaster): Promise<DisasterTold> {
+export async function endInDisaster(
+  site: Site,
+  lose: Lose,
+  { journal, folder, signal }: Disaster,
+): Promise<DisasterTold> {
   await using _ = await lose(signal);
   const startedAt = performance.now();
   const archive = site.archive.location;
@@ -61,7 +46,8 @@ export async function endInDisaster({
   return { ordersArchived: ordersCommitted, ordersRestored: ordersFound, seconds };
 }
 
-async function clona(args: readonly string[], signal: AbortSignal): Promise<Record<string, unknown>> {
+/** A verb in a process of its own, as people call it; what it answers with --json. */
+export async function clona(args: readonly string[], signal: AbortSignal): Promise<Record<string, unknown>> {
   const child = spawn(process.execPath, [launcherFile(), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     signal,

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { destroyLocalMachine } from '../../src/machines/local/destroy.ts';
 import { listLocalMachines, openLocalMachines } from '../../src/machines/local/local-machines.ts';
 import type { Site } from '../../src/site/site.ts';
+import { endInDisaster } from './disaster.ts';
+import { workOnPostgres } from './people.ts';
 import { createProduction, startProduction } from './production.ts';
 import { copyExample } from './try.ts';
 import type { DemoWorld } from './world.ts';
@@ -18,10 +20,11 @@ export async function openLocalWorld(
   const { facts, address, rows } = await createProduction(root, live.name, signal);
   return {
     site,
-    address,
     rows,
+    people: workOnPostgres(address),
     readVersion: async () => (await readFile(join(facts.systemDisk, 'VERSION'), 'utf8')).trim(),
-    lose: async (abort) => (keep ? putAside(site, abort) : deleteAll(site, abort)),
+    bringBack: async (disaster) =>
+      endInDisaster(site, async (abort) => (keep ? putAside(site, abort) : deleteAll(site, abort)), disaster),
     [Symbol.asyncDispose]: async () => {
       if (keep) return;
       await destroyLocalMachine({ root, name: live.name, force: true }, AbortSignal.timeout(60_000));

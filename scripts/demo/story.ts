@@ -1,8 +1,6 @@
 import { chmod, copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compareOrders, startWriter } from '../../examples/erp/writer.ts';
-import { connect } from '../../src/databases/postgres/connect.ts';
 import { ClonaError } from '../../src/errors.ts';
 import { findToolchain, type Toolchain } from '../../src/machines/pulumi/toolchain.ts';
 import type { Context } from '../../src/pipeline/context.ts';
@@ -12,7 +10,6 @@ import { createStep } from '../../src/pipeline/step.ts';
 import type { OnProgress } from '../../src/progress.ts';
 import { play20, play21, play22, play23, refresh, type Play } from './acts.ts';
 import { findEngine } from './engine.ts';
-import { endInDisaster } from './disaster.ts';
 import { exportAndVerify } from './evidence.ts';
 import { openLocalWorld } from './local-world.ts';
 import type { DemoReport } from './report.ts';
@@ -86,7 +83,7 @@ async function playActs(
     ),
   );
   const { site } = world;
-  const writer = cleanup.use(await startWriter({ address: world.address, journal, everyMs: 40 }));
+  const writer = cleanup.use(await world.people.startWriter(journal));
   let archived = '';
   {
     await using context = await openContext({
@@ -120,7 +117,7 @@ async function playActs(
   }
   report.disaster = await stages.run(
     'disaster: production and control state are gone; the archive alone brings the database back',
-    async () => endInDisaster({ site, journal: archived, folder, lose: world.lose, signal }),
+    async () => world.bringBack({ journal: archived, folder, signal }),
     ({ ordersArchived, ordersRestored }) => `${ordersRestored} of ${ordersArchived} archived orders`,
   );
 }
@@ -163,7 +160,7 @@ async function playReleases(play: Play, report: DemoReport): Promise<void> {
   await play23(play);
   await play.writer.confirmed(20, play.signal);
   await play.writer.pause();
-  const { ordersCommitted, ordersFound } = await compareOrders(world.address, journal);
+  const { ordersCommitted, ordersFound } = await world.people.compareOrders(journal);
   Object.assign(report.production, { versionAfter: await world.readVersion(), ordersCommitted, ordersFound });
   play.writer.resume();
   if (play.writer.lastError !== undefined)
@@ -188,11 +185,7 @@ async function archiveLastOrders(
   const archived = join(folder, 'archived.journal');
   await copyFile(journal, archived);
   const step = createStep(context, 'demo', 'demo/last log', signal);
-  await using session = await connect(world.address, signal);
-  const [row] = await session.query<{ position: string }>(
-    "select (pg_current_wal_lsn() - '0/0')::text as position",
-  );
-  await context.operations.archiveLogTo(step, row?.position ?? '0');
+  await context.operations.archiveLogTo(step, await world.people.readLogEnd(signal));
   writer.resume();
   return archived;
 }

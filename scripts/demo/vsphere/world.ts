@@ -6,6 +6,8 @@ import { loadErp } from '../../../examples/erp/load.ts';
 import { openGuest } from '../../../src/guest/open.ts';
 import { loadSite } from '../../../src/site/load.ts';
 import type { Site } from '../../../src/site/site.ts';
+import { endInDisaster } from '../disaster.ts';
+import { workOnPostgres } from '../people.ts';
 import { copyExample } from '../try.ts';
 import type { DemoWorld } from '../world.ts';
 import { installDatabase, type LiveDatabase } from './live-database.ts';
@@ -34,15 +36,20 @@ export async function openVsphereWorld(
   const world = opened.move();
   return {
     site,
-    address: database.address,
     rows,
+    people: workOnPostgres(database.address),
     readVersion: async () => (await readFile(join(disk, 'VERSION'), 'utf8')).trim(),
-    lose: async () => {
-      await world.disposeAsync();
-      await rm(hostFolder, { recursive: true, force: true, maxRetries: 5 });
-      await rm(join(site.folder, '.clona'), { recursive: true, force: true, maxRetries: 5 });
-      return new AsyncDisposableStack();
-    },
+    bringBack: async (disaster) =>
+      endInDisaster(
+        site,
+        async () => {
+          await world.disposeAsync();
+          await rm(hostFolder, { recursive: true, force: true, maxRetries: 5 });
+          await rm(join(site.folder, '.clona'), { recursive: true, force: true, maxRetries: 5 });
+          return new AsyncDisposableStack();
+        },
+        disaster,
+      ),
     [Symbol.asyncDispose]: async () => world.disposeAsync(),
   };
 }
