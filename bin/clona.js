@@ -2,12 +2,27 @@
 // Plain JavaScript on purpose: it must still speak on a Node.js that is too old for everything else.
 import { existsSync } from 'node:fs';
 import { spawn } from 'node:child_process';
-import { constants } from 'node:os';
+import nodeModule from 'node:module';
+import { constants, homedir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const file = (path) => fileURLToPath(new URL(path, import.meta.url));
 
+/**
+ * What Node.js compiled once is kept in the user's own folder, for our child processes, too: its usual place is below
+ * the temporary folder, where somebody else could lay down code for a root to run.
+ */
+function keepCompiled() {
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  if (process.env.NODE_COMPILE_CACHE === undefined) {
+    process.env.NODE_COMPILE_CACHE = join(cache, 'clona', 'compiled');
+  }
+  nodeModule.enableCompileCache();
+}
+
 async function run() {
+  keepCompiled();
   // Until main() listens itself there is nothing half done that could be kept from ending.
   const exits = { SIGINT: () => process.exit(130), SIGTERM: () => process.exit(143) };
   for (const [signal, exit] of Object.entries(exits)) process.once(signal, exit);
@@ -18,7 +33,9 @@ async function run() {
   await main(process.argv.slice(2));
   // A connection that a library forgot to close, or a pipe that nobody opens, must not keep the command line waiting.
   const signal = { 130: 'SIGINT', 143: 'SIGTERM' }[process.exitCode];
-  setTimeout(() => (signal === undefined ? process.exit() : process.kill(process.pid, signal)), 2000).unref();
+  const end = () => (signal === undefined ? process.exit() : process.kill(process.pid, signal));
+  // Whoever asked for the end waits for it.
+  setTimeout(end, signal === undefined ? 2000 : 250).unref();
 }
 
 /** The npm package `node` may have brought a Node.js that is new enough. */

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { ClonaError, toClonaError, type ExitCode } from '../errors.ts';
 import { nearestWord } from '../site/nearest-word.ts';
@@ -7,8 +6,6 @@ import { printProgress } from './progress.ts';
 import { printable } from './printable.ts';
 import type { OptionValues, Verb, VerbContext } from './verb.ts';
 import { verbTable } from './verbs.ts';
-
-enableCompileCache();
 
 /** Runs one command line (without node and script) and sets process.exitCode. Never throws, never calls exit. */
 export async function main(argv: readonly string[]): Promise<void> {

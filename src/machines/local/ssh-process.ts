@@ -61,7 +61,13 @@ function spawnDetached(
   folder: string,
   log: number,
 ): ChildProcess & { stdin: Writable; stdout: Readable } {
-  const env = { PATH: guestPath, [machineMarker]: folder };
+  // What Node.js compiled once it need not compile for each machine again.
+  const cache = process.env['NODE_COMPILE_CACHE'];
+  const env = {
+    PATH: guestPath,
+    [machineMarker]: folder,
+    ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }),
+  };
   const child = spawn(program, argv, { cwd: '/', env, detached: true, stdio: ['pipe', 'pipe', log] });
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new Error('the server has no pipes');
