@@ -59,6 +59,7 @@ export async function becomeWorker(
   const worker = await openWorker(context, run);
   try {
     context.worker = { worker, carriedOn: await orEnded(worker, carryOn(worker)) };
+    worker.calmDown();
     return context.worker;
   } catch (error) {
     await worker[Symbol.asyncDispose]();

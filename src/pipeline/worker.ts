@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { DBOS, type DLogger } from '@dbos-inc/dbos-sdk';
+import { registerInternalQueue } from '@dbos-inc/dbos-sdk/eventreceiver';
 import { Pool } from 'pg';
 import type { Control } from '../control/control.ts';
 import type { Ledger } from '../control/ledger.ts';
@@ -37,7 +38,14 @@ export interface Worker extends WorkerOptions, AsyncDisposable {
   ended: AbortSignal;
   /** Settles when the release has come to where it waits for people. */
   waiting: (release: string) => Deferred<void>;
+  /** What was interrupted has been taken up: from now on DBOS looks for more at its own pace. */
+  calmDown: () => void;
 }
+
+/** Where DBOS puts the workflows that it recovers: it looks there a second after its launch, and then every second. */
+const recoveryQueue = '_dbos_internal_queue';
+const recoveryPaceMs = 25;
+const usualPaceMs = 1000;
 
 let current: Worker | null = null;
 const owner = new AsyncLocalStorage<Worker>();
@@ -79,6 +87,9 @@ export async function openWorker(
   // An idle session that breaks is not news: the next query says it.
   pool.on('error', () => {});
   stack.defer(async () => pool.end());
+  // People who sign wait for it. Registered before the launch, it is the one that DBOS takes.
+  const recovering = registerInternalQueue(recoveryQueue, {});
+  recovering.minPollingIntervalMs = recoveryPaceMs;
   const worker: Worker = {
     ...options,
     ended: AbortSignal.any([closed.signal, lock.lost]),
@@ -86,6 +97,9 @@ export async function openWorker(
       const found = waiting.get(release) ?? createDeferred<void>();
       waiting.set(release, found);
       return found;
+    },
+    calmDown: () => {
+      recovering.minPollingIntervalMs = usualPaceMs;
     },
     [Symbol.asyncDispose]: async () => opened.disposeAsync(),
   };
