@@ -296,8 +296,31 @@ export function selectView(name: ViewName): string {
   return `SELECT ${list} FROM ${from}${only}`;
 }
 
-/** Those of V$PARAMETER that the catalog and doctor look at. */
+/** Those of V$PARAMETER that a clone takes over where the site keeps no parameter file (clone-parameters.ts says how). */
+const forTheClone = [
+  'cluster_database',
+  'db_16k_cache_size',
+  'db_2k_cache_size',
+  'db_32k_cache_size',
+  'db_4k_cache_size',
+  'db_8k_cache_size',
+  'db_block_size',
+  'db_files',
+  'memory_target',
+  'nls_length_semantics',
+  'open_cursors',
+  'pga_aggregate_target',
+  'processes',
+  'sga_max_size',
+  'sga_target',
+  'undo_tablespace',
+] as const;
+
+export const carriedParameters: ReadonlySet<string> = new Set(forTheClone);
+
+/** Those of V$PARAMETER that the catalog, doctor and restore look at. */
 export const parameterNames = [
+  ...forTheClone,
   'compatible',
   'control_file_record_keep_time',
   'control_files',

@@ -29,6 +29,22 @@ export async function runSqlPlus(tools: OracleTools, name: string, script: strin
   return run(tools, ['sqlplus', '-S', '/nolog', `@${file}`]);
 }
 
+/** With secrets in it: the script goes through standard input, is in no file, and they are struck out of what is printed. */
+export async function runSecretSqlPlus(
+  tools: OracleTools,
+  script: string,
+  secrets: readonly string[],
+): Promise<ToolOutput> {
+  const { text, exitCode } = await run(tools, ['sqlplus', '-S', '/nolog'], script);
+  return { text: secrets.reduce((said, secret) => said.replaceAll(secret, '***'), text), exitCode };
+}
+
+/** Of the software in ORACLE_HOME, as `sqlplus -V` says it: 19.21.0.0.0, 12.1.0.2.0. null: it does not say. */
+export async function runVersion(tools: OracleTools): Promise<string | null> {
+  const { text } = await run(tools, ['sqlplus', '-V']);
+  return /Version\s+(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? /Release\s+(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? null;
+}
+
 /** nid asks on the terminal unless it has a LOGFILE, and then says everything there. */
 export async function runNid(
   tools: OracleTools,
@@ -56,6 +72,7 @@ async function putProgram(
 async function run(
   { guest, home, instanceName, signal, workDir }: OracleTools,
   argv: readonly string[],
+  stdin?: string,
 ): Promise<ToolOutput> {
   const [program = '', ...rest] = argv;
   const isWindows = guest.platform === 'windows';
@@ -71,7 +88,12 @@ async function run(
     NLS_LANG: 'AMERICAN_AMERICA.AL32UTF8',
     NLS_DATE_FORMAT: 'YYYY-MM-DD HH24:MI:SS',
   };
-  const { stdout, stderr, exitCode } = await guest.run([path, ...rest], { signal, cwd: workDir, env });
+  const { stdout, stderr, exitCode } = await guest.run([path, ...rest], {
+    signal,
+    cwd: workDir,
+    env,
+    ...(stdin === undefined ? {} : { stdin }),
+  });
   if (exitCode === 127) {
     throw new ClonaError('guestFailed', `there is no ${program} in ${home}`, {
       hint: 'is it the ORACLE_HOME of the guest, and may the user of clona run its programs (group dba)?',

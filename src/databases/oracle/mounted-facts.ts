@@ -3,6 +3,8 @@ import type { MountedFacts } from './restore-program.ts';
 
 export interface MountedDatabase extends MountedFacts {
   openMode: string;
+  /** V$DATABASE.OPEN_RESETLOGS: REQUIRED, ALLOWED, NOT ALLOWED. */
+  openResetlogs: string;
   dbid: string;
   name: string;
   /** V$DATAFILE: number and name, as the control file has them. */
@@ -16,7 +18,7 @@ const lines = {
   temp: 'TO_CHAR(FILE#) FROM V$TEMPFILE',
   tracking: 'STATUS FROM V$BLOCK_CHANGE_TRACKING',
   point: `NAME FROM V$RESTORE_POINT WHERE GUARANTEE_FLASHBACK_DATABASE = 'YES'`,
-  database: `FLASHBACK_ON || '|' || OPEN_MODE || '|' || TO_CHAR(DBID) || '|' || NAME FROM V$DATABASE`,
+  database: `FLASHBACK_ON || '|' || OPEN_MODE || '|' || TO_CHAR(DBID) || '|' || NAME || '|' || OPEN_RESETLOGS FROM V$DATABASE`,
 } as const;
 
 /** What the restored control file says, each line marked: SQL*Plus would print an SCN as 2.8147E+14 (TO_CHAR does not). */
@@ -31,7 +33,7 @@ export function readMountedFacts(output: string): MountedDatabase {
     if (match !== null) found.get(match[1] ?? '')?.push(match[2] ?? '');
   }
   const of = (kind: keyof typeof lines): string[] => found.get(kind) ?? [];
-  const [flashback, openMode, dbid, name] = of('database')[0]?.split('|') ?? [];
+  const [flashback, openMode, dbid, name, openResetlogs = ''] = of('database')[0]?.split('|') ?? [];
   if (openMode === undefined || dbid === undefined || name === undefined) {
     throw new ClonaError('recoveryFailed', 'the clone does not say what its control file holds', {
       hint: 'its output is kept in the folder of the run',
@@ -53,6 +55,7 @@ export function readMountedFacts(output: string): MountedDatabase {
     flashback: flashback !== 'NO',
     restorePoints: of('point'),
     openMode,
+    openResetlogs,
     dbid,
     name,
   };

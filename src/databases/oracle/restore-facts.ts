@@ -3,7 +3,7 @@ import type { Catalog, Incarnation } from '../../recovery/catalog.ts';
 import type { ControlFileCatalog } from './catalog.ts';
 import type { ZoneFacts } from './clock.ts';
 import type { KeptLog } from './kept-logs.ts';
-import type { ControlFileRows } from './control-file.ts';
+import { carriedParameters, type ControlFileRows } from './control-file.ts';
 
 /** What a restore needs beside the catalog. It lies in the archive, for the day when the database is gone. */
 export interface RestoreFacts {
@@ -32,6 +32,8 @@ export interface RestoreFacts {
   copies?: Record<string, CopiedDatabase> | undefined;
   /** Archived logs in archive folders, by path. */
   keptLogs?: Record<string, KeptLog> | undefined;
+  /** Of V$PARAMETER: what a clone may take over; absent: remembered before they were read. */
+  parameters?: Record<string, string>;
   /** Groups of the online log: how many bytes a clone's own groups need. */
   onlineLogs: { group: number; thread: number; bytes: number }[];
 }
@@ -70,6 +72,11 @@ export function readRestoreFacts(
     cdb: database?.cdb === 'YES',
     compatible: parameter('compatible'),
     zone: clock.zone,
+    parameters: Object.fromEntries(
+      rows.parameters.flatMap(({ name, value }) =>
+        name !== null && value !== null && carriedParameters.has(name) ? [[name, value]] : [],
+      ),
+    ),
     datafiles: rows.datafiles.map(({ file, name, bytes, creation }) => ({
       file: Number(file),
       name: name ?? '',

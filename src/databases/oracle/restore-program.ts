@@ -35,13 +35,16 @@ export type RestoreUntil = { kind: 'scn'; scn: Position } | { kind: 'time'; wall
 export function writeMountProgram(
   facts: RestoreFacts,
   target: RestoreTarget,
-  parameterFile: string,
+  /** null: the instance is started already, with its keystore open. */
+  parameterFile: string | null,
   controlFilePiece: string,
 ): string {
   return lines([
     '# The clone knows its own control file only. No recovery catalog: nothing of a clone gets into the one of production.',
     `SET DBID ${requireDbid(facts.dbid)};`,
-    `STARTUP FORCE NOMOUNT DBA PFILE=${quoteRman(parameterFile, 'the parameter file')};`,
+    ...(parameterFile === null
+      ? []
+      : [`STARTUP FORCE NOMOUNT DBA PFILE=${quoteRman(parameterFile, 'the parameter file')};`]),
     `RESTORE CONTROLFILE FROM ${quoteRman(controlFilePiece, 'the piece with the control file')};`,
     'ALTER DATABASE MOUNT;',
     '# What production configured (channels, deletion policy, snapshot of the control file) is not for the clone.',
@@ -204,17 +207,48 @@ export function nidArguments(facts: RestoreFacts, target: RestoreTarget, logFile
   ];
 }
 
-/** `parameterFile` is the one written `as-clone`. The session stays restricted until the fence stands (R21). */
-export function writeAfterNid(parameterFile: string, facts: RestoreFacts): string {
+/**
+ * `parameterFile` is the one written `as-clone`; FORCE, because an earlier try may have left the instance in any state. The
+ * session stays restricted until the fence stands (R21).
+ */
+export function writeAfterNid(
+  parameterFile: string,
+  facts: RestoreFacts,
+  open: 'OPEN RESETLOGS' | 'OPEN' = 'OPEN RESETLOGS',
+): string {
   const path = quoteSqlText(parameterFile, 'the parameter file');
   return sqlPlus([
     // First: an instance that was started from the PFILE would refuse to be fenced for good (ORA-32001).
     `CREATE SPFILE FROM PFILE=${path};`,
-    'STARTUP RESTRICT MOUNT',
-    'ALTER DATABASE OPEN RESETLOGS;',
+    'STARTUP FORCE RESTRICT MOUNT',
+    keystorePlace,
+    `ALTER DATABASE ${open};`,
     ...(facts.cdb ? ['ALTER PLUGGABLE DATABASE ALL OPEN RESTRICTED;'] : []),
     'SELECT DBID, NAME, OPEN_MODE FROM V$DATABASE;',
   ]);
+}
+
+/** An instance anew, whatever runs under its name; nobody is let in. */
+export function writeStart(parameterFile: string, until: 'NOMOUNT' | 'MOUNT' = 'NOMOUNT'): string {
+  const path = quoteSqlText(parameterFile, 'the parameter file');
+  return sqlPlus([`STARTUP FORCE RESTRICT ${until} PFILE=${path}`, keystorePlace]);
+}
+
+/** Opens once what was open when its machine or its instance went away, so that it can be shut down cleanly for nid. */
+export function writeReopen(parameterFile: string): string {
+  const path = quoteSqlText(parameterFile, 'the parameter file');
+  return sqlPlus([`STARTUP FORCE RESTRICT MOUNT PFILE=${path}`, keystorePlace, 'ALTER DATABASE OPEN;']);
+}
+
+/** Where a keystore that does not open by itself is opened: a comment, unless `openKeystore` puts the statement there. */
+const keystorePlace = '-- the keystore, where it has a password';
+
+/** Advanced Security Guide, ADMINISTER KEY MANAGEMENT. The result holds the password: for standard input only. */
+export function openKeystore(script: string, password: string): string {
+  const quoted = quoteName(password, 'the password of the keystore');
+  return script
+    .replace('ECHO ON', 'ECHO OFF')
+    .replace(keystorePlace, () => `ADMINISTER KEY MANAGEMENT SET KEYSTORE OPEN IDENTIFIED BY ${quoted};`);
 }
 
 /** A script that stops at the first error with exit code 1, replaces nothing and prints nothing formatted. */

@@ -1,4 +1,5 @@
 import { ClonaError } from '../../errors.ts';
+import { asFileValue, decideParameters, type ParameterDecision } from './clone-parameters.ts';
 import { joinGuest, quoteRman, requireDatabaseName } from './rman-text.ts';
 import type { RestoreFacts } from './restore-facts.ts';
 
@@ -30,10 +31,15 @@ export function controlFilePath(target: RestoreTarget): string {
 export type InstanceStage = 'as-production' | 'as-clone';
 
 /**
- * The parameter file of the clone. Nothing of production's is taken over: no archive destination, no standby, no job runs,
- * no mail leaves (R21).
+ * The parameter file of the clone: its own places and its fence, and of production's what `decideParameters` carries over: no
+ * archive destination, no standby, no listener; no job runs, no mail leaves (R21).
  */
-export function writeParameterFile(facts: RestoreFacts, target: RestoreTarget, stage: InstanceStage): string {
+export function writeParameterFile(
+  facts: RestoreFacts,
+  target: RestoreTarget,
+  stage: InstanceStage,
+  { decisions = decideFromFacts(facts, target), walletRoot }: ParameterChoices = {},
+): string {
   const { databaseName, recoveryBytes, memoryBytes } = target;
   const own = requireDatabaseName(databaseName);
   if (own === facts.name.toUpperCase()) {
@@ -65,7 +71,38 @@ export function writeParameterFile(facts: RestoreFacts, target: RestoreTarget, s
       ? []
       : [['sga_target', String(requireBytes(memoryBytes, 'memoryBytes'))] satisfies [string, string]]),
   ];
-  return `${lines.map(([name, value]) => `*.${name}=${value}`).join('\n')}\n`;
+  const carried = decisions.flatMap(({ name, value }): [string, string][] =>
+    value === null || lines.some(([mine]) => mine === name) ? [] : [[name, value]],
+  );
+  const keystore: [string, string][] =
+    walletRoot === undefined
+      ? []
+      : [
+          ['wallet_root', quoteRman(walletRoot, 'the folder of the keystore')],
+          ['tde_configuration', "'KEYSTORE_CONFIGURATION=FILE'"],
+        ];
+  const all = [...lines, ...keystore, ...carried];
+  return `${all.map(([name, value]) => `*.${name}=${value}`).join('\n')}\n`;
+}
+
+export interface ParameterChoices {
+  /** What of production's is carried over; default: what the catalog remembers of them. */
+  decisions?: readonly ParameterDecision[];
+  /** Of a clone with a keystore of its own (18c and newer). */
+  walletRoot?: string | undefined;
+}
+
+/** From what was remembered of V$PARAMETER, where the site keeps no parameter file. */
+export function decideFromFacts(
+  { parameters = {} }: RestoreFacts,
+  { memoryBytes }: RestoreTarget,
+  machineBytes: number | null = null,
+): ParameterDecision[] {
+  const values = Object.entries(parameters).map(([name, value]): [string, string] => [
+    name,
+    asFileValue(value),
+  ]);
+  return decideParameters(new Map(values), { machineBytes, memoryBytes });
 }
 
 function requireBytes(bytes: number, what: string): number {

@@ -1,35 +1,27 @@
 import { ClonaError } from '../../errors.ts';
-import { withProgress, type OnProgress } from '../../progress.ts';
+import type { OnProgress } from '../../progress.ts';
 import type { PlanAnswer } from '../../recovery/answer.ts';
 import type { Catalog } from '../../recovery/catalog.ts';
 import { readLineage, tracePath } from '../../recovery/lineage.ts';
 import { asPosition, type Position } from '../../recovery/position.ts';
-import {
-  makeFolder,
-  requireEmptyFolders,
-  runNid,
-  runRman,
-  runSqlPlus,
-  type OracleTools,
-  type ToolOutput,
-} from './guest-tools.ts';
-import { watchLongWork } from './long-operations.ts';
-import { judgeRecovery } from './judge-recovery.ts';
-import { mountedQueries, readMountedFacts, type MountedDatabase } from './mounted-facts.ts';
+import { decideParameters, type ParameterDecision } from './clone-parameters.ts';
+import { estimateNeeds, examineClone, requireFitClone } from './examine-clone.ts';
+import { makeFolder, requireEmptyFolders, type OracleTools } from './guest-tools.ts';
+import { copiedDatabase } from './place-copies.ts';
+import { placeKept, requireWalletRoot, walletRootOf, type Kept } from './place-kept-files.ts';
 import { chooseControlFile, type RestoreFacts } from './restore-facts.ts';
 import {
-  nidArguments,
-  sqlPlus,
-  writeAfterNid,
-  writeBeforeNid,
-  writeMountProgram,
-  writeRestoreProgram,
-  type RestoreUntil,
-} from './restore-program.ts';
-import { writeParameterFile, type InstanceStage, type RestoreTarget } from './restore-target.ts';
-import { joinGuest } from './rman-text.ts';
-import { copiedDatabase, placeCopies, placeKeptLogs } from './place-copies.ts';
-import { writeUserManagedRecovery } from './user-managed-program.ts';
+  clearFolder,
+  decideResumption,
+  identify,
+  readMark,
+  writeMark,
+  type RestoreMark,
+  type RestoreStage,
+} from './restore-mark.ts';
+import type { RestoreUntil } from './restore-program.ts';
+import { abortClone, closeAndRename, openAsClone, restoreAndOpen, type RestoreRun } from './restore-steps.ts';
+import { decideFromFacts, type RestoreTarget } from './restore-target.ts';
 
 export interface OracleRestoreOptions {
   plan: PlanAnswer;
@@ -41,6 +33,10 @@ export interface OracleRestoreOptions {
   onProgress: OnProgress;
   /** Between two looks at V$SESSION_LONGOPS while RMAN works. Default 5 s. */
   pollMs?: number | undefined;
+  /** What the site keeps beside the backups (`readKept`): parameters, password file, wallet, keystore. */
+  kept?: Kept | null | undefined;
+  /** Of a keystore that does not open by itself. Goes through standard input only. */
+  keystorePassword?: string | undefined;
 }
 
 export interface OracleRestore {
@@ -50,89 +46,108 @@ export interface OracleRestore {
   branchPosition: Position;
   /** What every program printed, by step: evidence. */
   outputs: Record<string, string>;
+  /** Where an earlier try was taken up, and why; null: it began from nothing. */
+  resumed: string | null;
+  /** What of production's parameters the clone has, each with its reason. */
+  parameters: ParameterDecision[];
+  /** Files that were kept and are placed in the clone now. */
+  placed: string[];
+  warnings: string[];
 }
 
 /**
  * Restores a backup with RMAN into a clone, renames it with nid, and leaves it open, restricted, waiting for its fence. Nothing
- * is overwritten: the folders of the clone must be empty. Throws what the output means (`judgeRecovery`), never only that it
- * failed; what was done until then stays where it is, the clone is not usable.
+ * is overwritten: the folders of the clone must be empty, or hold this very restore, broken off: then it goes on where
+ * that can be known, and is done again from nothing where it cannot (`restore-mark.ts`). Called again after its end it answers
+ * the same. Throws what the output means (`judgeRecovery`), never only that it failed; the mark in the data folder says that
+ * what lies there is no whole clone.
  */
 export async function restoreOracle(options: OracleRestoreOptions): Promise<OracleRestore> {
-  const { plan, catalog, facts, target, tools, until, onProgress } = options;
-  const outputs: Record<string, string> = {};
+  const { plan, facts, target, tools, kept = null } = options;
+  refuseReachless(options);
+  const controlFile = findControlFile(options);
+  requireWalletRoot(facts, kept);
   await makeFolder(tools.guest, tools.workDir, tools.signal);
-  await requireEmptyFolders(tools, [target.dataDir, target.recoveryDir]);
-  const path = tracePath(readLineage(catalog), plan.target.incarnation).incarnations;
-  const copied = copiedDatabase(facts, plan.backup);
-  // The control file beside the copies knows their files; one of RMAN's may be of a time when there were others.
-  const controlFile = copied?.controlFile ?? chooseControlFile(facts, plan, catalog, path);
-  if (controlFile === null) {
-    throw new ClonaError('archiveDamaged', 'no backup of the control file is known: a restore cannot begin', {
-      hint: 'CONFIGURE CONTROLFILE AUTOBACKUP ON in production, back up, and run clona catalog',
-    });
-  }
-  const step = async (name: string, work: () => Promise<ToolOutput>, opens: string | null): Promise<void> => {
-    const step = `restore: ${name}`;
-    await withProgress(onProgress, step, async () => {
-      const { text, exitCode } = await watchLongWork(
-        tools,
-        { step, onProgress, pollMs: options.pollMs },
-        work,
-      );
-      outputs[name] = text;
-      const openMode = opens === null ? undefined : (await ask(tools)).openMode;
-      const problem = judgeRecovery({ text, exitCode, ...(openMode === undefined ? {} : { openMode }) });
-      if (problem !== null) throw problem;
-    });
+  const identity = identify(facts, plan, target);
+  const found = await readMark(tools, target.dataDir);
+  const resumption = decideResumption(found, identity, target.dataDir);
+  const clone = await examineClone(tools, target);
+  const needs = estimateNeeds(facts, plan);
+  const warnings = requireFitClone(clone, facts, target, needs, resumption.kind !== 'begin');
+  const { memoryBytes } = target;
+  const decisions =
+    kept?.parameters === null || kept === null
+      ? decideFromFacts(facts, target, clone.memoryBytes)
+      : decideParameters(kept.parameters, { machineBytes: clone.memoryBytes, memoryBytes });
+  const hasKeystore = kept?.files.some(({ role }) => role === 'keystore') === true;
+  const choices = { decisions, walletRoot: hasKeystore ? walletRootOf(target) : undefined };
+  const run: RestoreRun = { ...options, controlFile, choices, outputs: {} };
+  let mark: RestoreMark = found ?? { ...identity, stage: 'restoring', branchPosition: null };
+  const reach = async (stage: RestoreStage, branchPosition = mark.branchPosition): Promise<void> => {
+    mark = { ...mark, stage, branchPosition };
+    await writeMark(tools, target.dataDir, mark);
   };
-  const logDirs = await placeKeptLogs(options, copied?.logDirs ?? []);
-  const reach = { ...target, archiveDirs: [...target.archiveDirs, ...logDirs] };
-  const before = await putParameterFile(options, 'as-production');
-  await step(
-    'mount',
-    async () => runRman(tools, 'mount', writeMountProgram(facts, reach, before, controlFile)),
-    null,
-  );
-  const mounted = await ask(tools);
-  if (copied !== null) {
-    const files = await placeCopies(options, copied, mounted);
-    const script = writeUserManagedRecovery(plan, files, mounted, target, null);
-    await step('restore', async () => runSqlPlus(tools, 'restore', script), 'READ WRITE');
-  } else {
-    const program = writeRestoreProgram(plan, catalog, mounted, target, until);
-    await step('restore', async () => runRman(tools, 'restore', program), 'READ WRITE');
+  let from: RestoreStage = resumption.kind === 'from' ? resumption.stage : 'restoring';
+  if (resumption.kind === 'begin') await requireEmptyFolders(tools, [target.dataDir, target.recoveryDir]);
+  await reach(from);
+  const placed = kept === null ? [] : await placeKept(tools, target, kept);
+  if (from === 'restoring') {
+    if (resumption.kind === 'over') await startOver(run);
+    const branchPosition = await restoreAndOpen(run);
+    await reach('opened', branchPosition);
   }
-  const opened = await ask(tools);
-  await step('close', async () => runSqlPlus(tools, 'close', writeBeforeNid(before)), null);
-  const log = joinGuest(target.platform, tools.workDir, 'nid.log');
-  await step('rename', async () => runNid(tools, nidArguments(facts, target, log), log), null);
-  const own = await putParameterFile(options, 'as-clone');
-  await step('open', async () => runSqlPlus(tools, 'open', writeAfterNid(own, facts)), 'READ WRITE');
-  const clone = await ask(tools);
-  if (clone.dbid === facts.dbid) {
-    throw new ClonaError('recoveryFailed', `the clone still has the DBID of production, ${clone.dbid}`, {
+  if (from === 'restoring' || from === 'opened' || from === 'renaming') {
+    const isRenamed = await closeAndRename(run, from, async () => reach('renaming')).catch(
+      async (error: unknown) => {
+        // What nid left half done is not known: the next try begins from nothing.
+        if (from === 'renaming' && !tools.signal.aborted) await reach('restoring');
+        throw error;
+      },
+    );
+    await reach('renamed');
+    if (isRenamed) from = 'renamed';
+  }
+  const { dbid, name } = await openAsClone(run, from);
+  if (dbid === facts.dbid) {
+    throw new ClonaError('recoveryFailed', `the clone still has the DBID of production, ${dbid}`, {
       hint: 'nid did not change it: its output is kept; the clone must not be used',
     });
   }
-  return { dbid: clone.dbid, name: clone.name, branchPosition: branchOf(opened), outputs };
+  if (from !== 'restored') await reach('restored');
+  return {
+    dbid,
+    name,
+    branchPosition: asPosition(BigInt(mark.branchPosition ?? 0)),
+    outputs: run.outputs,
+    resumed: resumption.kind === 'begin' ? null : resumption.reason,
+    parameters: decisions,
+    placed,
+    warnings,
+  };
 }
 
-async function putParameterFile(
-  { facts, target, tools }: OracleRestoreOptions,
-  stage: InstanceStage,
-): Promise<string> {
-  const path = joinGuest(target.platform, tools.workDir, `init-${stage}.ora`);
-  await tools.guest.writeFile(path, writeParameterFile(facts, target, stage), 0o640, tools.signal);
-  return path;
+function refuseReachless({ plan }: OracleRestoreOptions): void {
+  if (plan.reachable && plan.backup !== null) return;
+  throw new ClonaError('targetUnreachable', 'there is no way to the target: nothing is restored', {
+    hint: 'clona plan says why for every backup, and what can be reached instead',
+  });
 }
 
-/** Asked of the server, not of what a program printed. */
-async function ask(tools: OracleTools): Promise<MountedDatabase> {
-  const { text } = await runSqlPlus(tools, 'ask', sqlPlus(mountedQueries));
-  return readMountedFacts(text);
+function findControlFile({ plan, catalog, facts }: OracleRestoreOptions): string {
+  const path = tracePath(readLineage(catalog), plan.target.incarnation).incarnations;
+  // The control file beside the copies knows their files; one of RMAN's may be of a time when there were others.
+  const own = copiedDatabase(facts, plan.backup)?.controlFile;
+  const found = own ?? chooseControlFile(facts, plan, catalog, path);
+  if (found !== null) return found;
+  throw new ClonaError('archiveDamaged', 'no backup of the control file is known: a restore cannot begin', {
+    hint: 'CONFIGURE CONTROLFILE AUTOBACKUP ON in production, back up, and run clona catalog',
+  });
 }
 
-function branchOf({ incarnations }: MountedDatabase): Position {
-  const current = incarnations.find(({ status }) => status === 'CURRENT');
-  return asPosition(BigInt(current?.resetlogs ?? 0));
+/** The mark says that these folders hold nothing but this restore, half done: they are emptied, the mark last of all. */
+async function startOver(run: RestoreRun): Promise<void> {
+  const { tools, target } = run;
+  await abortClone(run);
+  await clearFolder(tools, target.recoveryDir);
+  await clearFolder(tools, target.dataDir);
 }

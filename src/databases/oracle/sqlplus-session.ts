@@ -12,6 +12,11 @@ import { serverError } from './server-errors.ts';
 export function openSqlPlusSession(tools: OracleTools, name = 'sql'): OracleSql {
   const run = async (sql: string, what: string): Promise<string> => {
     const { text, exitCode } = await runSqlPlus(tools, name, sqlPlusScript(sql));
+    if (/^SP2-0(?:158|281)/m.test(text)) {
+      throw new ClonaError('serverUnfit', 'SQL*Plus on that machine is older than 12.2: it knows no CSV', {
+        hint: 'install the client of 12.2 or newer beside it, or upgrade the machine first',
+      });
+    }
     if (exitCode === 0 && text.includes(mark)) return text.slice(text.indexOf(mark) + mark.length);
     const at = text.search(/\b(?:ORA|PLS|SP2|TNS|LRM)-\d/);
     throw serverError(new Error(at < 0 ? text.trim().slice(0, 500) : text.slice(at)), what);

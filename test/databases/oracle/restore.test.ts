@@ -144,6 +144,13 @@ test('a plan becomes a clone: at its SCN, on its own disks, with a name and a DB
   await execute(live, 'ALTER SYSTEM ARCHIVE LOG CURRENT');
   const { dbid, name, outputs } = await restore(until);
   expect(name).toBe('CLONAERP');
+  // A step of a pipeline that is done twice: nothing is touched, the answer is the same.
+  expect(await restore(until)).toMatchObject({
+    dbid,
+    name,
+    outputs: {},
+    resumed: expect.stringContaining('fence'),
+  });
   expect(dbid).not.toBe('1789012345');
   expect(Object.keys(outputs)).toEqual(['mount', 'restore', 'close', 'rename', 'open']);
   await using session = await openClone();
@@ -158,6 +165,10 @@ test('a plan becomes a clone: at its SCN, on its own disks, with a name and a DB
   expect(await session.query('SELECT LOGINS FROM V$INSTANCE')).toEqual([['RESTRICTED']]);
   const { fenced, logins } = await fenceOracleClone({ ...fence, rules: [] });
   expect({ fenced, logins }).toEqual({ fenced: true, logins: 'ALLOWED' });
+  await expect(restore(until)).rejects.toMatchObject({
+    kind: 'targetOccupied',
+    message: expect.stringContaining('let go'),
+  });
 });
 
 test('while RMAN works its progress is told, from another session of the same machine', async () => {
@@ -180,6 +191,70 @@ test('while RMAN works its progress is told, from another session of the same ma
   expect(told).toMatchObject({ step: 'restore: restore', detail: expect.stringMatching(/^\d+ %/) });
   expect(told!.doneBytes).toBeGreaterThan(0);
   expect(told!.doneBytes).toBeLessThan(told!.totalBytes!);
+});
+
+describe('a restore that was killed', () => {
+  /** Ends clona where it calls that program: before it, or when it is through and nobody hears of it any more. */
+  function killedAt(program: string, when: 'before' | 'after'): OracleTools {
+    const tools = toolsOf(cloneTools, 'clone');
+    const run: OracleTools['guest']['run'] = async (argv, options) => {
+      const isIt = argv.some((word) => word.endsWith(program));
+      if (isIt && when === 'before') throw new Error('killed');
+      const result = await tools.guest.run(argv, options);
+      if (isIt) throw new Error('killed');
+      return result;
+    };
+    return { ...tools, guest: { ...tools.guest, run } };
+  }
+
+  test.each([
+    ['after the control file', 'mount.rman', 'after', /OPEN RESETLOGS/],
+    ['after the files were opened, before it was written down', 'restore.rman', 'after', /OPEN RESETLOGS/],
+    ['before nid', '/nid', 'before', /nid was at work/],
+    ['after nid, before it was written down', '/nid', 'after', /nid was at work/],
+    ['before the clone was opened', 'open.sql', 'before', /nid was through/],
+    ['after the clone was opened, before it was written down', 'open.sql', 'after', /nid was through/],
+  ] as const)('%s is whole when it is asked for again', async (_, program, when, reason) => {
+    await insert(1);
+    await backUp(null);
+    const until = await scnNow();
+    await insert(2);
+    await execute(live, 'ALTER SYSTEM ARCHIVE LOG CURRENT');
+    const tools = killedAt(program, when);
+    await expect(restore(until, undefined, { tools })).rejects.toThrow('killed');
+    const { name, dbid, resumed, branchPosition } = await restore(until);
+    expect({ name, resumed }).toEqual({ name: 'CLONAERP', resumed: expect.stringMatching(reason) });
+    expect(dbid).not.toBe('1789012345');
+    expect(branchPosition).toBeGreaterThan(0n);
+    await using session = await openClone();
+    expect(await session.query('SELECT SUM(id) FROM clona.orders')).toEqual([['1']]);
+    expect(await session.query('SELECT LOGINS FROM V$INSTANCE')).toEqual([['RESTRICTED']]);
+  });
+
+  test('by the power of the clone, with files half written, is done again from nothing', async () => {
+    await insert(1);
+    await backUp(null);
+    const until = await scnNow();
+    await insert(2);
+    await execute(live, 'ALTER SYSTEM ARCHIVE LOG CURRENT');
+    clone.instance.pace = async () => {
+      const step = clone.instance.longOperations.find(({ name }) => name === 'RMAN: full datafile restore');
+      if (step === undefined || step.soFar === 0) return;
+      clone.instance.pace = async () => {};
+      stop(clone.instance, 'ABORT');
+      throw new Error('no power');
+    };
+    await expect(restore(until)).rejects.toMatchObject({ kind: 'recoveryFailed' });
+    const other = String(BigInt(until) - 1n);
+    await expect(restore(other)).rejects.toMatchObject({
+      kind: 'targetOccupied',
+      message: expect.stringContaining('unfinished restore'),
+    });
+    const { resumed } = await restore(until);
+    expect(resumed).toContain('how far each file came');
+    await using session = await openClone();
+    expect(await session.query('SELECT SUM(id) FROM clona.orders')).toEqual([['1']]);
+  });
 });
 
 test('folders of the clone that hold anything are left alone', async () => {

@@ -10,6 +10,14 @@ import type { ToolCall, ToolResult } from './tools.ts';
 
 /** `sqlplus [-S] [-L] / AS SYSDBA | /NOLOG [@script]`: a script, or what is typed. */
 export async function runSqlPlus({ argv, cwd, stdin }: ToolCall, server: Server): Promise<ToolResult> {
+  if (argv.some((one) => /^-V/i.test(one))) {
+    const { version } = server.instance.settings;
+    const release =
+      version[0] >= 18
+        ? `${version[0]}.0.0.0.0 - Production\nVersion ${version.join('.')}.0.0`
+        : `${version.join('.')}.0.0 Production`;
+    return { stdout: `\nSQL*Plus: Release ${release}\n\n`, exitCode: 0 };
+  }
   const options = argv.filter((one) => one.startsWith('-'));
   const script = argv.find((one) => one.startsWith('@'));
   const logon = argv.filter((one) => !options.includes(one) && one !== script).join(' ');

@@ -1,13 +1,14 @@
 import type { OnProgress } from '../../../progress.ts';
 import type { FenceReport, FenceRule } from '../../postgres/fence/fence.ts';
 import type { OracleTools } from '../guest-tools.ts';
+import { readMark, writeMark } from '../restore-mark.ts';
 import type { RestoreTarget } from '../restore-target.ts';
 import { openSqlPlusSession } from '../sqlplus-session.ts';
 import { requireOracleFence } from './fence.ts';
 
 export interface FenceCloneOptions {
   tools: OracleTools;
-  target: Pick<RestoreTarget, 'recoveryDir' | 'recoveryBytes'>;
+  target: RestoreTarget;
   /** The site's own ways out (`staging.fence`). */
   rules: readonly FenceRule[];
   onProgress: OnProgress;
@@ -33,5 +34,8 @@ export async function fenceOracleClone({
   const { recoveryDir, recoveryBytes } = target;
   const report = await requireOracleFence({ session, recoveryDir, recoveryBytes, rules, onProgress });
   const [row] = await session.query('SELECT LOGINS FROM V$INSTANCE');
+  // From now on people may be in it: no restore goes on here, or over it.
+  const mark = await readMark(tools, target.dataDir);
+  if (mark !== null) await writeMark(tools, target.dataDir, { ...mark, stage: 'fenced' });
   return { ...report, logins: row?.[0] ?? '' };
 }
