@@ -28,6 +28,21 @@ export async function openArchive(folder: string): Promise<Archive> {
   return { folder, header };
 }
 
+/**
+ * A disk that is gone (unmounted, stale) makes every file look damaged. Asked before damage is believed of an archive that was
+ * open: throws `archiveMissing`.
+ */
+export async function refuseVanished(folder: string): Promise<void> {
+  const path = join(folder, headerName);
+  await stat(path).catch((cause: unknown) => {
+    throw new ClonaError('archiveMissing', `the archive ${folder} disappeared while it was being read`, {
+      cause,
+      hint: 'is its disk still mounted? run the same command again once it is',
+      details: { archive: folder, vanished: true },
+    });
+  });
+}
+
 export type ArchiveIdentity = Pick<ArchiveHeader, 'database' | 'systemIdentifier' | 'segmentSizeBytes'>;
 
 /**

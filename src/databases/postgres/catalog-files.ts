@@ -7,6 +7,7 @@ import {
   judgeGrades,
   listBackups,
   openArchive,
+  refuseVanished,
   type Archive,
   type BackupEntry,
 } from '../../archive/repository.ts';
@@ -62,6 +63,8 @@ export async function readArchiveFolder(dir: string, signal: AbortSignal): Promi
     ...(pinProblem === null ? [] : [`the pin of backup ${label} does not read, and counts: ${pinProblem}`]),
   ]);
   const { segments, histories } = await readLogFolder(dir, archive.header, warnings, signal);
+  // Folders that went away meanwhile read as empty ones.
+  await refuseVanished(dir);
   return { dir, header: archive.header, backups, segments, histories, warnings };
 }
 

@@ -105,6 +105,8 @@ async function readFolders(
 export function asAbsent(error: unknown): unknown {
   if (!(error instanceof ClonaError) || error.kind !== 'archiveMissing') return error;
   const { message, hint, details } = error;
+  // A disk that went away meanwhile is a failure of this machine (exit 6).
+  if (details?.['vanished'] === true) return error;
   return new ClonaError('archiveAbsent', message, { cause: error.cause, hint, details });
 }
 

@@ -3,7 +3,13 @@ import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { ArchiveFile, BackupHeader } from '../../../archive/format.ts';
-import { backupFolder, openArchive, readBackupHeader, type Archive } from '../../../archive/repository.ts';
+import {
+  backupFolder,
+  openArchive,
+  readBackupHeader,
+  refuseVanished,
+  type Archive,
+} from '../../../archive/repository.ts';
 import { openRegular } from '../../../archive/regular-file.ts';
 import { ClonaError } from '../../../errors.ts';
 import { silent, type OnProgress } from '../../../progress.ts';
@@ -71,6 +77,7 @@ export async function proveChecksums(options: ChecksumOptions): Promise<Checksum
       onProgress({ step, state: proof.passed ? 'done' : 'failed', doneBytes: header.rawBytes });
     }
   }
+  if (archive !== null && !proof.passed) await refuseVanished(archive.folder);
   return proof.report((performance.now() - started) / 1000);
 }
 

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { refuseVanished } from '../../../archive/repository.ts';
 import { ClonaError } from '../../../errors.ts';
 import { silent, type OnProgress } from '../../../progress.ts';
 import type { ArchivedLog, Backup, Catalog } from '../../../recovery/catalog.ts';
@@ -82,6 +83,7 @@ export async function proveLog(options: LogProofOptions): Promise<LogProofReport
     onProgress({ step: `log of ${label}`, state: 'done' });
   }
   report.passed = report.problems.length === 0 && report.gaps.length === 0;
+  if (!report.passed) for (const { dir } of found.folders) await refuseVanished(dir);
   report.seconds = (performance.now() - started) / 1000;
   return report;
 }

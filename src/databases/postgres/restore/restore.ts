@@ -1,4 +1,5 @@
 import { join } from 'node:path/posix';
+import { refuseVanished } from '../../../archive/repository.ts';
 import { ClonaError } from '../../../errors.ts';
 import { silent, withProgress } from '../../../progress.ts';
 import type { Until } from '../../../recovery/question.ts';
@@ -60,6 +61,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreReport> {
     } catch (error) {
       const rest = withoutDamaged(context, error);
       if (rest === undefined) throw error;
+      for (const { dir } of archive.folders) await refuseVanished(dir);
       archive = rest.archive;
       failure = rest.failure;
       warnings.push(`${failure.message}: looking for another way`);

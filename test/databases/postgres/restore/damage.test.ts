@@ -1,9 +1,13 @@
+import { renameSync } from 'node:fs';
 import { cp, open, readdir, readFile, rename, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { BackupHeader } from '../../../../src/archive/format.ts';
 import { readBackupHeader } from '../../../../src/archive/repository.ts';
 import type { RestoreReport } from '../../../../src/databases/postgres/restore/report.ts';
+import type { OnProgress } from '../../../../src/progress.ts';
+import { unpackStep } from '../../../../src/databases/postgres/restore/unpack/unpack.ts';
+import { proveChecksums } from '../../../../src/databases/postgres/prove/checksums.ts';
 import { asPosition } from '../../../../src/recovery/position.ts';
 import { createProduction, type Moment, type Production } from '../../../support/production.ts';
 
@@ -219,6 +223,31 @@ test('an archive that is not there, and one without a readable header, are named
     message: expect.stringContaining('clona-archive.json'),
   });
   await expectAll(await restoreDamaged({ mirrorDir: production.mirror.folder }));
+});
+
+test('an archive that disappears while it is read is no damage: exit 6, nothing whole', async () => {
+  const away = `${folder}-away`;
+  const onProgress: OnProgress = ({ step, state }) => {
+    if (step === unpackStep && state === 'started') renameSync(folder, away);
+  };
+  await expect(restoreDamaged({ onProgress })).rejects.toMatchObject({
+    exitCode: 6,
+    message: expect.stringContaining('disappeared'),
+  });
+  await expectNothingWhole();
+  await rename(away, folder);
+  const vanish: OnProgress = ({ state }) => {
+    if (state === 'started') renameSync(folder, away);
+  };
+  await expect(
+    proveChecksums({
+      archiveDir: folder,
+      label: 'B2',
+      signal: new AbortController().signal,
+      onProgress: vanish,
+    }),
+  ).rejects.toMatchObject({ exitCode: 6 });
+  await rm(away, { recursive: true });
 });
 
 test('a mirror of another database is refused', async () => {
