@@ -12,7 +12,7 @@ import { ClonaError } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
 import { decideProof, type AcknowledgedGap, type ProofDecision } from '../proof/due.ts';
 import type { Grade, ProofRecord } from '../proof/grades.ts';
-import { findGaps } from '../recovery/gaps.ts';
+import { findCurrentGaps, findGaps } from '../recovery/gaps.ts';
 import { parsePosition } from '../recovery/position.ts';
 import type { OpenedSite } from './open-site.ts';
 import type { Proof } from './operations.ts';
@@ -106,13 +106,16 @@ export async function findGapBetween(
 ): Promise<{ incarnation: number }> {
   const { location, mirror } = site.archive;
   const { catalog } = await readArchive({ archiveDir: location, mirrorDir: mirror }, signal);
-  const all = findGaps(catalog);
+  // A warning names CURRENT's part of a hole, a catalog the whole of it.
+  const all = [...findGaps(catalog), ...findCurrentGaps(catalog)];
   const found = all.filter(
     ({ incarnation, from, to }) =>
       wanted.from <= from && to <= wanted.to && (wanted.incarnation ?? incarnation) === incarnation,
   );
   const [first, another] = found;
-  const shown = all.map(({ incarnation, from, to }) => `${from}..${to} of incarnation ${incarnation}`);
+  const shown = [
+    ...new Set(all.map(({ incarnation, from, to }) => `${from}..${to} of incarnation ${incarnation}`)),
+  ];
   if (first === undefined) {
     throw new ClonaError('usage', `the log has no gap within ${wanted.from}..${wanted.to}`, {
       hint: all.length === 0 ? 'it has none at all' : `it has: ${shown.slice(0, 20).join(', ')}`,

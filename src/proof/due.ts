@@ -90,6 +90,9 @@ function judgeBackup(
     if (checked !== null && nowMs - checked > policy.recheckMs) {
       due.push(`last checked ${describeAge(nowMs - checked)} ago`);
     }
+    if (checked !== null && isAhead(checked, nowMs)) {
+      due.push(`last checked at ${new Date(checked).toISOString()}, which lies in the future`);
+    }
   }
   return {
     label: backup.label,
@@ -169,6 +172,11 @@ export function withAcknowledgements(
 function warnOfAge(proven: ProofDecision['newestProven'], policy: ProofPolicy, nowMs: number): string[] {
   if (proven === null) return [`no backup is proven to grade ${policy.minimumGrade}`];
   const age = nowMs - Date.parse(proven.finishedAt);
+  if (isAhead(Date.parse(proven.finishedAt), nowMs)) {
+    return [
+      `the newest proven backup ${proven.label} is dated ${proven.finishedAt}, which lies in the future: how old it is is not known`,
+    ];
+  }
   if (age <= policy.maximumAgeMs) return [];
   return [
     `the newest proven backup ${proven.label} (grade ${proven.grade}) is ${describeAge(age)} old, the site allows ${describeAge(policy.maximumAgeMs)}`,
@@ -182,6 +190,13 @@ function warnOfGaps(gaps: readonly LogGap[]): string[] {
       ({ from, to, incarnation }) =>
         `the archived log of incarnation ${incarnation} has a gap from ${from} to ${to}`,
     );
+}
+
+/** Two hosts' clocks differ a little; one that was set wrong made times that say nothing of an age. */
+const clockSkewMs = 120_000;
+
+function isAhead(atMs: number, nowMs: number): boolean {
+  return atMs - nowMs > clockSkewMs;
 }
 
 function lower(a: Grade, b: Grade): Grade {

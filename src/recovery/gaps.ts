@@ -17,24 +17,33 @@ export interface LogGap {
 /**
  * Every hole in the log on the way to any incarnation: between logs, where one is missing or damaged, before the first that a
  * backup needs, and between a parent's last log and its child's branch (R1, R2). What was removed below the low water
- * mark is none: no backup that is there needs it. By incarnation, thread and position; n log n in the number of logs.
+ * mark is none: no backup that is there needs it. Ways that leave an incarnation at different branches see different ends of
+ * one hole: it is told once, with all of it. By incarnation, thread and position; n log n in the number of logs.
  */
 export function findGaps(catalog: Catalog): LogGap[] {
   const lineage = readLineage(catalog);
   const logs = readThreads(catalog);
-  const found = new Map<string, LogGap>();
-  for (const { id } of catalog.incarnations) {
-    for (const gap of gapsOnPath(catalog, tracePath(lineage, id), logs)) {
-      found.set(`${gap.incarnation}/${gap.thread}/${gap.from}/${gap.to}`, gap);
-    }
-  }
+  const found = catalog.incarnations.flatMap(({ id }) => gapsOnPath(catalog, tracePath(lineage, id), logs));
   const order = new Map(catalog.incarnations.map(({ id }, index) => [id, index]));
-  return [...found.values()].sort(
-    (a, b) =>
-      order.get(a.incarnation)! - order.get(b.incarnation)! || // every gap is of an incarnation of the catalog
-      a.thread - b.thread ||
-      (a.from < b.from ? -1 : 1),
+  return joinGaps(
+    found.sort(
+      (a, b) =>
+        order.get(a.incarnation)! - order.get(b.incarnation)! || // every gap is of an incarnation of the catalog
+        a.thread - b.thread ||
+        (a.from < b.from ? -1 : 1),
+    ),
   );
+}
+
+function joinGaps(sorted: readonly LogGap[]): LogGap[] {
+  const joined: LogGap[] = [];
+  for (const gap of sorted) {
+    const last = joined.at(-1);
+    const isSame = last?.incarnation === gap.incarnation && last.thread === gap.thread && gap.from <= last.to;
+    if (isSame) joined[joined.length - 1] = { ...last, to: upper(last.to, gap.to) };
+    else joined.push(gap);
+  }
+  return joined;
 }
 
 /** Those on the way to CURRENT. */

@@ -8,9 +8,13 @@ export interface Clock {
   waitUntil: (at: Date, signal: AbortSignal) => Promise<void>;
 }
 
+/** A clock set back by more than this was wrong before: times reckoned from it may lie years ahead. */
+const setBackMs = 10 * 60_000;
+
 /**
  * Runs each job at its times, one after the other, until the signal is aborted. A time that passed while other work
- * was done, or while the host slept, is made up for once, not once for each time missed. `run` never throws.
+ * was done, or while the host slept, is made up for once, not once for each time missed; when the clock was set back, all times
+ * are reckoned anew. `run` never throws.
  */
 export async function runSchedule(
   jobs: readonly Job[],
@@ -19,7 +23,14 @@ export async function runSchedule(
   signal: AbortSignal,
 ): Promise<void> {
   const next = new Map<Job, Date | undefined>(jobs.map((job) => [job, nextTime(job, clock.now())]));
+  let latest = clock.now();
   while (!signal.aborted) {
+    const now = clock.now();
+    if (latest.getTime() - now.getTime() > setBackMs) {
+      for (const job of jobs) next.set(job, nextTime(job, now));
+      latest = now;
+    }
+    if (now > latest) latest = now;
     const due = earliest(next);
     if (due === undefined) {
       await clock.waitUntil(new Date(clock.now().getTime() + 3_600_000), signal).catch(() => {});

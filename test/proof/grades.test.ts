@@ -114,6 +114,22 @@ test('an old proof is due again', () => {
   expect(decision.backups.map(({ due }) => due)).toEqual([[], ['last checked 10 days ago']]);
 });
 
+test('what a clock that ran ahead dated into the future proves no age', () => {
+  const decision = decideProof(
+    catalog([backup('B1', 10, 20)], [[1, 100]]),
+    new Map([['B1', [record(5, 20)]]]),
+    policy,
+    [],
+    now,
+  );
+  expect(decision.backups[0]?.due).toEqual([
+    'last checked at 2026-01-20T00:00:00.000Z, which lies in the future',
+  ]);
+  expect(decision.warnings).toEqual([
+    'the newest proven backup B1 is dated 2026-01-20T01:00:00.000Z, which lies in the future: how old it is is not known',
+  ]);
+});
+
 test('running, missing and exported backups are never due', () => {
   const others = [
     backup('R', 70, 10, { finishedAt: null, consistentFrom: null }),

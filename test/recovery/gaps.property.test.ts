@@ -103,7 +103,21 @@ test('gaps are what no log of the path holds, position by position', () => {
       expect(findCurrentGaps(catalog).map(spell)).toEqual(current);
       const all = catalog.incarnations.flatMap(({ id }) => gapsByPosition(catalog, id));
       const found = findGaps(catalog);
-      expect(found.map(spell).sort()).toEqual([...new Set(all)].sort());
+      // Each position that some way lacks stands in exactly one gap, and no two gaps of one thread touch.
+      const positions = (gaps: readonly string[]): string[] =>
+        gaps.flatMap((text) => {
+          const [, of, from, to] = /^(.*): (\d+) to (\d+)$/.exec(text)!;
+          return Array.from(
+            { length: Number(to) - Number(from) },
+            (_, index) => `${of}@${Number(from) + index}`,
+          );
+        });
+      expect(positions(found.map(spell)).sort()).toEqual([...new Set(positions(all))].sort());
+      for (const [index, gap] of found.entries()) {
+        const before = found[index - 1];
+        if (before?.incarnation === gap.incarnation && before.thread === gap.thread)
+          expect(gap.from).toBeGreaterThan(before.to);
+      }
       const order = found.map(({ incarnation, thread, from }) => [
         catalog.incarnations.findIndex(({ id }) => id === incarnation),
         thread,

@@ -81,6 +81,16 @@ describe('gaps of the log', () => {
       { ...branch, logs: [log(1, 1, 250), log(3, 300, 350), log(1, 200, 300, { incarnation: 2 })] },
       ['1/1: 250 to 300'],
     ],
+    [
+      'one hole once, whichever way sees how much of it',
+      {
+        currentIncarnation: 3,
+        incarnations: [inc(1), inc(2, 1, 200), inc(3, 1, 300)],
+        logs: [log(1, 1, 150), log(4, 350, 400), log(4, 350, 400, { incarnation: 3 })],
+        backups: [bk('B', 50), bk('C', 360, 370, { incarnation: 3 })],
+      },
+      ['1/1: 150 to 350', '3/1: 300 to 350'],
+    ],
   ])('%s', (_, parts, expected) => expect(gapsOf(parts)).toEqual(expected));
 });
 

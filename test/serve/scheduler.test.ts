@@ -45,6 +45,24 @@ test('a job whose time came while another ran is made up for at once, and once o
   expect(ran).toEqual(['03-01T01:00 backup', '03-01T03:50 prove', '03-01T04:00 prove']);
 });
 
+test('after the clock was set back jobs run at their times again, not only once the wrong time has come', async () => {
+  let now = new Date('2035-03-01T00:30:00Z');
+  const stop = new AbortController();
+  const ran: string[] = [];
+  const clock: Clock = {
+    now: () => now,
+    waitUntil: async (at) => {
+      now = now.getUTCFullYear() === 2035 ? new Date('2025-03-01T00:30:00Z') : at;
+    },
+  };
+  const run = async (): Promise<void> => {
+    ran.push(now.toISOString());
+    stop.abort();
+  };
+  await runSchedule([job('backup', '0 1 * * *')], run, clock, stop.signal);
+  expect(ran).toEqual(['2025-03-01T01:00:00.000Z']);
+});
+
 test('without jobs it waits for its end', async () => {
   expect(await play([], '2025-03-01T00:00:00Z', '2025-03-01T05:00:00Z')).toEqual([]);
 });

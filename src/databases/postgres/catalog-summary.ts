@@ -7,6 +7,8 @@ import { listIncarnations } from '../../recovery/incarnations.ts';
 import { layTable } from '../../recovery/table.ts';
 import { formatLsn, formatSegmentName } from './lsn.ts';
 
+const clockSkewMs = 120_000;
+
 /** The newest backup of the grade that the site wants must not be older than the site allows. */
 export function warnAboutAge(
   catalog: Catalog,
@@ -18,6 +20,10 @@ export function warnAboutAge(
     .map(({ finishedAt }) => (finishedAt === null ? null : toInstant(finishedAt)) ?? 0);
   const newest = proven.reduce((a, b) => Math.max(a, b), 0);
   if (newest === 0) return [`no backup is proven to grade ${minimumGrade}, which this site demands`];
+  if (newest - nowMs > clockSkewMs)
+    return [
+      `the newest proven backup is of ${showInstant(newest)}, which lies in the future: was a clock wrong?`,
+    ];
   if (nowMs - newest <= maximumAge) return [];
   return [
     `the newest backup of grade ${minimumGrade} or better is of ${showInstant(newest)}: older than this site allows`,
