@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { OracleSession } from './connect.ts';
+import { normaliseDdl, serverName } from './normalise-ddl.ts';
 import { quoteSqlText } from './rman-text.ts';
 
 export interface OracleFingerprint {
@@ -32,6 +33,15 @@ const transforms = ['STORAGE', 'SEGMENT_ATTRIBUTES', 'TABLESPACE', 'SQLTERMINATO
   .map((name) => `DBMS_METADATA.SET_TRANSFORM_PARAM(DBMS_METADATA.SESSION_TRANSFORM, '${name}', FALSE);`)
   .join(' ');
 
+/** What others may do with the application's objects, and what its own users may: a kit changes that as well. */
+function grantsOf(owners: string): string[] {
+  return [
+    `SELECT OWNER, TABLE_NAME, PRIVILEGE, GRANTEE, GRANTABLE FROM DBA_TAB_PRIVS WHERE OWNER IN (${owners})`,
+    `SELECT GRANTEE, PRIVILEGE, ADMIN_OPTION FROM DBA_SYS_PRIVS WHERE GRANTEE IN (${owners})`,
+    `SELECT GRANTEE, GRANTED_ROLE, ADMIN_OPTION FROM DBA_ROLE_PRIVS WHERE GRANTEE IN (${owners})`,
+  ];
+}
+
 /**
  * What a release must find unchanged on LIVE (R18) and a rollback must bring back (R20), of the schemas that hold the
  * application. Needs SELECT_CATALOG_ROLE, without which DBMS_METADATA shows the user's own objects only.
@@ -44,15 +54,19 @@ export async function takeOracleFingerprint(
   const owners = schemas.map((name) => quoteSqlText(name, 'a schema')).join(', ');
   const definitions: string[] = [];
   for (const [type, metadata] of Object.entries(types)) {
-    // GENERATED: indexes and sequences that the server made for itself have another name in each database.
+    // GENERATED: what the server made for itself has another name in each database. So have ISEQ$$_7 and its like.
     const rows = await session.query(
       `SELECT OWNER, OBJECT_NAME, DBMS_METADATA.GET_DDL('${metadata}', OBJECT_NAME, OWNER) FROM DBA_OBJECTS
        WHERE OWNER IN (${owners}) AND OBJECT_TYPE = '${type}' AND GENERATED = 'N' AND SECONDARY = 'N' AND TEMPORARY = 'N'
-         AND OBJECT_NAME NOT LIKE 'BIN$%' AND OBJECT_NAME NOT LIKE 'SYS\\_%' ESCAPE '\\' ORDER BY OWNER, OBJECT_NAME`,
+         AND OBJECT_NAME NOT LIKE 'BIN$%' ORDER BY OWNER, OBJECT_NAME`,
     );
     for (const [owner, name, ddl] of rows) {
-      definitions.push(JSON.stringify([type, owner, name, normaliseDdl(ddl ?? '')]));
+      if (serverName.test(name ?? '')) continue;
+      definitions.push(JSON.stringify([type, owner, name, normaliseDdl(type, ddl ?? '')]));
     }
+  }
+  for (const sql of grantsOf(owners)) {
+    for (const row of await session.query(sql)) definitions.push(JSON.stringify(['GRANT', ...row]));
   }
   const invalid = await session.query(
     `SELECT OWNER, OBJECT_TYPE, OBJECT_NAME FROM DBA_OBJECTS WHERE OWNER IN (${owners}) AND STATUS <> 'VALID'
@@ -65,34 +79,4 @@ export async function takeOracleFingerprint(
     definitions: definitions.length,
     invalid: invalid.map(([owner, type, name]) => `${type ?? ''} ${owner ?? ''}.${name ?? ''}`),
   };
-}
-
-/**
- * A definition without what differs between a database and its restored copy or a day later: white space outside of texts and
- * quoted names, names that the server invented (SYS_C0012345, SYS_IL…), where a sequence stands now.
- */
-export function normaliseDdl(ddl: string): string {
-  return splitQuoted(ddl)
-    .map(({ text, quoted }) => {
-      if (quoted) return text.replace(/^"SYS_(?:C|IL|LOB|NC|IOT_TOP_)[\d_A-Z$]*"$/, '"SYS_"');
-      return text
-        .replaceAll(/\s+/g, ' ')
-        .replaceAll(/\bSTART WITH \d+\b/gi, 'START WITH 1')
-        .replaceAll(/\bCONSTRAINT SYS_C\d+\b/gi, 'CONSTRAINT SYS_C');
-    })
-    .join('')
-    .trim();
-}
-
-/** Texts in single quotes, names in double quotes, comments of a line: kept as they are. */
-function splitQuoted(text: string): { text: string; quoted: boolean }[] {
-  const parts: { text: string; quoted: boolean }[] = [];
-  const pattern = /'(?:[^']|'')*'|"[^"]*"|--[^\n]*/g;
-  let at = 0;
-  for (const match of text.matchAll(pattern)) {
-    parts.push({ text: text.slice(at, match.index), quoted: false }, { text: match[0], quoted: true });
-    at = match.index + match[0].length;
-  }
-  parts.push({ text: text.slice(at), quoted: false });
-  return parts;
 }

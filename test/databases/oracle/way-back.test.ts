@@ -2,7 +2,6 @@ import { rm } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { reopenProgram, writeBackupProgram } from '../../../src/databases/oracle/backup-program.ts';
 import { connectOracle } from '../../../src/databases/oracle/connect.ts';
-import { normaliseDdl } from '../../../src/databases/oracle/fingerprint.ts';
 import {
   createRestorePoint,
   decideWayBack,
@@ -161,18 +160,4 @@ describe("RMAN's backup", () => {
       writeBackupProgram({ kind: 'managed', level: 0, channels: 1, compressed: false, tag: "x'" }),
     ).toThrow('no tag');
   });
-});
-
-test.each([
-  ['white space', 'CREATE TABLE  "ERP"."T"\n   (  "ID" NUMBER)', 'CREATE TABLE "ERP"."T" ( "ID" NUMBER)'],
-  ['names of the server', 'CONSTRAINT "SYS_C0012345" CHECK (x)', 'CONSTRAINT "SYS_" CHECK (x)'],
-  [
-    'where a sequence stands',
-    'CREATE SEQUENCE "S" START WITH 1042 CACHE 20',
-    'CREATE SEQUENCE "S" START WITH 1 CACHE 20',
-  ],
-  ['texts stay as they are', "DEFAULT 'a  b  ''c''  START WITH 7'", "DEFAULT 'a  b  ''c''  START WITH 7'"],
-  ['quoted names stay as they are', '"My  Table"', '"My  Table"'],
-])('a definition is compared without what a copy may differ in: %s', (_, ddl, expected) => {
-  expect(normaliseDdl(ddl)).toBe(expected);
 });

@@ -82,6 +82,15 @@ export const schemaViews: Record<string, Rows> = {
         .filter((grant) => roles.test(grant))
         .map((grant) => ({ GRANTEE: name, GRANTED_ROLE: grant, ADMIN_OPTION: 'NO', DEFAULT_ROLE: 'YES' })),
     ),
+  DBA_TAB_PRIVS: ({ users }) =>
+    users.flatMap(({ name, grants }) =>
+      grants.flatMap((grant) => {
+        const [, privilege, owner, table] = /^(.+) ON ([^.]+)\.(.+)$/.exec(grant) ?? [];
+        if (owner === undefined) return [];
+        const row = { GRANTEE: name, OWNER: owner, TABLE_NAME: table!, PRIVILEGE: privilege! };
+        return [{ ...row, GRANTOR: owner, GRANTABLE: 'NO', HIERARCHY: 'NO', TYPE: 'TABLE' }];
+      }),
+    ),
   DBA_TS_QUOTAS: ({ users }) =>
     users.flatMap(({ name, quotas = {} }) =>
       Object.entries(quotas).map(([tablespace, bytes]) => ({
