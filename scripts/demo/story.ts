@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { chmod, copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { placeControl } from '../../src/control/place.ts';
+import { stopServer } from '../../src/databases/postgres/server.ts';
 import { ClonaError } from '../../src/errors.ts';
 import { findToolchain, type Toolchain } from '../../src/machines/pulumi/toolchain.ts';
 import type { Context } from '../../src/pipeline/context.ts';
@@ -8,6 +11,7 @@ import { createOperations } from '../../src/pipeline/create-operations.ts';
 import { openContext } from '../../src/pipeline/open-site.ts';
 import { createStep } from '../../src/pipeline/step.ts';
 import type { OnProgress } from '../../src/progress.ts';
+import type { Site } from '../../src/site/site.ts';
 import { play20, play21, play22, play23, refresh, type Play } from './acts.ts';
 import { findEngine } from './engine.ts';
 import { exportAndVerify } from './evidence.ts';
@@ -61,7 +65,12 @@ export async function playStory(
   report.problems.push(...findProblems(report));
   report.ok = report.problems.length === 0;
   report.seconds = Math.round((performance.now() - startedAt) / 100) / 10;
-  return { report, folder: options.keep ? folder : null };
+  return { report, folder: leavesAll(options) ? folder : null };
+}
+
+/** Machines of a simulated vCenter end with it: kept is what outlives this process. */
+function leavesAll({ keep, platform }: DemoOptions): boolean {
+  return keep && platform === 'local';
 }
 
 async function playActs(
@@ -74,7 +83,8 @@ async function playActs(
   report.engine = await chooseEngine(options, stages);
   const journal = join(folder, 'orders.journal');
   await using cleanup = new AsyncDisposableStack();
-  if (!options.keep) cleanup.defer(async () => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  if (!leavesAll(options))
+    cleanup.defer(async () => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const world = cleanup.use(
     await stages.run(
       'production: a machine with the ERP, people at work',
@@ -83,6 +93,7 @@ async function playActs(
     ),
   );
   const { site } = world;
+  if (options.keep && options.platform === 'vsphere') cleanup.defer(async () => stopControl(site));
   const writer = cleanup.use(await world.people.startWriter(journal));
   let archived = '';
   {
@@ -120,6 +131,21 @@ async function playActs(
     async () => world.bringBack({ journal: archived, folder, signal }),
     ({ ordersArchived, ordersRestored }) => `${ordersRestored} of ${ordersArchived} archived orders`,
   );
+  if (options.keep && options.platform === 'vsphere') await lookAround(options, site);
+}
+
+/** The vCenter lives in this process: it stays until somebody ends it. */
+async function lookAround({ signal, tell }: DemoOptions, site: Site): Promise<void> {
+  tell(`everything is there, the simulated vCenter, too, until you end this (Ctrl-C). In another terminal:`);
+  tell(`    npx clona status --site ${site.file}`);
+  if (!signal.aborted) await once(signal, 'abort');
+}
+
+/** What the verbs tried meanwhile have left running. */
+async function stopControl(site: Site): Promise<void> {
+  const { folder } = placeControl(join(site.folder, '.clona'));
+  await stopServer({ dataDir: join(folder, 'data'), mode: 'immediate' });
+  await rm(folder, { recursive: true, force: true });
 }
 
 /** Whatever the engine needs is found by the pipeline, too: its folder is the first of PATH from now on. */
@@ -144,7 +170,7 @@ async function openWorld({ platform, keep, signal }: DemoOptions, folder: string
   const siteFolder = join(folder, 'site');
   if (platform === 'local') return openLocalWorld(siteFolder, keep, signal);
   const { openVsphereWorld } = await import('./vsphere/world.ts');
-  return openVsphereWorld(siteFolder, join(folder, 'host'), signal);
+  return openVsphereWorld(siteFolder, join(folder, 'host'), keep, signal);
 }
 
 async function playReleases(play: Play, report: DemoReport): Promise<void> {

@@ -8,7 +8,11 @@ import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
 export const verb: Verb = {
   configure: (command) =>
     command
-      .option('--keep', 'leave machines, archive and site folder to look around', false)
+      .option(
+        '--keep',
+        'leave machines, archive and site folder to look around; on vsphere until you end it',
+        false,
+      )
       .option(
         '--platform <platform>',
         'local: machines are folders of this host; vsphere: VMs of a simulated vCenter, real machines behind them',
@@ -60,10 +64,8 @@ export const verb: Verb = {
     if (platform !== 'local' && platform !== 'vsphere') {
       throw new ClonaError('usage', '--platform is local or vsphere');
     }
-    if (platform === 'vsphere' && (engine === 'direct' || options['keep'] === true)) {
-      throw new ClonaError('usage', 'on vsphere the demo has neither --engine direct nor --keep', {
-        hint: 'the simulated vCenter ends with the demo; to look around: clona demo --keep on the platform local',
-      });
+    if (platform === 'vsphere' && engine === 'direct') {
+      throw new ClonaError('usage', 'on vsphere the demo has no --engine direct');
     }
     note('clona: the whole story on this machine');
     const { report, folder } = await playStory({

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { installErp } from '../../../examples/erp/install.ts';
@@ -15,10 +15,11 @@ import { startSimulatedVsphere, type SimulatedVsphere } from './simulated-vspher
 
 const live = 'erp-live';
 
-/** VMs of a simulated vCenter, with real machines of this host behind them, in `hostFolder`. */
+/** VMs of a simulated vCenter, with real machines of this host behind them, in `hostFolder`. `keep`: nothing is deleted, only put aside for a while. */
 export async function openVsphereWorld(
   siteFolder: string,
   hostFolder: string,
+  keep: boolean,
   signal: AbortSignal,
 ): Promise<DemoWorld> {
   await using opened = new AsyncDisposableStack();
@@ -43,6 +44,7 @@ export async function openVsphereWorld(
       endInDisaster(
         site,
         async () => {
+          if (keep) return putAside(vsphere, site);
           await world.disposeAsync();
           await rm(hostFolder, { recursive: true, force: true, maxRetries: 5 });
           await rm(join(site.folder, '.clona'), { recursive: true, force: true, maxRetries: 5 });
@@ -52,6 +54,24 @@ export async function openVsphereWorld(
       ),
     [Symbol.asyncDispose]: async () => world.disposeAsync(),
   };
+}
+
+/** Takes the power from every VM and moves the control state away; disposing brings them back. */
+async function putAside(
+  { govc, guests, guestOf }: SimulatedVsphere,
+  site: Site,
+): Promise<AsyncDisposableStack> {
+  await using back = new AsyncDisposableStack();
+  for (const name of [live, site.staging.name]) {
+    const id = await guestOf(name).catch(() => undefined);
+    if (id === undefined || !guests.isOn(id)) continue;
+    back.defer(async () => void (await govc('vm.power', '-on', name)));
+    await govc('vm.power', '-off', '-force', name);
+  }
+  const state = join(site.folder, '.clona');
+  await rename(state, `${state}.aside`);
+  back.defer(async () => rename(`${state}.aside`, state));
+  return back.move();
 }
 
 /** The sample ERP's own site file, with its machines on the vCenter. */

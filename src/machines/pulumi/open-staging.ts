@@ -10,11 +10,11 @@ import { releaseBaseSnapshot } from '../vsphere/base-snapshot.ts';
 import { openVim } from '../vsphere/client.ts';
 import type { Mark } from '../vsphere/marks.ts';
 import { machinePath } from '../vsphere/inventory.ts';
-import { requireClone } from '../vsphere/require-clone.ts';
 import { restorePortGroup } from '../vsphere/isolated-switch.ts';
 import { sourcePath, type PreparedClone } from '../vsphere/prepare-clone.ts';
 import { removeUnfinishedClone, type UnfinishedClone } from '../vsphere/unfinished.ts';
 import { CreationNote } from './creation-note.ts';
+import { requireOwnStack } from './own-stack.ts';
 import { readStackMachine, type StackMachine } from './stack-state.ts';
 import type { StagingOptions } from './staging.ts';
 import { openStack, stackFolder } from './workspace.ts';
@@ -64,7 +64,7 @@ export async function openStaging(
   spareOutputs(stack);
   const note = new CreationNote(options);
   const known = isOld ? await readState(stack, note) : newStack;
-  if (known.id !== undefined) await requireOwnMachine(options, args, known.id);
+  await requireOwnStack(stack, options, args, known, mayChange);
   if (mayChange) await repairPortGroup(options, args, known);
   const guard: OpenedStaging['guard'] = async (work) => guardCreation(stack, options, args, note, work);
   const prepare = async (): Promise<PreparedClone> => prepareArgs(options, args, known, mayChange);
@@ -114,17 +114,6 @@ function hasLostMarks({ tags = [], attributeKeys = [] }: StackMachine, prepared:
   );
 }
 
-/** Whether the machine of the state is there; one that is no clone is refused before the engine can change it. */
-async function requireOwnMachine(
-  { name, signal }: StagingOptions,
-  { source, vsphere }: VsphereArgs,
-  id: string,
-): Promise<boolean> {
-  await using vim = await openVim(vsphere.address, signal);
-  const production = sourcePath({ source, places: vsphere.places });
-  return await requireClone(vim, { stack: name, uuid: id, production }, signal);
-}
-
 /** The engine fails on a port group of its stack that somebody removed, whatever it is asked to do. */
 async function repairPortGroup(
   { signal, onProgress = silent }: StagingOptions,
@@ -138,7 +127,7 @@ async function repairPortGroup(
   onProgress({ step: `port group ${portGroup.name}`, state: 'done', detail });
 }
 
-const newStack: StackMachine = { id: undefined, isUnfinished: false };
+const newStack: StackMachine = { id: undefined, machines: [], foreign: [], isUnfinished: false };
 
 /** The program knows what it made: the engine need not be asked again, twice, in processes of its own. */
 function spareOutputs(stack: Stack): void {
@@ -290,7 +279,7 @@ export async function openForDestroy(
   const note = new CreationNote(options);
   const known = isOld ? await readState(stack, note) : newStack;
   const { id, isUnfinished } = known;
-  const isThere = id !== undefined && (await requireOwnMachine(options, own, id));
+  const isThere = await requireOwnStack(stack, options, own, known, true);
   await repairPortGroup(options, own, known);
   return {
     stack,

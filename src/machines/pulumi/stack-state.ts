@@ -1,9 +1,13 @@
-import type { Deployment } from '@pulumi/pulumi/automation/index.js';
+import type { Deployment, Stack } from '@pulumi/pulumi/automation/index.js';
 
 /** What the state of a stack says of its virtual machine (apitype.DeploymentV3 of the engine). */
 export interface StackMachine {
   /** The provider's id: the machine's UUID. Undefined: the stack has made none. */
   id: string | undefined;
+  /** Every virtual machine of the stack, also one that somebody imported; `id` is the first one's. */
+  machines: readonly StackResource[];
+  /** Resources of the provider that no program of clona makes. */
+  foreign: readonly StackResource[];
   /** The engine was killed while it made one: what became of it nobody wrote down. */
   isUnfinished: boolean;
   /** The port group that the stack made for it on a host; undefined: it uses one that was there. */
@@ -11,6 +15,11 @@ export interface StackMachine {
   /** Ids of its tags and keys of its custom attributes, as the state believes them to be. */
   tags?: readonly string[] | undefined;
   attributeKeys?: readonly string[] | undefined;
+}
+
+export interface StackResource {
+  urn: string;
+  id: string;
 }
 
 export interface StackPortGroup {
@@ -31,13 +40,34 @@ export function readStackMachine({ deployment }: Pick<Deployment, 'deployment'>)
   );
   const outputs = resources.map((resource) => resource['outputs']).find(isRecord) ?? {};
   const { tags, customAttributes } = outputs;
+  const made = recordsOf(deployment, 'resources').flatMap(readResource);
   return {
     id: typeof id === 'string' ? id : undefined,
+    machines: made.filter(({ type }) => type === machineType),
+    foreign: made.filter(
+      ({ type }) => type.startsWith('vsphere:') && type !== machineType && type !== groupType,
+    ),
     isUnfinished,
     portGroup: readPortGroup(deployment),
     tags: Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [],
     attributeKeys: isRecord(customAttributes) ? Object.keys(customAttributes) : [],
   };
+}
+
+/** Providers have types of their own ("pulumi:providers:vsphere"); what a program only reads is in no state by an id. */
+function readResource(record: Record<string, unknown>): (StackResource & { type: string })[] {
+  const { urn, id, type, external } = record;
+  if (typeof urn !== 'string' || typeof type !== 'string' || typeof id !== 'string') return [];
+  return id === '' || external === true ? [] : [{ urn, id, type }];
+}
+
+/** As `pulumi state protect` does it. */
+export async function protectInState(stack: Stack, urn: string): Promise<void> {
+  const state = await stack.exportStack();
+  const resource = recordsOf(state.deployment, 'resources').find((one) => one['urn'] === urn);
+  if (resource === undefined || resource['protect'] === true) return;
+  resource['protect'] = true;
+  await stack.importStack(state);
 }
 
 function readPortGroup(deployment: unknown): StackPortGroup | undefined {

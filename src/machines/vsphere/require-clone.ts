@@ -14,7 +14,7 @@ const cloneNote = /^LIVE STAGING of .*, made by clona/;
  */
 export async function requireClone(
   vim: Vim,
-  { stack, uuid, production }: { stack: string; uuid: string; production: string },
+  { stack, uuid, production, hint }: { stack: string; uuid: string; production: string; hint: string },
   signal: AbortSignal,
 ): Promise<boolean> {
   const asked = { uuid, vmSearch: true, instanceUuid: false };
@@ -36,7 +36,7 @@ export async function requireClone(
   const name = text(properties.get('name'));
   const what = machine.moref === live?.moref ? 'which is production' : 'which clona did not make';
   throw new ClonaError('machineFailed', `the stack "${stack}" holds the machine ${name}, ${what}`, {
-    hint: 'nothing was changed; take it out of the stack with: pulumi state delete',
+    hint,
     details: { uuid, name },
   });
 }

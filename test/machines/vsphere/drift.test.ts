@@ -21,6 +21,9 @@ const isHere = toolchain !== undefined && findVcsim() !== undefined;
 const missing = isHere ? '' : ' (Pulumi or vcsim is not here, set CLONA_TOOLCHAIN)';
 /** Fifteen seconds, much like the test before it: with CLONA_LONG_TESTS=1 alone. */
 const long = process.env['CLONA_LONG_TESTS'] !== undefined;
+interface Resource {
+  type: string;
+}
 const database = { engine: 'postgres', database: 'erp', user: 'postgres', port: 5432 } as const;
 
 describe.skipIf(!isHere)(`a staging machine that people work on in vCenter${missing}`, () => {
@@ -131,7 +134,24 @@ describe.skipIf(!isHere)(`a staging machine that people work on in vCenter${miss
       await expect(createStaging(options, args)).rejects.toMatchObject(refused);
       await expect(previewStaging(options, args)).rejects.toMatchObject(refused);
       await expect(destroyStaging(options, args)).rejects.toMatchObject(refused);
+      // By hand no policy is asked: the mark in the state is what the engine itself heeds.
+      await expect(stack.destroy()).rejects.toThrow(/cannot be deleted.*protected|protected/s);
       expect(vcsim.govc('vm.info', '-json', victim)).toBe(before);
+    }
+    // Beside the clone, as `pulumi import` puts it, and what is no machine at all.
+    const [clone] = own.deployment.resources.filter(({ type }: Resource) => type.endsWith(':VirtualMachine'));
+    for (const [resource, what] of [
+      [{ ...clone, id: uuidOf(liveName) }, `the machine ${liveName}, which is production`],
+      [{ ...clone, type: 'vsphere:index/folder:Folder', id: 'group-v3' }, 'which clona did not make'],
+    ] as const) {
+      const urn = `urn:pulumi:staging::clona::${resource.type}::theirs`;
+      const resources = [...own.deployment.resources, { ...resource, urn, parent: undefined }];
+      await stack.importStack({ ...own, deployment: { ...own.deployment, resources } });
+      const before = vcsim.govc('find', '/');
+      await expect(destroyStaging(options, args)).rejects.toThrow(what);
+      const { deployment } = await stack.exportStack();
+      expect(deployment.resources).toContainEqual(expect.objectContaining({ urn, protect: true }));
+      expect(vcsim.govc('find', '/')).toBe(before);
     }
     await stack.importStack(own);
     expect(await previewStaging(options, args)).toEqual({ same: 4 });
