@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { ClonaError } from '../errors.ts';
+import { sameName } from '../gate/signing.ts';
 import type { SmokeReport, SmokeTest } from '../smoke/report.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
 
@@ -48,7 +49,8 @@ async function smoke(context: VerbContext, options: OptionValues): Promise<VerbR
   const untested = site.departments
     .map((department) => department.name)
     .filter(
-      (department) => departments === undefined && !report.departments.some((one) => one.name === department),
+      (department) =>
+        departments === undefined && !report.departments.some((one) => sameName(one.name, department)),
     );
   for (const department of untested)
     context.note(`warning: no smoke test speaks for the department ${department}`);

@@ -58,12 +58,17 @@ function judgeDepartments(facts: GateFacts, policy: GatePolicy, now: Date): Verd
   const missing = open.filter((text) => text !== null);
   if (missing.length > 0) {
     const names = policy.departments.filter((_, index) => open[index] !== null).map(({ name }) => name);
-    return closed(missing.join('; '), `clona signoff --department ${names[0]} --confirm`);
+    return closed(missing.join('; '), `clona signoff --department ${typed(names[0] ?? '')} --confirm`);
   }
   const said = words.filter(({ word, standing }) => word === 'confirm' && standing.state === 'counts');
   return opened(
     `confirmed: ${said.map(({ standing }) => `${standing.department} by ${standing.shown}`).join('; ')}`,
   );
+}
+
+/** As it is typed in a shell: a label of the site has nothing that double quotes would not hold together. */
+function typed(name: string): string {
+  return /^[\w.+-]+$/.test(name) ? name : `"${name}"`;
 }
 
 function missingWord(department: DepartmentPolicy, words: readonly StandingWord[]): string | null {

@@ -31,6 +31,20 @@ export const name = (description: string) =>
     .regex(/^[a-z][a-z0-9-]{0,39}$/)
     .meta({ title: 'a name of up to 40 small letters, digits and "-"', description });
 
+const labelPattern = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N} _.&+()/-]{0,58}[\p{L}\p{M}\p{N}.)])?$/u;
+
+/** What people call something, in any script: shown, compared, typed in quotes; never a name of a file that clona makes. */
+export const label = (description: string, examples?: string[]) =>
+  z
+    .string()
+    .regex(labelPattern)
+    .meta({
+      title: 'a name of up to 60 letters, digits, blanks and . & + ( ) / - _, in any script',
+      description,
+      examples,
+    })
+    .transform((value) => value.normalize('NFC'));
+
 export const integer = (low: number, high: number, description: string) =>
   z
     .int()

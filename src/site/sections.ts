@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { sameName } from '../gate/signing.ts';
 import {
   duration,
   flag,
   integer,
+  label,
   line,
-  name,
   path,
   percent,
   secret,
@@ -313,7 +314,7 @@ export const departments = () =>
   z
     .array(
       z.strictObject({
-        name: name('the department'),
+        name: label('the department', ['accounting', 'Human Resources', 'računovodstvo']),
         keyUsers: z.array(person()).default([]).meta({ description: 'who speaks for it' }),
         delegates: z.array(person()).default([]).meta({ description: 'who speaks for it when they cannot' }),
         checks: z.array(text('what to try')).default([]).meta({ description: 'what its key user tries' }),
@@ -321,7 +322,7 @@ export const departments = () =>
     )
     .superRefine((list, context) => {
       for (const [index, { name }] of list.entries()) {
-        if (list.findIndex((other) => other.name === name) === index) continue;
+        if (list.findIndex((other) => sameName(other.name, name)) === index) continue;
         context.addIssue({
           code: 'custom',
           path: [index, 'name'],

@@ -21,7 +21,8 @@ const testPattern = /\.smoke\.[cm]?[jt]s$/;
 
 /**
  * Finds `*.smoke.ts` and `*.sql`. The department is what a comment at the top of the file says
- * (`department: accounting`), else the first folder, else "general".
+ * (`department: accounting`), else the first folder, else "general". Some file systems take letters apart: they are put
+ * together, as the site file's are.
  */
 export async function findSmokeFiles(directory: string): Promise<SmokeFiles> {
   const found = await stat(directory).catch(() => undefined);
@@ -61,9 +62,10 @@ async function listFiles(directory: string): Promise<string[]> {
 function departmentOf(path: string, content: string): string {
   const head = content.split('\n', 20).filter((line) => /^\s*(?:\/\/|--|\*|\/\*)/.test(line));
   for (const line of head) {
-    const [, name] = /\bdepartment:\s*([\p{L}\p{N}][\p{L}\p{N} _-]*?)\s*(?:\*\/)?\s*$/u.exec(line) ?? [];
-    if (name !== undefined) return name;
+    const [, name] =
+      /\bdepartment:\s*([\p{L}\p{N}][\p{L}\p{M}\p{N} _.&+()/-]*?)\s*(?:\*\/)?\s*$/u.exec(line) ?? [];
+    if (name !== undefined) return name.normalize('NFC');
   }
   const [first, ...rest] = path.split('/');
-  return rest.length === 0 || first === undefined ? noDepartment : first;
+  return rest.length === 0 || first === undefined ? noDepartment : first.normalize('NFC');
 }

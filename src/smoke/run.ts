@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { ClonaError } from '../errors.ts';
+import { sameName } from '../gate/signing.ts';
 import { openGuest } from '../guest/open.ts';
 import { silent, type OnProgress } from '../progress.ts';
 import { findSmokeFiles, type SmokeFile } from './files.ts';
@@ -65,12 +66,12 @@ function chooseFiles(files: readonly SmokeFile[], departments: readonly string[]
   if (departments === undefined) return [...files];
   const known = new Set(files.map(({ department }) => department));
   for (const name of departments) {
-    if (known.has(name)) continue;
+    if ([...known].some((one) => sameName(one, name))) continue;
     throw new ClonaError('usage', `there are no smoke tests of the department "${name}"`, {
       hint: `there are tests of: ${[...known].sort().join(', ')}`,
     });
   }
-  return files.filter(({ department }) => departments.includes(department));
+  return files.filter(({ department }) => departments.some((name) => sameName(name, department)));
 }
 
 function timeoutError(timeoutMs: number): ClonaError {

@@ -110,7 +110,7 @@ describe('the questions', () => {
       'SHOP_URL\r',
       '/mnt/archive\r',
       '\r',
-      'Sales accounting\r',
+      'Human Resources, računovodstvo\r',
     ]);
     expect(await askQuestions(defaultAnswers, { ...io, signal })).toMatchObject({
       name: 'shop',
@@ -119,7 +119,7 @@ describe('the questions', () => {
       databaseUrl: 'env:SHOP_URL',
       archive: '/mnt/archive',
       mirror: undefined,
-      departments: [{ name: 'sales' }, { name: 'accounting' }],
+      departments: [{ name: 'Human Resources' }, { name: 'računovodstvo' }],
     });
   });
 

@@ -140,6 +140,14 @@ describe('the gate', () => {
     expect(closedConditions(decision).map(({ name }) => name)).toContain('departmentsConfirmed');
   });
 
+  test('says how a word is given for a department whose name has blanks', () => {
+    const human = { name: 'Human Resources', keyUsers: ['anna'], delegates: [] };
+    const decision = decideGate(goodRelease(), { ...policy, departments: [human] }, now);
+    expect(closedConditions(decision).map(({ remedy }) => remedy)).toContain(
+      'clona signoff --department "Human Resources" --confirm',
+    );
+  });
+
   test('asks for no masking where the site says that it masks nothing', () => {
     const facts = goodRelease();
     facts.staging!.maskedAt = null;

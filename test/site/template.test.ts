@@ -12,7 +12,7 @@ const everything: SiteAnswers = {
   dba: '007',
   kitSource: 'https://vendor.example.com/kit.zip?a=#b',
   businessCounts: [{ name: 'a "quoted" one', sql: "select 'x: #' -- y\nfrom t" }],
-  departments: [{ name: 'sales', keyUsers: ['@anna', 'a, b'], checks: ['- try: it'] }],
+  departments: [{ name: 'Prodaja & Žene (Nord)', keyUsers: ['@anna', 'a, b'], checks: ['- try: it'] }],
   masking: ['masking/1 people.sql'],
 };
 

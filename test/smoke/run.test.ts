@@ -263,7 +263,7 @@ describe('clona smoke', () => {
       `name: erp
 machines: { root: ${staging.root}, live: { name: live } }
 archive: { location: archive }
-departments: [{ name: sales }, { name: payroll }]
+departments: [{ name: sales }, { name: payroll }, { name: büro & höfe }]
 `,
     );
     const site = ['--site', join(work, 'clona.yaml')];
@@ -286,6 +286,10 @@ departments: [{ name: sales }, { name: payroll }]
       join(work, 'smoke/sales/a.smoke.ts'),
       `${head}test('good', () => {});\ntest('bad', () => expect('<this>').toBe('that'));\n`,
     );
+    // As some file systems give it back: ö is an o and a mark there.
+    const apart = join(work, 'smoke', 'Büro & Höfe'.normalize('NFD'));
+    await mkdir(apart, { recursive: true });
+    await writeFile(join(apart, 'b.smoke.ts'), `${head}test('open', () => {});\n`);
     const junit = join(work, 'smoke.xml');
     const failed = await runVerb('--json', '--junit', junit);
     expect(failed.status).toBe(4);
@@ -293,12 +297,19 @@ departments: [{ name: sales }, { name: payroll }]
       ok: false,
       failedTests: ['sales: bad'],
       untested: ['payroll'],
-      departments: [{ name: 'sales', passed: 1, failed: 1, skipped: 0 }],
+      departments: [
+        { name: 'Büro & Höfe', passed: 1, failed: 0, skipped: 0 },
+        { name: 'sales', passed: 1, failed: 1, skipped: 0 },
+      ],
     });
     expect(failed.stderr).toContain('no smoke test speaks for the department payroll');
-    expect(await readFile(junit, 'utf8')).toContain('&lt;this&gt;');
+    const xml = await readFile(junit, 'utf8');
+    expect(xml).toContain('&lt;this&gt;');
+    expect(xml).toContain('<testsuite name="Büro &amp; Höfe"');
+    const one = await runVerb('--department', 'BÜRO & höfe', '--json');
+    expect(JSON.parse(one.stdout)).toMatchObject({ passed: 1, failed: 0 });
     const human = await runVerb();
     expect(human.stdout).toContain('✖ sales: bad (sales/a.smoke.ts)');
-    expect(human.stdout).toContain('1 passed, 1 failed, 0 skipped on staging');
+    expect(human.stdout).toContain('2 passed, 1 failed, 0 skipped on staging');
   });
 });

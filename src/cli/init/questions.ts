@@ -69,7 +69,7 @@ export async function askQuestions(proposed: SiteAnswers, terminal: Terminal): P
   const archive = await line('Folder of the archive, on another disk than the database?', proposed.archive);
   const mirror = await line('Folder of its mirror, on a third disk? "-": none', proposed.mirror ?? '-');
   const departments = await line(
-    'Departments that must confirm a release, with spaces between; "-": none',
+    'Departments that must confirm a release, with commas between; "-": none',
     '-',
   );
   return {
@@ -81,14 +81,23 @@ export async function askQuestions(proposed: SiteAnswers, terminal: Terminal): P
     databaseUrl: variable === '-' ? undefined : `env:${variable}`,
     archive,
     mirror: mirror === '-' ? undefined : mirror,
-    departments: departments === '-' ? proposed.departments : departments.split(/[\s,]+/).map(toDepartment),
+    departments: departments === '-' ? proposed.departments : splitNames(departments).map(toDepartment),
   };
 }
 
+/** Without a comma every word is one, as "sales accounting" is meant. */
+function splitNames(answer: string): string[] {
+  const words = answer.includes(',') ? answer.split(',') : answer.split(/\s+/);
+  return words.map((word) => word.trim()).filter((word) => word !== '');
+}
+
+/** What the site file does not take becomes a dash. */
 function toDepartment(word: string): SiteAnswers['departments'][number] {
   const name = word
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9-]/g, '-')
-    .replace(/^[^a-z]+/, '');
-  return { name: name === '' ? 'department' : name.slice(0, 40), keyUsers: [], checks: [] };
+    .normalize('NFC')
+    .replaceAll(/[^\p{L}\p{M}\p{N} _.&+()/-]/gu, '-')
+    .replace(/^[^\p{L}\p{N}]+/u, '')
+    .slice(0, 60)
+    .replace(/[^\p{L}\p{M}\p{N}.)]+$/u, '');
+  return { name: name === '' ? 'department' : name, keyUsers: [], checks: [] };
 }
