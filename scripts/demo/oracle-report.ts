@@ -23,7 +23,7 @@ export interface OracleDemoOptions {
   tell: (line: string) => void;
 }
 
-/** `play` of scripts/demo/oracle/story.ts, which is loaded by its address: the simulator is in a checkout only. */
+/** `play` of scripts/demo/oracle/thin/story.ts, which is loaded by its address: the simulator is in a checkout only. */
 export interface OracleDemo {
   play: (options: OracleDemoOptions) => Promise<OracleDemoReport>;
 }

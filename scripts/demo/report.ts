@@ -6,6 +6,9 @@ export interface DemoReport {
   ok: boolean;
   seconds: number;
   platform: 'local' | 'vsphere';
+  database: 'postgres' | 'oracle';
+  /** With a simulated server: what that proves. */
+  verified?: 'driver-verified, not Oracle-verified';
   engine: 'pulumi' | 'direct';
   stages: readonly Stage[];
   backup: { label: string; grade: number; bytes: number; seconds: number } | null;
@@ -57,7 +60,7 @@ export function summarize(report: DemoReport, folder: string | null): string {
     ...(backup === null
       ? []
       : [
-          `  archive: backup ${backup.label}, ${(backup.bytes / 2 ** 20).toFixed(0)} MiB in ${backup.seconds.toFixed(1)} s, proven to grade ${backup.grade}`,
+          `  archive: backup ${backup.label}, ${(backup.bytes / 2 ** 20).toFixed(1)} MiB in ${backup.seconds.toFixed(1)} s, proven to grade ${backup.grade}`,
         ]),
     ...told,
     `  production: version ${production.versionBefore} → ${production.versionAfter}, ${production.ordersFound} of ${production.ordersCommitted} confirmed orders are there`,
@@ -69,7 +72,7 @@ export function summarize(report: DemoReport, folder: string | null): string {
     ...(evidence === null
       ? []
       : [`  evidence: ${evidence.records} records, ${evidence.verified ? 'verified' : 'NOT verified'}`]),
-    `  ${report.seconds.toFixed(0)} s in all, platform: ${report.platform}, engine: ${report.engine}`,
+    `  ${report.seconds.toFixed(0)} s in all, platform: ${report.platform}, engine: ${report.engine}${report.verified === undefined ? '' : `; ${report.verified}`}`,
     ...(folder === null
       ? []
       : [

@@ -18,7 +18,7 @@ import { exportAndVerify } from './evidence.ts';
 import { openLocalWorld } from './local-world.ts';
 import type { DemoReport } from './report.ts';
 import { findVsphereTools } from './vsphere/tools.ts';
-import type { DemoWorld } from './world.ts';
+import { oracleWorldFile, type DemoWorld, type OracleWorlds } from './world.ts';
 import { openStages, type Stages } from './stages.ts';
 
 export interface DemoOptions {
@@ -26,6 +26,8 @@ export interface DemoOptions {
   /** Where `.tools` is. */
   toolsFolder: string;
   platform: 'local' | 'vsphere';
+  /** Default postgres; oracle on vsphere only. */
+  database?: 'postgres' | 'oracle';
   keep: boolean;
   /** Default: Pulumi's where it can be had. */
   engine?: 'pulumi' | 'direct' | undefined;
@@ -47,6 +49,8 @@ export async function playStory(
     ok: false,
     seconds: 0,
     platform: options.platform,
+    database: options.database ?? 'postgres',
+    ...(options.database === 'oracle' ? { verified: 'driver-verified, not Oracle-verified' } : {}),
     engine: 'pulumi',
     stages: stages.list,
     backup: null,
@@ -166,9 +170,17 @@ async function chooseEngine(options: DemoOptions, stages: Stages): Promise<DemoR
   return 'pulumi';
 }
 
-async function openWorld({ platform, keep, signal }: DemoOptions, folder: string): Promise<DemoWorld> {
+async function openWorld(
+  { platform, database, keep, signal }: DemoOptions,
+  folder: string,
+): Promise<DemoWorld> {
   const siteFolder = join(folder, 'site');
   if (platform === 'local') return openLocalWorld(siteFolder, keep, signal);
+  if (database === 'oracle') {
+    // Loaded by its address: it stands on the simulator of the tests, which is in no package.
+    const { openOracleWorld } = (await import(oracleWorldFile().href)) as OracleWorlds; // the file exports it
+    return openOracleWorld(siteFolder, join(folder, 'host'), signal);
+  }
   const { openVsphereWorld } = await import('./vsphere/world.ts');
   return openVsphereWorld(siteFolder, join(folder, 'host'), keep, signal);
 }

@@ -39,3 +39,12 @@ export interface DisasterTold {
   ordersRestored: number;
   seconds: number;
 }
+
+/** `scripts/demo/oracle/world.ts`: only a checkout has it. */
+export interface OracleWorlds {
+  openOracleWorld: (siteFolder: string, hostFolder: string, signal: AbortSignal) => Promise<DemoWorld>;
+}
+
+export function oracleWorldFile(): URL {
+  return new URL('./oracle/world.ts', import.meta.url);
+}

@@ -88,7 +88,7 @@ async function playOracle({ signal, note }: VerbContext, options: OptionValues):
   if (options['keep'] === true || options['platform'] !== 'local' || options['engine'] !== undefined) {
     throw new ClonaError('usage', 'with --database oracle the demo has no --keep, --platform and --engine');
   }
-  const story = new URL('../../scripts/demo/oracle/story.ts', import.meta.url);
+  const story = new URL('../../scripts/demo/oracle/thin/story.ts', import.meta.url);
   if (!existsSync(story)) {
     throw new ClonaError(
       'usage',

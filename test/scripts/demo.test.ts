@@ -63,6 +63,7 @@ test('the summary says what is not as it should be', () => {
     ok: false,
     seconds: 1,
     platform: 'local',
+    database: 'postgres',
     engine: 'direct',
     stages: [],
     backup: null,

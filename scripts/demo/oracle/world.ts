@@ -1,123 +1,152 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chown, cp, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installErp } from '../../../examples/erp/install.ts';
 import { connectOracle } from '../../../src/databases/oracle/connect.ts';
 import type { DatabaseAddress } from '../../../src/databases/database.ts';
-import type { OracleTools } from '../../../src/databases/oracle/guest-tools.ts';
-import { installTools, type Tools } from '../../../test/oracle-sim/machine/tools.ts';
-import { pumpOf } from '../../../test/oracle-sim/pump/state.ts';
-import { startOracleSim, type OracleSim } from '../../../test/oracle-sim/server.ts';
-import { createHostGuest } from '../../../test/support/host-guest.ts';
+import type { GuestAddress } from '../../../src/guest/guest.ts';
+import { openGuest } from '../../../src/guest/open.ts';
+import { startSimulatedVsphere, type SimulatedVsphere } from '../vsphere/simulated-vsphere.ts';
+import type { DemoWorld } from '../world.ts';
+import { bringBackOracle } from './disaster.ts';
+import { constraintStatements, firstRows, schemaStatements } from './erp/schema.ts';
+import {
+  createOracleDatabase,
+  installOracle,
+  layOracleSoftware,
+  listenerPort,
+  type OracleSoftware,
+} from './guest.ts';
+import { workOnOracle } from './people.ts';
+import { writeOracleSite } from './site.ts';
 
-/** One simulated machine: its server, its programs, its disks. */
-export interface OracleMachine {
-  name: string;
-  sim: OracleSim;
-  tools: OracleTools;
-  address: DatabaseAddress;
-  /** Where the program of the ERP lies, with its version file. */
-  systemDisk: string;
-}
+export const live = 'erp-live';
+/** Not secrets: of a simulator that ends with the demo. */
+export const passwords = { clona: 'Clona_pa55', sys: 'Sys_pa55', erp: 'Erp_pa55' };
 
-export interface OracleWorld extends AsyncDisposable {
-  folder: string;
-  archive: string;
-  dumps: string;
-  live: OracleMachine;
-  /** A machine for one refresh: after a kit that failed, staging is made anew. */
-  makeStaging: (name: string) => Promise<OracleMachine>;
-  run: (machine: OracleMachine, ...statements: string[]) => Promise<void>;
-  one: (machine: OracleMachine, sql: string) => Promise<string>;
-}
+/** What docs/how-to/oracle.md asks for the site's own user. */
+const grants = ['CREATE SESSION', 'RESTRICTED SESSION', 'SELECT_CATALOG_ROLE', 'SELECT ANY TABLE'];
 
-/** LIVE with a small ERP, and an empty machine beside it that sees the archive. */
-export async function openOracleWorld(signal: AbortSignal): Promise<OracleWorld> {
-  await using stack = new AsyncDisposableStack();
-  const folder = await mkdtemp(join(tmpdir(), 'clona-demo-oracle-'));
-  await chmod(folder, 0o711);
-  stack.defer(async () => rm(folder, { recursive: true, force: true }));
-  const machines = stack.use(new AsyncDisposableStack());
-  const [archive, dumps] = [join(folder, 'archive'), join(folder, 'dumps')];
-  await mkdir(dumps);
-  const make = async (name: string): Promise<OracleMachine> => {
-    const disk = join(folder, name);
-    const storage = {
-      folder: disk,
-      create: name === 'live',
-      ...(name === 'live' ? { recoveryArea: archive } : {}),
-    };
-    const sim = machines.use(await startOracleSim({ instance: { storage } }));
-    const installed: Tools = machines.use(await installTools(sim.server, disk));
-    pumpOf(sim.instance).directories.set('DUMPS', dumps);
-    const systemDisk = join(disk, 'system');
-    await mkdir(systemDisk, { recursive: true });
-    const { host, port, user, password } = sim;
-    const instanceName = name.toUpperCase();
-    const tools = {
-      guest: createHostGuest(disk),
-      home: installed.home,
-      instanceName,
-      workDir: join(disk, 'work'),
-      signal,
-    };
-    return {
-      name,
-      sim,
-      tools,
-      systemDisk,
-      address: { engine: 'oracle', host, port, database: 'ERP', user, password },
-    };
+/** VMs of a simulated vCenter that run the simulated Oracle, with real machines of this host behind them, in `hostFolder`. */
+export async function openOracleWorld(
+  siteFolder: string,
+  hostFolder: string,
+  signal: AbortSignal,
+): Promise<DemoWorld> {
+  await using opened = new AsyncDisposableStack();
+  await mkdir(hostFolder, { mode: 0o711 });
+  const software = await layOracleSoftware(hostFolder);
+  const archives = ['archive', 'archive-mirror'].map((name) => join(siteFolder, name));
+  const readOnly = archives.map((folder) => ({ from: folder, to: folder, readOnly: true }));
+  const mounts = (vm: string) => (vm === live ? [] : readOnly);
+  const vsphere = opened.use(await startSimulatedVsphere(hostFolder, live, software.options, { mounts }));
+  const { guests } = vsphere;
+  for (const folder of archives) {
+    await mkdir(folder, { recursive: true });
+    await chown(folder, guests.uid, guests.uid);
+  }
+  const id = await vsphere.guestOf(live);
+  const address: DatabaseAddress = {
+    engine: 'oracle',
+    host: guests.address(id),
+    port: listenerPort,
+    database: 'ERP',
+    user: 'CLONA',
+    password: passwords.clona,
   };
-  const live = await make('live');
-  await writeFile(join(live.systemDisk, 'VERSION'), '2.0\n');
-  const run: OracleWorld['run'] = async ({ address }, ...statements) => {
-    await using session = await connectOracle(address, signal);
-    for (const sql of statements) await session.execute(sql);
-    await session.driver.commit();
-  };
-  const owned = stack.move();
-  return {
-    folder,
-    archive,
-    dumps,
+  const guest = await installLive(vsphere, software, archives, signal);
+  const sys = { ...address, user: 'SYS', password: passwords.sys, oracle: { privilege: 'sysdba' as const } };
+  const rows = await loadErp(sys, signal);
+  await copyErp(siteFolder);
+  const site = await writeOracleSite(siteFolder, vsphere, {
+    guest,
+    home: software.home,
+    address,
+    sysPassword: passwords.sys,
     live,
-    makeStaging: make,
-    run,
-    one: async ({ address }, sql) => {
-      await using session = await connectOracle(address, signal);
-      return (await session.query(sql))[0]?.[0] ?? '';
+  });
+  const disk = guests.disk(id, 'system');
+  const world = opened.move();
+  return {
+    site,
+    rows,
+    readVersion: async () => (await readFile(join(disk, 'VERSION'), 'utf8')).trim(),
+    people: workOnOracle({ ...address, user: 'ERP', password: passwords.erp }, sys),
+    bringBack: async (disaster) => {
+      await world.disposeAsync();
+      await rm(hostFolder, { recursive: true, force: true, maxRetries: 5 });
+      await rm(join(site.folder, '.clona'), { recursive: true, force: true, maxRetries: 5 });
+      return bringBackOracle(site, passwords.sys, disaster);
     },
-    [Symbol.asyncDispose]: async () => owned.disposeAsync(),
+    [Symbol.asyncDispose]: async () => world.disposeAsync(),
   };
 }
 
-/** A small ERP: orders and their lines, a view, a procedure, keys. */
-export const erpStatements: readonly string[] = [
-  'CREATE USER erp IDENTIFIED BY "Erp_Secret1" QUOTA UNLIMITED ON ERP',
-  'CREATE TABLE erp.orders (id NUMBER, customer VARCHAR2(40))',
-  'CREATE TABLE erp.lines (id NUMBER, order_id NUMBER)',
-  ...[1, 2, 3].map((id) => `INSERT INTO erp.orders VALUES (${id}, 'customer ${id}')`),
-  'INSERT INTO erp.lines VALUES (1, 1)',
-  'ALTER TABLE erp.orders ADD CONSTRAINT orders_pk PRIMARY KEY (id)',
-  'ALTER TABLE erp.lines ADD CONSTRAINT lines_fk FOREIGN KEY (order_id) REFERENCES erp.orders (id)',
-  'CREATE OR REPLACE VIEW erp.open_orders AS SELECT id FROM orders',
-];
+/** Oracle's software, a database whose log goes to two places, and the ERP's program. */
+async function installLive(
+  vsphere: SimulatedVsphere,
+  software: OracleSoftware,
+  [archive = '']: readonly string[],
+  signal: AbortSignal,
+): Promise<GuestAddress> {
+  const { guests } = vsphere;
+  const id = await vsphere.guestOf(live);
+  const [systemDisk, dataPath] = [guests.disk(id, 'system'), guests.dataDisk];
+  await installOracle(software, {
+    hostName: live,
+    systemDisk,
+    dataPath,
+    uid: guests.uid,
+    sysPassword: passwords.sys,
+  });
+  const address: GuestAddress = {
+    endpoint: { kind: 'tcp', host: guests.address(id), port: guests.port },
+    user: guests.user,
+    privateKeyFile: guests.privateKeyFile,
+    hostKey: await guests.hostKey(id),
+    platform: 'linux',
+  };
+  await using guest = await openGuest(address, signal);
+  await guest.runShell(`sh ${guests.systemDisk}/boot`, { signal });
+  const database = {
+    sid: 'ERP',
+    databaseName: 'ERP',
+    folder: dataPath,
+    recoveryArea: archive,
+    tablespaces: ['USERS', 'ERP'],
+    users: [{ name: 'CLONA', password: passwords.clona, grants }],
+    // A reverted LIVE must not go on by itself under log names that are archived already (R20).
+    startsAtBoot: false,
+  };
+  await createOracleDatabase(guest, software.home, database, signal);
+  await installErp(guest, guests.systemDisk, signal);
+  return address;
+}
 
-/** Kits as a vendor sends them: the first one breaks on the data, the second is good. */
-export const kitScripts = {
-  '2.1':
-    'PROMPT due dates\nALTER TABLE erp.orders ADD (due DATE);\nALTER TABLE erp.invoices ADD (due DATE);\n',
-  '2.2':
-    'PROMPT due dates\nALTER TABLE erp.orders ADD (due_on DATE);\nCREATE OR REPLACE VIEW erp.due_orders AS SELECT id, due_on FROM erp.orders;\n',
-} as const;
+async function loadErp(sys: DatabaseAddress, signal: AbortSignal): Promise<number> {
+  await using session = await connectOracle(sys, signal);
+  for (const statement of schemaStatements(passwords.erp)) await session.execute(statement);
+  let rows = 0;
+  for (const statement of firstRows()) {
+    await session.execute(statement);
+    rows += 1;
+  }
+  await session.driver.commit();
+  for (const statement of constraintStatements) await session.execute(statement);
+  return rows;
+}
 
-export type KitVersion = keyof typeof kitScripts;
-
-export async function writeKit(folder: string, version: KitVersion): Promise<string> {
-  const vendor = join(folder, 'kits', version);
-  await mkdir(join(vendor, 'sql'), { recursive: true });
-  const manifest = `name: erp\nversion: "${version}"\nfromVersions: ["2.0"]\nsteps:\n  - sqlplus: sql/up.sql\n`;
-  await writeFile(join(vendor, 'kit.yaml'), manifest);
-  await writeFile(join(vendor, 'sql/up.sql'), kitScripts[version]);
-  return vendor;
+/** The parts of the sample ERP that know no database, and over them those that know Oracle. */
+export async function copyErp(folder: string): Promise<void> {
+  const [erp, own] = ['../../../examples/erp', 'erp'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  );
+  for (const version of ['2.0', '2.1', '2.2', '2.3']) {
+    await cp(join(erp!, 'kits', version), join(folder, 'kits', version), {
+      recursive: true,
+      filter: (path) => !path.endsWith('/sql') && !path.endsWith('kit.yaml'),
+    });
+  }
+  for (const part of ['kits', 'smoke', 'masking'])
+    await cp(join(own!, part), join(folder, part), { recursive: true });
 }

@@ -10,7 +10,8 @@ export async function findVsphereTools(tools: string, signal: AbortSignal): Prom
   process.env['PATH'] = [process.env['PATH'] ?? '', tools].join(delimiter);
   const given = process.env['CLONA_TOOLCHAIN'];
   if (given !== undefined && findOnPath('vcsim') === undefined) {
-    await unpackToolchain(resolve(given), tools, signal);
+    // An engine that was got elsewhere may be there already, without the others.
+    await unpackToolchain(resolve(given), tools, signal, 'vcsim');
   }
   await requireVsphereTools();
 }

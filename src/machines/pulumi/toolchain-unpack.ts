@@ -6,17 +6,19 @@ import { withFileLock } from '../local/lock.ts';
 
 const execute = promisify(execFile);
 
-/** Lets `unpack DIR` fill a folder beside and moves the programs into `.tools` whole. Returns why it cannot. */
+/** Lets `unpack DIR` fill a folder beside and moves the programs into `.tools` whole, unless `wanted` is there. Returns why it cannot. */
 export async function unpackToolchain(
   given: string,
   tools: string,
   signal: AbortSignal,
+  wanted = 'pulumi',
 ): Promise<string | undefined> {
   const script = join(given, 'unpack');
   if (!(await isExecutable(script))) return `CLONA_TOOLCHAIN has no unpack script: ${script}`;
-  return fillTools(tools, signal, async (folder) => {
+  const fill = async (folder: string): Promise<void> => {
     await execute(script, [folder], { signal, maxBuffer: 2 ** 22 });
-  });
+  };
+  return fillTools(tools, signal, fill, wanted);
 }
 
 /** Two runs at once: one fills `.tools`, the other waits and finds it filled. */
@@ -24,10 +26,11 @@ export async function fillTools(
   tools: string,
   signal: AbortSignal,
   fill: (folder: string) => Promise<void>,
+  wanted = 'pulumi',
 ): Promise<undefined> {
   await mkdir(tools, { recursive: true });
   return withFileLock(join(tools, '.lock'), signal, async () => {
-    if (await isExecutable(join(tools, 'pulumi'))) return undefined;
+    if (await isExecutable(join(tools, wanted))) return undefined;
     const partial = join(tools, '.partial');
     await rm(partial, { recursive: true, force: true });
     await mkdir(partial);

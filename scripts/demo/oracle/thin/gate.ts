@@ -1,7 +1,7 @@
-import type { SchemaImportReport } from '../../../src/databases/oracle/import/import.ts';
-import type { Evidence, GateFacts, GatePolicy } from '../../../src/gate/facts.ts';
-import { decideGate, type GateDecision } from '../../../src/gate/gate.ts';
-import type { KitReport } from '../../../src/kit/apply/apply.ts';
+import type { SchemaImportReport } from '../../../../src/databases/oracle/import/import.ts';
+import type { Evidence, GateFacts, GatePolicy } from '../../../../src/gate/facts.ts';
+import { decideGate, type GateDecision } from '../../../../src/gate/gate.ts';
+import type { KitReport } from '../../../../src/kit/apply/apply.ts';
 
 interface Found {
   /** The refresh that filled staging. */

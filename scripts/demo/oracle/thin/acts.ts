@@ -1,21 +1,21 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { connectOracle } from '../../../src/databases/oracle/connect.ts';
-import { requireOracleFence } from '../../../src/databases/oracle/fence/fence.ts';
+import { connectOracle } from '../../../../src/databases/oracle/connect.ts';
+import { requireOracleFence } from '../../../../src/databases/oracle/fence/fence.ts';
 import {
   importIntoCloneSchemas,
   type SchemaImportReport,
-} from '../../../src/databases/oracle/import/import.ts';
-import { restoreOracle } from '../../../src/databases/oracle/restore.ts';
-import { readOracleCatalog } from '../../../src/databases/oracle/site-catalog.ts';
-import { takeRmanBackup } from '../../../src/databases/oracle/take-backup.ts';
-import { ClonaError } from '../../../src/errors.ts';
-import type { GateDecision } from '../../../src/gate/gate.ts';
-import { applyKit, type KitReport } from '../../../src/kit/apply/apply.ts';
-import { fetchKit, type FetchedKit } from '../../../src/kit/fetch.ts';
-import { silent } from '../../../src/progress.ts';
-import { judgeJobLog } from '../../../src/proof/job-log.ts';
-import { planRecovery } from '../../../src/recovery/plan.ts';
+} from '../../../../src/databases/oracle/import/import.ts';
+import { restoreOracle } from '../../../../src/databases/oracle/restore.ts';
+import { readOracleCatalog } from '../../../../src/databases/oracle/site-catalog.ts';
+import { takeRmanBackup } from '../../../../src/databases/oracle/take-backup.ts';
+import { ClonaError } from '../../../../src/errors.ts';
+import type { GateDecision } from '../../../../src/gate/gate.ts';
+import { applyKit, type KitReport } from '../../../../src/kit/apply/apply.ts';
+import { fetchKit, type FetchedKit } from '../../../../src/kit/fetch.ts';
+import { silent } from '../../../../src/progress.ts';
+import { judgeJobLog } from '../../../../src/proof/job-log.ts';
+import { planRecovery } from '../../../../src/recovery/plan.ts';
 import { judgeGate } from './gate.ts';
 import { writeKit, type KitVersion, type OracleMachine, type OracleWorld } from './world.ts';
 

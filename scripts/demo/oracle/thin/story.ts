@@ -1,4 +1,4 @@
-import type { OracleDemoOptions, OracleDemoReport } from '../oracle-report.ts';
+import type { OracleDemoOptions, OracleDemoReport } from '../../oracle-report.ts';
 import { backUp, install, prove, refresh, tryKit } from './acts.ts';
 import { erpStatements, openOracleWorld } from './world.ts';
 

@@ -1,0 +1,1 @@
+UPDATE erp.customer SET name = 'Customer ' || id, email = 'nobody' || id || '@invalid.example';

@@ -1,0 +1,7 @@
+-- check: every order is of a customer
+-- expect: no rows
+SELECT order_no FROM erp.sales_order WHERE customer_id NOT IN (SELECT id FROM erp.customer);
+
+-- check: orders have a value
+-- expect: no rows
+SELECT order_no FROM erp.order_value WHERE gross_cents <= 0;
