@@ -4,7 +4,7 @@ import { ClonaError } from '../errors.ts';
 import { hashTree } from './hash.ts';
 import { manifestFile, type KitManifest, type KitStep } from './manifest.ts';
 import { parseManifest, type KitProblem } from './read-manifest.ts';
-import { checkSqlPlusText } from './sqlplus-text.ts';
+import { checkSqlPlusScript } from './sqlplus-text.ts';
 import { checkSqlText } from './sql-text.ts';
 import { readTree, type Tree } from './tree.ts';
 
@@ -48,7 +48,7 @@ export async function checkKit(directory: string, signal: AbortSignal): Promise<
     warnings.push('kit.yaml names no fromVersions: the kit installs over any version');
   }
   const problems: KitProblem[] = [];
-  for (const step of manifest.steps) problems.push(...(await checkStep(step, tree)));
+  for (const step of manifest.steps) problems.push(...(await checkStep(step, tree, warnings)));
   return { ok: problems.length === 0, ...about, manifest, problems, warnings };
 }
 
@@ -61,7 +61,7 @@ async function existingFolder(directory: string): Promise<string> {
   );
 }
 
-async function checkStep(step: KitStep, tree: Tree): Promise<KitProblem[]> {
+async function checkStep(step: KitStep, tree: Tree, warnings: string[]): Promise<KitProblem[]> {
   const problem = (message: string, file = manifestFile, line: number | null = null): KitProblem[] => [
     { file, line, message: file === manifestFile ? `step "${step.name}": ${message}` : message },
   ];
@@ -74,8 +74,12 @@ async function checkStep(step: KitStep, tree: Tree): Promise<KitProblem[]> {
     }
     case 'sqlplus': {
       if (!isFile(step.file)) return problem(`the kit holds no file ${step.file}`);
-      const text = await readFile(join(tree.directory, step.file), 'utf8');
-      return checkSqlPlusText(text).map(({ line, message }) => problem(message, step.file, line)[0]!);
+      const found = await checkSqlPlusScript(step.file, step.define, {
+        has: isFile,
+        read: async (path) => readFile(join(tree.directory, path), 'utf8'),
+      });
+      warnings.push(...found.warnings);
+      return found.problems;
     }
     case 'files': {
       const prefix = `${step.from}/`;
