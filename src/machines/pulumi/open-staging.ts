@@ -17,7 +17,7 @@ import { CreationNote } from './creation-note.ts';
 import { requireOwnStack } from './own-stack.ts';
 import { readStackMachine, type StackMachine } from './stack-state.ts';
 import type { StagingOptions } from './staging.ts';
-import { openStack, stackFolder } from './workspace.ts';
+import { openStack, stackFolder, type OpenedStack } from './workspace.ts';
 
 /** Why a program refused, before the engine made a text of it. */
 export interface Refusal {
@@ -56,17 +56,17 @@ export async function openStaging(
   }
   const args = { ...given, vsphere: given.vsphere };
   const plan: { args: () => Promise<LiveStagingArgs> } = { args: async () => args };
-  const { stack, isOld } = await openStack(
+  const { stack, isOld, readState } = await openStack(
     name,
     program(name, made, async () => plan.args()),
     await withCredentials(options, args),
   );
   spareOutputs(stack);
   const note = new CreationNote(options);
-  const known = isOld ? await readState(stack, note) : newStack;
+  const known = isOld ? await readKnown(readState, note) : newStack;
   await requireOwnStack(stack, options, args, known, mayChange);
   if (mayChange) await repairPortGroup(options, args, known);
-  const guard: OpenedStaging['guard'] = async (work) => guardCreation(stack, options, args, note, work);
+  const guard: OpenedStaging['guard'] = async (work) => guardCreation(readState, options, args, note, work);
   const prepare = async (): Promise<PreparedClone> => prepareArgs(options, args, known, mayChange);
   if (known.isUnfinished && mayChange) {
     // What a killed engine left is removed by the program: it runs when the stack is locked, so nobody is at work there.
@@ -214,7 +214,7 @@ const cleanUpMs = 120_000;
  * that place when the run began, so what is there after the failure and in no state is its own.
  */
 async function guardCreation<Result>(
-  stack: Stack,
+  readState: OpenedStack['readState'],
   options: StagingOptions,
   args: VsphereArgs,
   note: CreationNote,
@@ -228,7 +228,7 @@ async function guardCreation<Result>(
   } catch (error) {
     // Somebody else is at work on this stack: hands off.
     if (error instanceof ClonaError && error.kind === 'locked') throw error;
-    await cleanUp(stack, options, args, note).catch((cause: unknown) => {
+    await cleanUp(readState, options, args, note).catch((cause: unknown) => {
       const detail = cause instanceof Error ? cause.message : String(cause);
       options.onProgress?.({ step: 'look for what the failed run left', state: 'failed', detail });
     });
@@ -237,12 +237,12 @@ async function guardCreation<Result>(
 }
 
 async function cleanUp(
-  stack: Stack,
+  readState: OpenedStack['readState'],
   options: StagingOptions,
   args: VsphereArgs,
   note: CreationNote,
 ): Promise<void> {
-  const { id } = readStackMachine(await stack.exportStack());
+  const { id } = readStackMachine(await readState());
   if (id === undefined) {
     // The run itself may have been aborted.
     const signal = AbortSignal.timeout(cleanUpMs);
@@ -251,8 +251,8 @@ async function cleanUp(
   await note.remove();
 }
 
-async function readState(stack: Stack, note: CreationNote): Promise<StackMachine> {
-  const state = readStackMachine(await stack.exportStack());
+async function readKnown(readState: OpenedStack['readState'], note: CreationNote): Promise<StackMachine> {
+  const state = readStackMachine(await readState());
   const isUnfinished = state.id === undefined && (state.isUnfinished || (await note.isThere()));
   return { ...state, isUnfinished };
 }
@@ -275,9 +275,13 @@ export async function openForDestroy(
     return { stack, refresh: false, cleanUp: nothing };
   }
   const own = { ...args, vsphere: args.vsphere };
-  const { stack, isOld } = await openStack(options.name, nothing, await withCredentials(options, own));
+  const { stack, isOld, readState } = await openStack(
+    options.name,
+    nothing,
+    await withCredentials(options, own),
+  );
   const note = new CreationNote(options);
-  const known = isOld ? await readState(stack, note) : newStack;
+  const known = isOld ? await readKnown(readState, note) : newStack;
   const { id, isUnfinished } = known;
   const isThere = await requireOwnStack(stack, options, own, known, true);
   await repairPortGroup(options, own, known);

@@ -70,6 +70,17 @@ export async function protectInState(stack: Stack, urn: string): Promise<void> {
   await stack.importStack(state);
 }
 
+/** What the program of a stack gave out; empty before it ran to its end. */
+export function readStackOutputs({ deployment }: Pick<Deployment, 'deployment'>): Record<string, unknown> {
+  const stack = recordsOf(deployment, 'resources').find(({ type }) => type === 'pulumi:pulumi:Stack');
+  return isRecord(stack?.['outputs']) ? stack['outputs'] : {};
+}
+
+/** As the engine marks values that it encrypted, anywhere inside. */
+export function isSecret(value: unknown): boolean {
+  return JSON.stringify(value)?.includes('"4dabf18193072939515e22adb298388d"') === true;
+}
+
 function readPortGroup(deployment: unknown): StackPortGroup | undefined {
   const made = recordsOf(deployment, 'resources').find(
     ({ type, id }) => type === groupType && id !== undefined,

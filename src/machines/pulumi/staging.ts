@@ -1,4 +1,4 @@
-import type { EngineEvent, OpMap, OutputMap, Stack } from '@pulumi/pulumi/automation/index.js';
+import type { EngineEvent, OpMap, Stack } from '@pulumi/pulumi/automation/index.js';
 import { rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -11,6 +11,7 @@ import { backendFolder, readLockFiles } from './lock-files.ts';
 import { isDeadLock, isLockedText, lockedError, readLocks } from './locks.ts';
 import { openForDestroy, openStaging, type Refusal } from './open-staging.ts';
 import { policyOptions, policyRefusal, type PolicyWish } from './policies.ts';
+import { isSecret, readStackOutputs } from './stack-state.ts';
 import { openStack, type WorkspaceSettings } from './workspace.ts';
 
 /**
@@ -121,9 +122,11 @@ export async function breakStackLock(options: StagingOptions): Promise<void> {
 
 /** What the stack says of its machine, or undefined where there is no such stack or machine. */
 export async function readStaging(options: StagingOptions): Promise<MachineFacts | undefined> {
-  const { stack } = await openStack(options.name, async () => {}, options);
-  const outputs = await stack.outputs();
-  return outputs['machine'] === undefined ? undefined : readMachine(outputs);
+  const { stack, readState } = await openStack(options.name, async () => {}, options);
+  const { machine } = readStackOutputs(await readState());
+  // Whoever runs the program with secret settings has a secret there, which only the engine reads.
+  const value = isSecret(machine) ? (await stack.outputs())['machine']?.value : machine;
+  return value === undefined ? undefined : asMachine(value);
 }
 
 interface Told {
@@ -211,8 +214,7 @@ function engineError(name: string, { errors, refused }: Told, cause: unknown): C
   });
 }
 
-function readMachine(outputs: OutputMap): MachineFacts {
-  const value: unknown = outputs['machine']?.value;
+function asMachine(value: unknown): MachineFacts {
   if (typeof value !== 'object' || value === null) {
     throw new ClonaError('pulumiFailed', 'the stack has no output "machine"');
   }

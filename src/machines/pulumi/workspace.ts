@@ -3,12 +3,14 @@ import { link, mkdir, readdir, readlink, rename, rm, stat, symlink, writeFile } 
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type {
+  Deployment,
   LocalWorkspaceOptions,
   PulumiCommand,
   PulumiFn,
   Stack,
 } from '@pulumi/pulumi/automation/index.js';
 import { isLockedText, lockedError, readLocks } from './locks.ts';
+import { findStateFile, readStateFile, type StatePlace } from './state-file.ts';
 import { findToolchain, type Toolchain } from './toolchain.ts';
 import type { OnProgress } from '../../progress.ts';
 
@@ -38,6 +40,8 @@ export interface OpenedStack {
   stack: Stack;
   /** False: it was just made. */
   isOld: boolean;
+  /** Its state as it is now; the engine is asked only where the state is not in a file. */
+  readState: () => Promise<Deployment>;
 }
 
 /** Opens the stack of one staging machine, made when it is new. Nothing here goes to the network by itself. */
@@ -48,7 +52,7 @@ export async function openStack(
 ): Promise<OpenedStack> {
   const toolchain = settings.toolchain ?? (await findToolchain(settings));
   // A quarter of a second and its gRPC: only for those who really go to the engine.
-  const { LocalWorkspace, PulumiCommand, StackAlreadyExistsError } =
+  const { LocalWorkspace, PulumiCommand, Stack, StackAlreadyExistsError } =
     await import('@pulumi/pulumi/automation/index.js');
   const state = stateFolder(settings);
   const folder = join(state, 'pulumi');
@@ -65,21 +69,43 @@ export async function openStack(
     workDir,
     pulumiCommand,
     pulumiHome: join(folder, 'home'),
-    envVars: await engineEnvironment(state, folder, toolchain, settings),
+    envVars: await engineEnvironment(state, toolchain, settings),
     projectSettings: projectSettings(),
   };
   const named = { stackName, projectName, program };
+  const backend = backendOf(settings);
+  const place = { backend, folder: workDir, project: projectName, stack: stackName };
+  const opened = (stack: Stack, isOld: boolean): OpenedStack => ({
+    stack: spareQuestions(stack),
+    isOld,
+    readState: async () => (await readOwnState(place)) ?? stack.exportStack(),
+  });
   // Each try starts the engine: in a folder that was not there a moment ago the stack most likely is not there, too.
   if (isNew === undefined) {
+    if ((await findStateFile(place)) !== undefined) {
+      const workspace = await LocalWorkspace.create({ ...options, program });
+      // Seen to be there; and every command names its stack, so that none has to be the selected one.
+      workspace.selectStack = async () => {};
+      return opened(await Stack.select(stackName, workspace), true);
+    }
     const stack = await LocalWorkspace.createOrSelectStack(named, options).catch(explainLock(stackName));
-    return { stack: spareQuestions(stack), isOld: true };
+    return opened(stack, true);
   }
   try {
-    return { stack: spareQuestions(await LocalWorkspace.createStack(named, options)), isOld: false };
+    return opened(await LocalWorkspace.createStack(named, options), false);
   } catch (error) {
     if (!(error instanceof StackAlreadyExistsError)) return explainLock(stackName)(error);
-    return { stack: spareQuestions(await LocalWorkspace.selectStack(named, options)), isOld: true };
+    return opened(await LocalWorkspace.selectStack(named, options), true);
   }
+}
+
+async function readOwnState(place: StatePlace): Promise<Deployment | undefined> {
+  const file = await findStateFile(place);
+  return file === undefined ? undefined : readStateFile(file);
+}
+
+function backendOf(settings: WorkspaceSettings): string {
+  return settings.backend ?? `file://${join(stateFolder(settings), 'pulumi')}`;
 }
 
 /** A lock may outlive its stack, and then hinders a new one of that name. */
@@ -145,18 +171,17 @@ async function linkEngine(folder: string, pulumi: string): Promise<string> {
 
 async function engineEnvironment(
   state: string,
-  folder: string,
   toolchain: Toolchain,
-  { backend, passphrase, environment }: WorkspaceSettings,
+  settings: WorkspaceSettings,
 ): Promise<Record<string, string>> {
   return {
-    ...environment,
-    PULUMI_BACKEND_URL: backend ?? `file://${folder}`,
+    ...settings.environment,
+    PULUMI_BACKEND_URL: backendOf(settings),
     PULUMI_SKIP_UPDATE_CHECK: 'true',
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
     // The provider is found by the Node.js that runs us, not by whichever comes first elsewhere.
     PATH: [dirname(process.execPath), toolchain.path].join(delimiter),
-    ...(await passphraseVariables(state, passphrase)),
+    ...(await passphraseVariables(state, settings.passphrase)),
   };
 }
 
