@@ -32,8 +32,12 @@ export const oracleStaging = (folder: string) =>
       }),
       channels: integer(1, 64, 'channels of RMAN; more than 1 is for Enterprise Edition').default(1),
       memory: size('SGA_TARGET of the clones; default: as the server chooses').optional(),
-      user: text('who works on the clone, as SYSDBA').default('SYS'),
-      password: secret(folder, 'password of user on the clones; default: database.password').optional(),
+      user: text('who reads the database of a clone; default: database.user, whom the restore brings').optional(),
+      password: secret(folder, 'its password on the clones; default: database.password').optional(),
+      privilege: z
+        .enum(['normal', 'sysdba'])
+        .default('normal')
+        .meta({ description: 'the privilege it connects with; sysdba needs a password file on the clones' }),
     })
     .prefault({})
     .meta({ description: 'the database on the clones' });

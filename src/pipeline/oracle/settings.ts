@@ -87,7 +87,7 @@ export function toolsOn(
   };
 }
 
-/** How the database on a clone is entered at `host` and `port`: as SYSDBA, by the clone's own service. */
+/** How the database on a clone is read at `host` and `port`: by the clone's own service, as a user whom the restore brought. */
 export async function stagingAddress(
   site: Site,
   { host, port }: { host: string; port: number },
@@ -99,9 +99,9 @@ export async function stagingAddress(
     host,
     port,
     database: staging.name,
-    user: staging.user,
+    user: staging.user ?? site.database.user ?? '',
     ...(password === undefined ? {} : { password: await resolveSecret(password) }),
-    oracle: { privilege: 'sysdba', evenRestricted: true, timeZone },
+    oracle: { privilege: staging.privilege, evenRestricted: true, timeZone },
   };
 }
 

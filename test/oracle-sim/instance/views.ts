@@ -36,8 +36,9 @@ const instanceViews: Record<string, Rows> = {
   V$PARAMETER: (instance) =>
     Array.from(knownParameters, ([name, value], index) => parameterRow(instance, name, value, index)),
   V$SESSION: (instance) =>
-    Array.from(instance.sessions.values(), ({ id, serial, user, since }) => ({
+    Array.from(instance.sessions.values(), ({ id, serial, user, since, transaction }) => ({
       SID: id,
+      TADDR: transaction === null ? null : transaction.toString(16).toUpperCase().padStart(16, '0'),
       'SERIAL#': serial,
       USERNAME: user,
       STATUS: 'INACTIVE',

@@ -1,7 +1,7 @@
 import type { DatabaseAddress } from '../../database.ts';
 import { connect } from '../connect.ts';
 import { compareNumbers } from './compare-numbers.ts';
-import { askInSnapshot, type BusinessCount, type TakenCounts } from './counts.ts';
+import { askInSnapshot, type Answer, type BusinessCount, type TakenCounts } from './counts.ts';
 
 export interface CountComparison {
   name: string;
@@ -33,7 +33,12 @@ export async function compareBusinessCounts(options: {
 }): Promise<CountReport> {
   const { address, counts, taken, signal } = options;
   await using session = await connect(address, signal, { applicationName: 'clona counts' });
-  const restored = new Map((await askInSnapshot(session, counts)).map(({ name, values }) => [name, values]));
+  return compareAnswers(taken, await askInSnapshot(session, counts));
+}
+
+/** The numbers of the restored side, whoever asked them, against production's. Pure. */
+export function compareAnswers(taken: TakenCounts, answers: readonly Answer[]): CountReport {
+  const restored = new Map(answers.map(({ name, values }) => [name, values]));
   const comparisons = taken.counts.flatMap(({ name, low, high }) =>
     Object.keys(low).map((column): CountComparison => {
       const value = restored.get(name)?.[column] ?? null;

@@ -157,7 +157,7 @@ async function createRestorePoint(
   };
 }
 
-interface Answer {
+export interface Answer {
   name: string;
   values: CountValues;
 }
@@ -206,7 +206,8 @@ function notANumber(name: string, column: string): ClonaError {
   return new ClonaError('proofFailed', `the business count "${name}": ${column} is not a number`);
 }
 
-function widen(a: CountValues, b: CountValues): { low: CountValues; high: CountValues } {
+/** The lower and the higher of two answers, column by column. */
+export function widen(a: CountValues, b: CountValues): { low: CountValues; high: CountValues } {
   const low: CountValues = {};
   const high: CountValues = {};
   for (const column of Object.keys(a)) {
