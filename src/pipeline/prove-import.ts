@@ -55,39 +55,22 @@ export async function proveImport(
       )
     ).hash;
   await using machine = await openMachine(site, live, signal);
-  const kinds = machine === undefined ? (['pump'] as const) : (['pump', 'original'] as const);
-  const { chosen, rejected } = await withProgress(
-    onProgress,
-    'look for the newest export by proof',
-    async () => choose(address, wanted, kinds, signal),
-  );
-  if (chosen === null) throw nothingUsable(wanted.folder, rejected);
-  const files = chosen.files.map((path) => basename(path));
+  const files: string[] = [];
   try {
-    const report = await importIntoCloneSchemas({
+    const { report, rejected } = await importNewest({
       address,
-      guest: { platform: 'linux', readFile: async (path, stop) => readHere(wanted.folder, path, stop) },
-      schemas: wanted.schemas.map(readSchemaName),
-      prefix: wanted.prefix,
-      directory: wanted.directory,
-      dumpFiles: files,
-      exportLog: basename(chosen.name),
-      tablespaces: wanted.tablespaces,
-      defaultTablespace: wanted.defaultTablespace,
-      encryptionPassword:
-        wanted.encryptionPassword === undefined ? undefined : await resolveSecret(wanted.encryptionPassword),
-      parallel: { degree: wanted.parallel, licensed: wanted.parallelLicensed },
-      liveNames: { mode: wanted.liveNames, accepted: wanted.accepted },
+      wanted,
       before: wanted.compareWithLive ? live : undefined,
       original: machine,
       label: run,
-      randomPassword: randomBytes(18).toString('base64url'),
+      onFiles: (names) => void files.push(...names),
       signal,
       onProgress,
     });
     const evidence = await record({ grade: report.passed ? 4 : 2, ...report });
     return { report, rejected, evidence };
   } catch (error) {
+    if (files.length === 0) throw error;
     const { code, message, details } = toClonaError(error);
     await record({
       grade: 2,
@@ -97,6 +80,58 @@ export async function proveImport(
     });
     throw error;
   }
+}
+
+export interface ImportNewest {
+  /** Of the server that imports. */
+  address: DatabaseAddress;
+  wanted: Wanted;
+  before: DatabaseAddress | undefined;
+  /** For dumps of the original exp; undefined: they are not looked at. */
+  original: OriginalTool | undefined;
+  label: string;
+  /** Told which export was chosen, before the first row. */
+  onFiles?: (names: readonly string[]) => void;
+  signal: AbortSignal;
+  onProgress: OnProgress;
+}
+
+/** The newest export of the site by proof, imported into the CLONA schemas of a server; nothing is recorded. */
+export async function importNewest(
+  options: ImportNewest,
+): Promise<Pick<ProvenImport, 'report' | 'rejected'>> {
+  const { address, wanted, before, original, label, onFiles, signal, onProgress } = options;
+  const kinds = original === undefined ? (['pump'] as const) : (['pump', 'original'] as const);
+  const { chosen, rejected } = await withProgress(
+    onProgress,
+    'look for the newest export by proof',
+    async () => choose(address, wanted, kinds, signal),
+  );
+  if (chosen === null) throw nothingUsable(wanted.folder, rejected);
+  const files = chosen.files.map((path) => basename(path));
+  onFiles?.(files);
+  const report = await importIntoCloneSchemas({
+    address,
+    guest: { platform: 'linux', readFile: async (path, stop) => readHere(wanted.folder, path, stop) },
+    schemas: wanted.schemas.map(readSchemaName),
+    prefix: wanted.prefix,
+    directory: wanted.directory,
+    dumpFiles: files,
+    exportLog: basename(chosen.name),
+    tablespaces: wanted.tablespaces,
+    defaultTablespace: wanted.defaultTablespace,
+    encryptionPassword:
+      wanted.encryptionPassword === undefined ? undefined : await resolveSecret(wanted.encryptionPassword),
+    parallel: { degree: wanted.parallel, licensed: wanted.parallelLicensed },
+    liveNames: { mode: wanted.liveNames, accepted: wanted.accepted },
+    before,
+    original,
+    label,
+    randomPassword: randomBytes(18).toString('base64url'),
+    signal,
+    onProgress,
+  });
+  return { report, rejected };
 }
 
 type Wanted = NonNullable<NonNullable<Site['database']['oracle']>['import']>;

@@ -32,7 +32,9 @@ export const oracleStaging = (folder: string) =>
       }),
       channels: integer(1, 64, 'channels of RMAN; more than 1 is for Enterprise Edition').default(1),
       memory: size('SGA_TARGET of the clones; default: as the server chooses').optional(),
-      user: text('who reads the database of a clone; default: database.user, whom the restore brings').optional(),
+      user: text(
+        'who reads the database of a clone; default: database.user, whom the restore brings',
+      ).optional(),
       password: secret(folder, 'its password on the clones; default: database.password').optional(),
       privilege: z
         .enum(['normal', 'sysdba'])

@@ -10,6 +10,7 @@ import type { CommandResult, Guest } from '../guest/guest.ts';
 import { openGuest } from '../guest/open.ts';
 import { requestThrough, type HttpAnswer, type HttpRequest } from './http.ts';
 import type { SmokeMachine } from './machine.ts';
+import { openOracleSql } from './oracle-sql.ts';
 
 export { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest';
 export type { HttpAnswer, HttpRequest } from './http.ts';
@@ -31,7 +32,7 @@ export interface SmokeFixtures {
   machine: Pick<SmokeMachine, 'name' | 'role' | 'systemDisk' | 'dataDisk'>;
   /**
    * A session of the test's own in one transaction, which is rolled back when the test ends; on LIVE it is
-   * read-only. (Numbers drawn from a sequence stay drawn.)
+   * read-only. (Numbers drawn from a sequence stay drawn; with Oracle DDL commits by itself, so it has no place in a test.)
    */
   sql: Sql;
   /** Runs a command in the guest and gives exit code and output as they are. */
@@ -55,6 +56,11 @@ const withMachine = base.extend<AllFixtures>({
   // oxlint-disable-next-line no-empty-pattern -- as above
   sql: async ({}, use) => {
     const { database, role } = inject('clonaMachine');
+    if (database.engine === 'oracle') {
+      await using oracle = openOracleSql(database, role);
+      await use(oracle.sql);
+      return;
+    }
     const stop = new AbortController();
     let opened: Promise<Connection> | undefined;
     const open = async (): Promise<Connection> => {

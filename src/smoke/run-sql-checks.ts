@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { QueryArrayResult } from 'pg';
 import { connect, databaseError, type Connection } from '../databases/postgres/connect.ts';
+import type { DatabaseAddress } from '../databases/database.ts';
 import type { SmokeFile } from './files.ts';
 import type { SmokeMachine } from './machine.ts';
 import type { SmokeTest } from './report.ts';
@@ -25,29 +26,85 @@ export async function runSqlChecks(
     onTest({ ...about, name: file.path, state: 'failed', seconds: 0, detail: 'the file holds no check' });
     return;
   }
-  await using connection = await connect(machine.database, signal, { applicationName: 'clona smoke' });
+  await using asker = await openAsker(machine, signal);
   for (const check of checks) {
     signal.throwIfAborted();
     const startedAt = performance.now();
     const detail =
       'message' in check
         ? `line ${check.line}: ${check.message}`
-        : await runCheck(connection, check, machine, signal);
+        : await runCheck(asker, check, machine, signal);
     const seconds = (performance.now() - startedAt) / 1000;
     onTest({ ...about, name: check.name, state: detail === null ? 'passed' : 'failed', seconds, detail });
   }
 }
 
+/** How a database is asked, whatever its engine. */
+interface Asker extends AsyncDisposable {
+  /** In a transaction that changes nothing; at most `mostRows` and one more. */
+  ask: (sql: string) => Promise<Found>;
+  /** What the server says of the check; throws where the connection broke, or the server goes away. */
+  explain: (thrown: unknown) => string;
+}
+
+interface Found {
+  fields: string[];
+  /** The first of them. */
+  rows: (string | null)[][];
+  count: number;
+}
+
+async function openAsker({ database }: SmokeMachine, signal: AbortSignal): Promise<Asker> {
+  if (database.engine === 'oracle') return openOracleAsker(database, signal);
+  const connection = await connect(database, signal, { applicationName: 'clona smoke' });
+  return {
+    ask: async (sql) => {
+      try {
+        await connection.query('BEGIN READ ONLY');
+        // A cursor: a check that gives a million rows must cost neither the memory nor the time of them.
+        return await fetchRows(connection, sql);
+      } finally {
+        await connection.query('ROLLBACK').catch(() => {});
+      }
+    },
+    explain: (thrown) => {
+      const error = databaseError(thrown, undefined, signal);
+      const state = error.details?.['sqlState'];
+      // Without a state it was the connection; class 57P and 08: the server goes away.
+      if (typeof state !== 'string' || /^(?:57P|08)/.test(state)) throw error;
+      return error.message;
+    },
+    [Symbol.asyncDispose]: async () => connection[Symbol.asyncDispose](),
+  };
+}
+
+async function openOracleAsker(database: DatabaseAddress, signal: AbortSignal): Promise<Asker> {
+  const { connectOracle } = await import('../databases/oracle/connect.ts');
+  const { askReadOnly } = await import('../databases/oracle/ask-read-only.ts');
+  const { serverError, isConnectionLost } = await import('../databases/oracle/server-errors.ts');
+  const session = await connectOracle(database, signal, { module: 'clona smoke' });
+  return {
+    ask: async (sql) => {
+      const { fields, rows } = await askReadOnly(session, sql, mostRows + 1);
+      return { fields, rows, count: rows.length };
+    },
+    explain: (thrown) => {
+      const error = serverError(thrown, 'the database says', signal);
+      if (isConnectionLost(thrown)) throw error;
+      return error.message;
+    },
+    [Symbol.asyncDispose]: async () => session[Symbol.asyncDispose](),
+  };
+}
+
 async function runCheck(
-  connection: Connection,
+  asker: Asker,
   check: SqlCheck,
   machine: SmokeMachine,
   signal: AbortSignal,
 ): Promise<string | null> {
   try {
-    await connection.query('BEGIN READ ONLY');
-    // A cursor: a check that gives a million rows must cost neither the memory nor the time of them.
-    const { fields, rows, count } = await fetchRows(connection, check.sql);
+    const { fields, rows, count } = await asker.ask(check.sql);
     const [first] = rows;
     const wrong = judge(check.expectation, {
       rows: count,
@@ -59,22 +116,9 @@ async function runCheck(
     const shown = machine.role === 'live' || rows.length === 0 ? '' : `\n${showRows(fields, rows)}`;
     return `line ${check.line}: ${wrong}${shown}`;
   } catch (thrown) {
-    const error = databaseError(thrown, undefined, signal);
     signal.throwIfAborted();
-    const state = error.details?.['sqlState'];
-    // Without a state it was the connection; class 57P and 08: the server goes away.
-    if (typeof state !== 'string' || /^(?:57P|08)/.test(state)) throw error;
-    return `line ${check.line}: ${error.message}`;
-  } finally {
-    await connection.query('ROLLBACK').catch(() => {});
+    return `line ${check.line}: ${asker.explain(thrown)}`;
   }
-}
-
-interface Found {
-  fields: string[];
-  /** The first of them. */
-  rows: (string | null)[][];
-  count: number;
 }
 
 async function fetchRows(connection: Connection, sql: string): Promise<Found> {

@@ -104,10 +104,7 @@ function sayBriefly(error: unknown): string {
 }
 
 /** Each question by itself; one row of numbers each, exact whatever their size. */
-export async function askCounts(
-  session: OracleSession,
-  counts: readonly BusinessCount[],
-): Promise<Answer[]> {
+export async function askCounts(session: OracleSession, counts: readonly BusinessCount[]): Promise<Answer[]> {
   const answers: Answer[] = [];
   for (const count of counts) answers.push({ name: count.name, values: await ask(session, count) });
   return answers;
@@ -140,9 +137,9 @@ async function ask({ driver }: OracleSession, { name, sql }: BusinessCount): Pro
   );
 }
 
-function readNumber(value: unknown, count: string, column: string): string | null {
+function readNumber(value: string | null | undefined, count: string, column: string): string | null {
   if (value === null || value === undefined) return null;
-  const text = String(value).replace(/^(-?)\./, '$10.');
+  const text = value.replace(/^(-?)\./, '$10.');
   if (/^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)) return text;
   throw new ClonaError('proofFailed', `the business count "${count}": ${column} is not a number`);
 }

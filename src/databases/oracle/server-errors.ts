@@ -295,3 +295,11 @@ export function serverError(thrown: unknown, doing: string, signal?: AbortSignal
   const { kind, what, hint } = row;
   return new ClonaError(kind, `${doing}: ${what} (${code ?? ''})`, { cause: thrown, hint, details });
 }
+
+/** Codes of a connection that is gone, or of a server that goes away: what was asked has no answer. */
+const lost =
+  /\b(?:ORA-(?:00028|01012|01033|01034|01089|01092|03113|03114|03135|12537|12547)|NJS-(?:500|501|503|510|530))\b/;
+
+export function isConnectionLost(thrown: unknown): boolean {
+  return lost.test(thrown instanceof Error ? thrown.message : String(thrown));
+}

@@ -105,7 +105,8 @@ function withoutData(thrown: unknown, where: string, signal: AbortSignal): Clona
   });
 }
 
-function nameStatement(text: string, comment: string | undefined): string {
+/** What a statement is called in evidence: its comment, else its command and table. */
+export function nameStatement(text: string, comment: string | undefined): string {
   const given = comment?.trim();
   if (given !== undefined && given !== '') return given.slice(0, 200);
   const found =

@@ -35,7 +35,10 @@ export async function backUpLive(site: Site, live: MachineAccess, step: Step): P
     withTools(site, live, `${step.key}/validate`, step.signal, async (tools) => {
       const proof = await proveByValidate(tools, catalog, backup.label);
       if (proof.passed) return proof.grade;
-      throw new ClonaError('proofFailed', `backup ${backup.label} cannot be read: ${proof.reasons.join('; ')}`);
+      throw new ClonaError(
+        'proofFailed',
+        `backup ${backup.label} cannot be read: ${proof.reasons.join('; ')}`,
+      );
     }),
   );
   await rememberGrade(placesOf(site), backup.label, Math.max(grade, backup.grade ?? 0), step.signal);
@@ -62,15 +65,11 @@ async function takeOrFind(site: Site, live: MachineAccess, step: Step): Promise<
 }
 
 function describe({ label, finishedAt, bytes }: Backup, grade: number, seconds: number): BackupTaken {
-  return { label, finishedAt: finishedAt ?? '', bytes: Number(bytes ?? 0), grade, seconds };
+  return { label, finishedAt: finishedAt ?? '', bytes: bytes ?? 0, grade, seconds };
 }
 
 /** Can what is archived alone bring LIVE back to the end of its archived log? */
-export async function isArchiveWhole(
-  site: Site,
-  live: MachineAccess,
-  signal: AbortSignal,
-): Promise<boolean> {
+export async function isArchiveWhole(site: Site, live: MachineAccess, signal: AbortSignal): Promise<boolean> {
   const { catalog } = await readAndRemember(site, live, signal);
   return planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' }).reachable;
 }

@@ -21,7 +21,9 @@ export async function installOracleKit(
     {
       database: async () =>
         Promise.reject(
-          new ClonaError('kitUnfit', 'sql steps are for PostgreSQL', { hint: 'take sqlplus steps for Oracle' }),
+          new ClonaError('kitUnfit', 'sql steps are for PostgreSQL', {
+            hint: 'take sqlplus steps for Oracle',
+          }),
         ),
       sqlPlus: {
         logon: { kind: 'sysdba' },

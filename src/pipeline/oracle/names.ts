@@ -6,10 +6,21 @@ export function backupTag(key: string, attempt: number): string {
   return `CLONA_${digest}_${attempt}`;
 }
 
-export const pointPrefix = 'CLONA_';
+/** Of the guaranteed restore points that stand beside LIVE's snapshots. */
+export const guardPrefix = 'CLONA_G_';
+/** Of the points that LIVE was counted at; the server forgets them by itself. */
+const bearingPrefix = 'CLONA_P_';
 
-/** A name for a restore point that every release takes (30 bytes), told by the end of the run's own name. */
-export function pointName(name: string): string {
+/** Names that every release takes (30 bytes), told by the end of the run's own name. */
+export function guardName(snapshot: string): string {
+  return nameAfter(guardPrefix, snapshot);
+}
+
+export function bearingName(run: string): string {
+  return nameAfter(bearingPrefix, run);
+}
+
+function nameAfter(prefix: string, name: string): string {
   const word = name.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_');
-  return `${pointPrefix}${word.slice(-(30 - pointPrefix.length))}`;
+  return `${prefix}${word.slice(-(30 - prefix.length))}`;
 }

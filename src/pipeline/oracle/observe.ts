@@ -6,7 +6,7 @@ import { readProgramVersion } from '../../kit/apply/version-file.ts';
 import type { Site } from '../../site/site.ts';
 import { withGuest, type MachineAccess } from '../machine/access.ts';
 import type { Bearing, Observation, Step } from '../operations.ts';
-import { pointName } from './names.ts';
+import { bearingName } from './names.ts';
 import { sysdbaOn, withSession, withTools } from './sessions.ts';
 import { applicationSchemas } from './settings.ts';
 
@@ -40,7 +40,7 @@ export async function takeBearing(
         session,
         sysdba: sysdbaOn(tools),
         counts: site.database.businessCounts,
-        restorePoint: pointName(name),
+        restorePoint: bearingName(name),
         now: () => new Date(),
       });
       const isExact = taken.counts.every(({ low, high }) =>

@@ -117,7 +117,9 @@ export async function restoreStaging(
   const { site, platform } = access;
   const { signal, onProgress } = step;
   await platform.start(nameOf(access, name), step);
-  const found = await withMachine(access, 'live', signal, async (live) => readAndRemember(site, live, signal));
+  const found = await withMachine(access, 'live', signal, async (live) =>
+    readAndRemember(site, live, signal),
+  );
   const plan = planFor(found, until);
   return withMachine(access, name, signal, async (machine) =>
     withTools(site, machine, step.key, signal, async (tools) => {

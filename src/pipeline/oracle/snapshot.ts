@@ -1,9 +1,8 @@
-import { guardLive, runChecked } from '../../databases/oracle/live/guard.ts';
+import { guardLive, releaseGuard, runChecked } from '../../databases/oracle/live/guard.ts';
 import type { LiveGuard } from '../../databases/oracle/live/decide.ts';
 import { readLiveState } from '../../databases/oracle/live/state.ts';
 import { flashBackLive, reopenAfterRevert } from '../../databases/oracle/live/take-back.ts';
 import type { OracleTools } from '../../databases/oracle/guest-tools.ts';
-import { releaseGuard } from '../../databases/oracle/live/guard.ts';
 import { joinGuest } from '../../databases/oracle/rman-text.ts';
 import { ClonaError } from '../../errors.ts';
 import type { Guest } from '../../guest/guest.ts';
@@ -11,9 +10,8 @@ import type { MachineFacts } from '../../machines/machines.ts';
 import { nameOf, requireDatabaseHere, withMachine, type SiteAccess } from '../machine/access.ts';
 import type { SnapshotTaken, Step } from '../operations.ts';
 import { fenceMachine } from './fence.ts';
-import { pointName } from './names.ts';
+import { guardName } from './names.ts';
 import { withTools } from './sessions.ts';
-import { withStartLock } from './start-lock.ts';
 
 /**
  * A snapshot of the machine, checkpointed, with a note in it of the incarnation that it holds: by that a reverted server is known (R20).
@@ -34,15 +32,13 @@ export async function takeSnapshot(
       const guard = await noteGuard(tools, machine.facts, snapshot);
       await writeGuard(tools.guest, machine.facts, guard, signal);
       await runChecked(tools, 'checkpoint', ['ALTER SYSTEM CHECKPOINT;']);
-      const take = async (): Promise<SnapshotTaken> =>
-        machines.createSnapshot(nameOf(access, name), snapshot, signal);
-      return platform.bootsDatabase ? withStartLock(site, machine, tools, take) : take();
+      return machines.createSnapshot(nameOf(access, name), snapshot, signal);
     });
   });
 }
 
 async function noteGuard(tools: OracleTools, { role }: MachineFacts, snapshot: string): Promise<LiveGuard> {
-  const name = pointName(snapshot);
+  const name = guardName(snapshot);
   if (role === 'live') return guardLive(tools, name);
   const { current, scn } = await readLiveState(tools);
   if (current === null) throw new ClonaError('databaseFailed', 'the database of the clone is not open');
@@ -74,10 +70,14 @@ async function readGuard(guest: Guest, facts: MachineFacts, signal: AbortSignal)
     return JSON.parse((await guest.readFile(path, signal)).toString('utf8')) as LiveGuard;
   } catch (cause) {
     signal.throwIfAborted();
-    throw new ClonaError('recoveryFailed', `${facts.name} does not say which incarnation its snapshot holds`, {
-      cause,
-      hint: `${path} is written with every snapshot: this one is not clona's, its database stays closed`,
-    });
+    throw new ClonaError(
+      'recoveryFailed',
+      `${facts.name} does not say which incarnation its snapshot holds`,
+      {
+        cause,
+        hint: `${path} is written with every snapshot: this one is not clona's, its database stays closed`,
+      },
+    );
   }
 }
 
@@ -99,7 +99,7 @@ export async function revertMachine(
   await withMachine(access, name, signal, async (live) =>
     withTools(site, live, step.key, signal, async (tools) => {
       const guard = await readGuard(tools.guest, live.facts, signal);
-      if (guard.kind !== 'flashback' || guard.name !== pointName(snapshot)) {
+      if (guard.kind !== 'flashback' || guard.name !== guardName(snapshot)) {
         throw new ClonaError('machineFailed', `the machine ${machine} has no snapshot ${snapshot}`, {
           hint: 'the guard backup and the archive hold everything up to P: clona restore',
         });
@@ -120,7 +120,7 @@ export async function removeSnapshot(
   await machines.removeSnapshot(nameOf(access, name), snapshot, step.signal);
   if (name !== 'live') return;
   await withMachine(access, name, step.signal, async (live) =>
-    withTools(site, live, step.key, step.signal, async (tools) => releaseGuard(tools, pointName(snapshot))),
+    withTools(site, live, step.key, step.signal, async (tools) => releaseGuard(tools, guardName(snapshot))),
   );
 }
 
@@ -138,7 +138,6 @@ export async function reopenMachine(
   await platform.start(nameOf(access, name), step);
   const report = await withMachine(access, name, signal, async (machine) =>
     withTools(site, machine, step.key, signal, async (tools) => {
-      if (platform.bootsDatabase) await withoutStartLock(machine.facts, tools);
       const guard = await readGuard(tools.guest, machine.facts, signal);
       const quarantineDir = joinGuest(tools.guest.platform, machine.facts.dataDisk, 'clona-quarantine');
       return reopenAfterRevert({ tools, guard, quarantineDir, onProgress });

@@ -7,16 +7,20 @@ import type { Site } from '../../site/site.ts';
 import type { MachineAccess } from '../machine/access.ts';
 import { runUserSteps, type RunUserSql } from '../machine/user-steps.ts';
 import type { Bearing, Losses, Observation, Step } from '../operations.ts';
-import { pointPrefix } from './names.ts';
+import { guardPrefix } from './names.ts';
 import { sysdbaOn, withSession, withTools } from './sessions.ts';
 
 /** The site's own steps first (services, an application server), then nobody new gets in. */
 export async function closeForUsers(site: Site, live: MachineAccess, step: Step): Promise<void> {
   await withTools(site, live, step.key, step.signal, async (tools) => {
     if ((await readLiveState(tools)).cluster) {
-      throw new ClonaError('usage', 'LIVE is a cluster: clona closes one instance, and people work on the others', {
-        hint: 'promote it by hand, or stop all instances but one before',
-      });
+      throw new ClonaError(
+        'usage',
+        'LIVE is a cluster: clona closes one instance, and people work on the others',
+        {
+          hint: 'promote it by hand, or stop all instances but one before',
+        },
+      );
     }
     await runUserSteps(live, site.promotion.closeForUsers, userSqlBy(sysdbaOn(tools)), step);
     await restrictLive(tools, true);
@@ -31,7 +35,7 @@ export async function openForUsers(site: Site, live: MachineAccess, step: Step):
   await withTools(site, live, step.key, step.signal, async (tools) => {
     const { restorePoints } = await readLiveState(tools);
     for (const { name, guaranteed } of restorePoints) {
-      if (guaranteed && name.startsWith(pointPrefix)) await releaseGuard(tools, name);
+      if (guaranteed && name.startsWith(guardPrefix)) await releaseGuard(tools, name);
     }
     await restrictLive(tools, false);
     await runUserSteps(live, site.promotion.openForUsers, userSqlBy(sysdbaOn(tools)), step);

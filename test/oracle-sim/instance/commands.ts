@@ -23,6 +23,7 @@ export function prepareCommand(sql: string, session: Session): Command {
       throw new OraError(2185, 'a token other than WORK follows COMMIT', cursor.token.at);
     return { run: () => (commits ? session.commit() : session.rollback(), { rowCount: 0 }) };
   }
+  if (cursor.accept('SET', 'TRANSACTION')) return prepareTransaction(cursor, session);
   const action = prepareCode(cursor, sql, session) ?? parse(cursor, session);
   const { token } = cursor;
   if (token.kind !== 'end') {
@@ -34,6 +35,17 @@ export function prepareCommand(sql: string, session: Session): Command {
       session.commit(); // DDL commits what was open
       await action();
       return { rowCount: 0 };
+    },
+  };
+}
+
+function prepareTransaction(cursor: TokenCursor, session: Session): Command {
+  if (!cursor.accept('READ', 'ONLY') || cursor.token.kind !== 'end')
+    throw new OraError(900, 'invalid SQL statement (only READ ONLY is simulated)', cursor.token.at);
+  return {
+    run() {
+      session.setReadOnly();
+      return Promise.resolve({ rowCount: 0 });
     },
   };
 }

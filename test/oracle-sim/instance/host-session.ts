@@ -41,9 +41,11 @@ export function hostSession({
     transaction: null,
   };
   instance.sessions.set(id, info);
+  let readOnly = false;
   const end = (commits: boolean): void => {
     const { transaction } = info;
     info.transaction = null;
+    readOnly = false;
     const { database } = instance;
     if (transaction === null || database === null || database.open === null) return;
 
@@ -58,6 +60,11 @@ export function hostSession({
     transaction() {
       const database = databaseOf(instance);
       opened(database);
+      if (readOnly)
+        throw new OraError(
+          1456,
+          'may not perform insert, delete, update operation inside a READ ONLY transaction',
+        );
       info.transaction ??= beginTransaction(database);
       return info.transaction;
     },
@@ -67,6 +74,11 @@ export function hostSession({
     },
     commit: () => end(true),
     rollback: () => end(false),
+    setReadOnly: () => {
+      if (info.transaction !== null)
+        throw new OraError(1453, 'SET TRANSACTION must be first statement of transaction');
+      readOnly = true;
+    },
   };
   return {
     get dictionary() {
@@ -81,7 +93,7 @@ export function hostSession({
     prepareCommand: (sql) => prepareCommand(sql, session),
     preparePlsql: (sql) => preparePlsql(sql, session),
     get inTransaction() {
-      return info.transaction !== null;
+      return readOnly || info.transaction !== null;
     },
     commit: () => end(true),
     rollback: () => end(false),

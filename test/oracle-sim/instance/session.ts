@@ -17,6 +17,8 @@ export interface Session {
   setSchema(name: string): void;
   commit(): void;
   rollback(): void;
+  /** Until its end: SET TRANSACTION READ ONLY. */
+  setReadOnly(): void;
 }
 
 /** A command whose text was understood: calling it does it. */

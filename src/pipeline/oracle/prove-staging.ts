@@ -1,0 +1,133 @@
+import { askCounts } from '../../databases/oracle/counts.ts';
+import { dropCloneUser } from '../../databases/oracle/import/clone-schema.ts';
+import type { SchemaImportReport } from '../../databases/oracle/import/import.ts';
+import { proveByValidate } from '../../databases/oracle/prove.ts';
+import { rememberGrade } from '../../databases/oracle/site-catalog.ts';
+import { compareAnswers } from '../../databases/postgres/prove/compare-counts.ts';
+import { withMachine, type MachineAccess, type SiteAccess } from '../machine/access.ts';
+import type { Bearing, Proof, Step } from '../operations.ts';
+import { importNewest } from '../prove-import.ts';
+import { withCloneAdmin } from './clone-admin.ts';
+import { exportAndImport } from './export-and-import.ts';
+import { placesOf, readAndRemember } from './places.ts';
+import { sysdbaOn, withSession, withTools } from './sessions.ts';
+
+interface Finding {
+  /** What is reached with it. */
+  grade: number;
+  passed: boolean;
+  said: string;
+}
+
+interface Subject {
+  access: SiteAccess;
+  machine: MachineAccess;
+  backup: string;
+  expected: Bearing;
+  step: Step;
+}
+
+/**
+ * Grades 1 to 5 of the backup that staging was restored from (R15). The first that fails ends it: a grade includes those before
+ * it. The grade is remembered beside the control file, which knows none, also where it is lower than before.
+ */
+export async function proveStaging(
+  access: SiteAccess,
+  name: string,
+  backup: string,
+  expected: Bearing,
+  step: Step,
+): Promise<Proof> {
+  return withMachine(access, name, step.signal, async (machine) => {
+    const subject = { access, machine, backup, expected, step };
+    const findings: Finding[] = [];
+    for (const look of [proveFiles, proveOpened, proveRows, proveCounts]) {
+      const finding = await look(subject);
+      findings.push(finding);
+      if (!finding.passed) break;
+    }
+    const grade = findings.reduce((best, one) => (one.passed ? one.grade : best), 0);
+    await rememberGrade(placesOf(access.site), backup, grade, step.signal);
+    const said = findings.map((one) => `grade ${one.grade} ${one.passed ? 'proven' : 'failed'}: ${one.said}`);
+    return { backup, grade, provenAt: new Date().toISOString(), findings: said };
+  });
+}
+
+/** Every block and every log, read by RMAN on LIVE's machine. What RMAN did not make, the restore has read. */
+async function proveFiles({ access, backup, step }: Subject): Promise<Finding> {
+  const { site } = access;
+  return withMachine(access, 'live', step.signal, async (live) => {
+    const { catalog } = await readAndRemember(site, live, step.signal);
+    const kind = catalog.backups.find(({ label }) => label === backup)?.kind;
+    if (kind === 'hot') return { grade: 2, passed: true, said: 'a hot backup, read whole by the restore' };
+    return withTools(site, live, `${step.key}/validate`, step.signal, async (tools) => {
+      const { grade, passed, reasons } = await proveByValidate(tools, catalog, backup);
+      const said = reasons.length === 0 ? 'RMAN read every block and every log' : reasons.join('; ');
+      return { grade: passed ? grade : 1, passed: passed && grade === 2, said };
+    });
+  });
+}
+
+async function proveOpened({ expected }: Subject): Promise<Finding> {
+  // The restore before this step threw where it did not come so far.
+  return { grade: 3, passed: true, said: `restored and opened at ${expected.position}` };
+}
+
+/** R23: the copy holds what masking would hide, so it goes right after the proof. */
+async function proveRows({ access, machine, step }: Subject): Promise<Finding> {
+  const { site } = access;
+  const { signal, onProgress } = step;
+  const wanted = site.database.oracle?.import;
+  return withTools(site, machine, `${step.key}/import`, signal, async (tools) =>
+    withCloneAdmin(machine, tools, async (address) => {
+      const label = step.key;
+      const report =
+        wanted === undefined
+          ? await exportAndImport({ site, machine, tools, address, label, signal, onProgress })
+          : await importFromSite({ address, wanted, label, signal, onProgress });
+      for (const pair of report.schemas) await sysdbaOn(tools).execute(dropCloneUser(pair));
+      return judge(report, wanted === undefined ? 'restored' : "of the site's newest export");
+    }),
+  );
+}
+
+async function importFromSite(
+  options: Pick<Parameters<typeof importNewest>[0], 'address' | 'wanted' | 'label' | 'signal' | 'onProgress'>,
+): Promise<SchemaImportReport> {
+  const { report } = await importNewest({ ...options, before: undefined, original: undefined });
+  return report;
+}
+
+function judge({ passed, rows, tables, constraints, findings }: SchemaImportReport, what: string): Finding {
+  const failed = findings.filter(({ severity }) => severity === 'failed');
+  const said = passed
+    ? `${rows} rows of ${tables} tables ${what} imported, ${constraints} constraints validated`
+    : failed
+        .slice(0, 5)
+        .map(({ object, text }) => `${object} ${text}`)
+        .join('; ');
+  return { grade: 4, passed, said };
+}
+
+async function proveCounts({ access, machine, expected, step }: Subject): Promise<Finding> {
+  const { taken } = expected;
+  if (taken === null || taken.counts.length === 0) {
+    return { grade: 5, passed: false, said: 'the site counts nothing: database.businessCounts' };
+  }
+  const answers = await withSession(machine, step.signal, async (session) =>
+    askCounts(session, access.site.database.businessCounts),
+  );
+  const { passed, mode, reason, comparisons } = compareAnswers(taken, answers);
+  const wrong = comparisons.filter(({ agrees }) => !agrees);
+  const how = mode === 'exact' ? 'exactly' : `as bounds (${reason ?? ''})`;
+  const said =
+    wrong.length === 0
+      ? `${comparisons.length} business counts agree ${how}`
+      : wrong
+          .map(
+            ({ name, column, restored, low, high }) =>
+              `${name}.${column}: ${restored}, production had ${low}${low === high ? '' : ` to ${high}`}`,
+          )
+          .join('; ');
+  return { grade: 5, passed, said };
+}
