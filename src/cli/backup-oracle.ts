@@ -4,6 +4,9 @@ import type { OracleTools } from '../databases/oracle/guest-tools.ts';
 import { joinGuest } from '../databases/oracle/rman-text.ts';
 import type { OraclePlaces } from '../databases/oracle/site-catalog.ts';
 import type { Guest } from '../guest/guest.ts';
+import type { KeptReport } from '../databases/oracle/keep-files.ts';
+import type { KeepSettings } from '../databases/oracle/kept-files.ts';
+import { keepSettingsOf } from '../pipeline/oracle-keep.ts';
 import { withProgress, type OnProgress } from '../progress.ts';
 import type { Site } from '../site/site.ts';
 import { confirmChange, textOption } from './confirm.ts';
@@ -29,6 +32,7 @@ export async function backUpOracle(
   }
   const { openOracleTools, requireOracleTools } = await import('./oracle-guest.ts');
   requireOracleTools(site, host);
+  const keep = keepSettingsOf(site);
   const { accountName, openSite } = await import('../pipeline/open-site.ts');
   const { acquireSiteLock } = await import('../control/lock.ts');
   const { newRunId } = await import('../pipeline/run-id.ts');
@@ -70,6 +74,7 @@ export async function backUpOracle(
   if (newest === undefined)
     throw new ClonaError('databaseFailed', 'the control file shows no whole backup afterwards');
   const { label, state, start, consistentFrom, finishedAt } = newest;
+  const kept = keep === undefined ? null : await keepBeside({ keep, tools, label, context });
   const payload = { label, kind, by, verdict: taken.jobLog?.verdict ?? 'ok', finishedAt: finishedAt ?? '' };
   await opened.ledger.append({ kind: 'oracle.backup', run, key: null, payload }, new Date());
   const json = {
@@ -81,9 +86,30 @@ export async function backUpOracle(
     finishedAt,
     jobLog: taken.jobLog,
     redoBytes: taken.redoBytes,
+    kept: kept?.files.map(({ role, path, sha256 }) => ({ role, path, sha256 })) ?? null,
   };
   const log = taken.jobLog === null ? '' : `, its log is ${taken.jobLog.verdict}`;
   return { json, human: `backup ${label} is ${state}: consistent from ${consistentFrom ?? '?'}${log}` };
+}
+
+/** What RMAN's pieces do not hold. A backup without it is whole, but the site wants it: so it fails loudly. */
+async function keepBeside({
+  keep,
+  tools,
+  label,
+  context: { note, onProgress },
+}: {
+  keep: KeepSettings;
+  tools: OracleTools;
+  label: string;
+  context: VerbContext;
+}): Promise<KeptReport> {
+  const { keepFiles } = await import('../databases/oracle/keep-files.ts');
+  const report = await withProgress(onProgress, 'keep parameters, passwords and keys', async () =>
+    keepFiles(tools, keep, label, () => new Date()),
+  );
+  for (const line of report.warnings) note(`warning: ${line}`);
+  return report;
 }
 
 interface Taken {

@@ -1,23 +1,28 @@
 import { ClonaError } from '../errors.ts';
 import { explainPlan } from '../recovery/explain.ts';
-import { planToJson, type PlanAnswer } from '../recovery/answer.ts';
+import { planToJson } from '../recovery/answer.ts';
 import { planRecovery } from '../recovery/plan.ts';
 import { parseUntil } from '../recovery/question.ts';
 import type { RestoreTarget } from '../databases/oracle/restore-target.ts';
 import type { RestoreUntil } from '../databases/oracle/restore-program.ts';
 import { toWallClock } from '../databases/oracle/clock.ts';
-import { writeMountProgram } from '../databases/oracle/restore-program.ts';
 import { writeParameterFile } from '../databases/oracle/restore-target.ts';
 import { joinGuest } from '../databases/oracle/rman-text.ts';
-import { fenceOracleClone, type FencedClone } from '../databases/oracle/fence/fence-clone.ts';
-import { restoreOracle, type OracleRestore } from '../databases/oracle/restore.ts';
+import { fenceOracleClone } from '../databases/oracle/fence/fence-clone.ts';
+import type { OracleTools } from '../databases/oracle/guest-tools.ts';
+import { readKept } from '../databases/oracle/place-kept-files.ts';
+import { restoreOracle } from '../databases/oracle/restore.ts';
 import { rememberGrade } from '../databases/oracle/site-catalog.ts';
+import { keepSettingsOf } from '../pipeline/oracle-keep.ts';
+import { resolveSecret } from '../site/secret.ts';
+import type { Site } from '../site/site.ts';
 import { parseSize } from '../site/units.ts';
 import { workDirOf } from './backup-oracle.ts';
 import { textOption } from './confirm.ts';
 import { requireOption } from './input-file.ts';
 import { openOracleTools } from './oracle-guest.ts';
 import type { OracleSite } from './read-catalog.ts';
+import { describeRestore, dryRunOracle, recordRestore } from './restore-oracle-report.ts';
 import type { OptionValues, VerbContext, VerbResult } from './verb.ts';
 
 /** `clona restore` of an Oracle site: a clone with a name and a DBID of its own, restricted, on the machine `--guest`. */
@@ -40,18 +45,13 @@ export async function restoreForOracle(
   const target = readTarget(options, site?.guest?.platform ?? 'linux', places.archiveDir);
   // Names and paths that cannot be used are refused before any machine is asked.
   writeParameterFile(facts, target, 'as-clone');
+  const host = textOption(options, 'guest');
+  if (host !== undefined) refuseProduction(host, site);
   if (options['dryRun'] === true) {
-    const programs = {
-      parameterFile: writeParameterFile(facts, target, 'as-production'),
-      mount: writeMountProgram(
-        facts,
-        target,
-        'init.ora',
-        facts.controlFiles.at(-1)?.handle ?? 'CONTROL FILE PIECE',
-      ),
-    };
-    const human = `${explainPlan(catalog, plan)}\n\n${programs.parameterFile}\n${programs.mount}`;
-    return { json: { dryRun: true, plan: planToJson(plan), programs }, human };
+    if (host === undefined || site === undefined)
+      return dryRunOracle({ plan, catalog, facts, target, tools: null });
+    await using asked = await openClone(context, options, site, host, target);
+    return await dryRunOracle({ plan, catalog, facts, target, tools: asked });
   }
   if (site === undefined) {
     throw new ClonaError(
@@ -62,80 +62,45 @@ export async function restoreForOracle(
       },
     );
   }
-  const host = requireOption(options, 'guest', 'HOST');
-  if (host === site.database.host) {
-    throw new ClonaError('usage', `${host} is production's own machine`, {
-      hint: 'a restore goes to a clone: give the host of the staging machine',
-    });
-  }
-  const workDir = workDirOf(site, `restore-${target.databaseName}`);
-  const home = textOption(options, 'oracleHome');
-  await using tools = await openOracleTools(site, host, workDir, context.signal, home);
+  const guestHost = requireOption(options, 'guest', 'HOST');
+  const keep = keepSettingsOf(site);
+  await using tools = await openClone(context, options, site, guestHost, target);
   const { onProgress } = context;
-  const instance = { ...tools, instanceName: target.instanceName };
-  const restored = await restoreOracle({ plan, catalog, facts, target, tools: instance, until, onProgress });
+  const backup = catalog.backups.find(({ label }) => label === plan.backup);
+  const kept = keep === undefined || backup === undefined ? null : await readKept(tools, keep, backup);
+  const password = site.database.oracle?.keep?.keystorePassword;
+  const keystorePassword = password === undefined ? undefined : await resolveSecret(password);
+  const task = { plan, catalog, facts, target, tools, until, onProgress, kept, keystorePassword };
+  const restored = await restoreOracle(task);
+  for (const line of restored.warnings) context.note(`warning: ${line}`);
   const grade = await rememberProof(context, { catalog, places }, plan.backup ?? '');
   const fenced =
     options['fence'] === false
       ? null
-      : await fenceOracleClone({ tools: instance, target, rules: site.staging.fence, onProgress });
-  const evidence = await recordRestore(context, { plan, restored, fenced, grade, host });
-  const json = {
-    grade,
-    dbid: restored.dbid,
-    name: restored.name,
-    branchPosition: restored.branchPosition.toString(),
-    plan: planToJson(plan),
-    restricted: fenced?.logins !== 'ALLOWED',
-    fence: fenced === null ? null : { fenced: fenced.fenced, parts: fenced.parts },
-    evidence,
-  };
-  const done = `restored ${plan.backup ?? ''} up to ${plan.redoTo} as ${restored.name} (DBID ${restored.dbid})`;
-  const fence =
-    fenced === null
-      ? 'no fence was put up (--no-fence): the session stays restricted'
-      : `fenced and open: ${fenced.parts.map(({ name }) => name).join(', ')}`;
-  return { json, human: `${done}; ${fence}` };
+      : await fenceOracleClone({ tools, target, rules: site.staging.fence, onProgress });
+  const done = { plan, restored, fenced, grade, host: guestHost };
+  const evidence = await recordRestore(context, done);
+  const { json, human } = describeRestore(done);
+  return { json: { grade, ...json, evidence }, human };
 }
 
-interface RestoreEvidence {
-  plan: PlanAnswer;
-  restored: OracleRestore;
-  fenced: FencedClone | null;
-  grade: number | null;
-  host: string;
+function refuseProduction(host: string, site: Site | undefined): void {
+  if (host !== site?.database.host) return;
+  throw new ClonaError('usage', `${host} is production's own machine`, {
+    hint: 'a restore goes to a clone: give the host of the staging machine',
+  });
 }
 
-/** R22. The clone stands even where the control database of the site does not answer: then that is said. */
-async function recordRestore(
-  { signal, note, sitePath }: VerbContext,
-  { plan, restored, fenced, grade, host }: RestoreEvidence,
-): Promise<string | null> {
-  const { accountName, openSite } = await import('../pipeline/open-site.ts');
-  const { newRunId } = await import('../pipeline/run-id.ts');
-  const run = newRunId('restore', new Date());
-  const payload = {
-    label: plan.backup ?? '',
-    until: plan.redoTo?.toString() ?? '',
-    incarnation: String(plan.target.incarnation),
-    branchPosition: restored.branchPosition.toString(),
-    name: restored.name,
-    dbid: restored.dbid,
-    host,
-    grade: String(grade ?? ''),
-    fence: fenced === null ? 'none: restricted' : fenced.parts.map(({ name }) => name).join('; '),
-    logins: fenced?.logins ?? 'RESTRICTED',
-    by: accountName(),
-  };
-  try {
-    await using opened = await openSite(sitePath, signal);
-    await opened.ledger.append({ kind: 'oracle.restored', run, key: null, payload }, new Date());
-    return run;
-  } catch (error) {
-    signal.throwIfAborted();
-    note(`warning: no evidence was written: ${error instanceof Error ? error.message : String(error)}`);
-    return null;
-  }
+async function openClone(
+  { signal }: VerbContext,
+  options: OptionValues,
+  site: Site,
+  host: string,
+  { databaseName, instanceName }: RestoreTarget,
+): Promise<OracleTools & AsyncDisposable> {
+  const workDir = workDirOf(site, `restore-${databaseName}`);
+  const tools = await openOracleTools(site, host, workDir, signal, textOption(options, 'oracleHome'));
+  return { ...tools, instanceName };
 }
 
 /** R15: restored and opened past consistentFrom is grade 3. The restore stands even where that cannot be written down. */

@@ -15,6 +15,7 @@ import {
   timeZone,
 } from './fields.ts';
 import { oracleImport } from './oracle-import.ts';
+import { oracleKeep } from './oracle-keep.ts';
 import { oracleStaging } from './oracle-staging.ts';
 
 /** The sections that say what there is: machines, database, archive, staging, people. */
@@ -142,6 +143,7 @@ const oracle = (folder: string) =>
           description: 'what the fingerprint is taken of (drift, rollback); default: import.schemas',
         }),
       staging: oracleStaging(folder),
+      keep: oracleKeep(folder).optional(),
       import: oracleImport(folder).optional(),
       archives: z
         .array(path(folder, 'a folder with copies, logs or exports, as this host sees it'))

@@ -49,10 +49,25 @@ export const recoveryCodes = {
     what: 'the clone has too little shared memory',
     hint: 'enlarge /dev/shm in the clone, or lower the memory of the instance',
   },
+  'ORA-28353': {
+    kind: 'recoveryFailed',
+    what: 'the keystore did not open: its password is another one, or the file is not whole',
+    hint: 'look at the secret that database.oracle.keep.keystorePassword names',
+  },
+  'ORA-28367': {
+    kind: 'recoveryFailed',
+    what: 'there is no keystore in the place where the clone looks for it',
+    hint: 'database.oracle.keep: keystore and keystoreTo; clona backup then keeps it, apart from the backups',
+  },
+  'ORA-28374': {
+    kind: 'recoveryFailed',
+    what: 'the keystore of the clone is open, and does not hold the master key of this backup',
+    hint: 'it is older than the backup, or of another database: bring the keystore that production has now, it holds the keys of before, too',
+  },
   'ORA-28365': {
     kind: 'recoveryFailed',
     what: 'the keystore is not open: the backup is encrypted',
-    hint: 'copy the keystore to the clone apart from the backups, and open it before the restore',
+    hint: 'copy the keystore to the clone apart from the backups, and open it before the restore (database.oracle.keep.keystore does both); a keystore that opens by itself on its own host only (LOCAL AUTO_LOGIN) needs its password on the clone',
   },
   'ORA-19913': {
     kind: 'recoveryFailed',

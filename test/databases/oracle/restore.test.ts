@@ -1,4 +1,4 @@
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DatabaseAddress } from '../../../src/databases/database.ts';
@@ -7,6 +7,9 @@ import { connectOracle, type OracleSession } from '../../../src/databases/oracle
 import { fenceOracleClone } from '../../../src/databases/oracle/fence/fence-clone.ts';
 import type { OracleTools } from '../../../src/databases/oracle/guest-tools.ts';
 import { chooseToProve, proveByValidate } from '../../../src/databases/oracle/prove.ts';
+import { keepFiles } from '../../../src/databases/oracle/keep-files.ts';
+import type { KeepSettings } from '../../../src/databases/oracle/kept-files.ts';
+import { readKept, type Kept } from '../../../src/databases/oracle/place-kept-files.ts';
 import { takeHotBackup } from '../../../src/databases/oracle/hot-backup.ts';
 import { hotBackupPorts, markFileOf } from '../../../src/databases/oracle/hot-ports.ts';
 import { keepLogs } from '../../../src/databases/oracle/keep-logs.ts';
@@ -254,6 +257,107 @@ describe('a restore that was killed', () => {
     expect(resumed).toContain('how far each file came');
     await using session = await openClone();
     expect(await session.query('SELECT SUM(id) FROM clona.orders')).toEqual([['1']]);
+  });
+});
+
+describe('what RMAN does not hold', () => {
+  const keystoreDir = (): string => join(folder, 'live/keystore/tde');
+  const apart = (): string => join(folder, 'apart');
+  const settings = (): KeepSettings => ({
+    folder: join(folder, 'archive-keep'),
+    passwordFile: join(folder, 'live/orapwERP'),
+    wallet: join(folder, 'live/wallet'),
+    keystore: { from: keystoreDir(), to: apart() },
+  });
+
+  /** Production with its secrets, encrypted with the key K1; a backup, and what is kept beside it. */
+  async function makeBackup(keystore: Record<string, string>): Promise<string> {
+    for (const path of [keystoreDir(), join(folder, 'live/wallet'), join(folder, 'clone/oracle/dbs')])
+      await mkdir(path, { recursive: true });
+    await writeFile(settings().passwordFile!, 'hashes');
+    await writeFile(join(folder, 'live/wallet/ewallet.p12'), 'certificate');
+    for (const [name, text] of Object.entries(keystore)) await writeFile(join(keystoreDir(), name), text);
+    const database = live.instance.database!;
+    database.control!.masterKey = 'K1';
+    database.parameters.set('wallet_root', join(folder, 'live/keystore'));
+    live.instance.spfile!.set('undo_retention', '3600');
+    live.instance.spfile!.set('log_archive_dest_2', 'SERVICE=standby');
+    await insert(1);
+    await backUp(null);
+    const { catalog } = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+    const { label, consistentFrom } = catalog.backups[0]!;
+    await keepFiles(toolsOf(liveTools, 'live'), settings(), label, () => new Date());
+    return String(consistentFrom);
+  }
+
+  async function readAll(): Promise<Kept | null> {
+    const { catalog } = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+    await mkdir(join(folder, 'clone/work'), { recursive: true });
+    return readKept(toolsOf(cloneTools, 'clone'), settings(), catalog.backups[0]!);
+  }
+
+  test('is kept beside it and comes to the clone: parameters, password file, wallet, keystore apart', async () => {
+    const until = await makeBackup({ 'cwallet.sso': 'key=K1\n', 'notes.txt': 'no part of it' });
+    const { placed, parameters } = await restore(until, undefined, { kept: await readAll() });
+    expect(placed.map((path) => path.slice(folder.length)).sort()).toEqual([
+      '/clone/keystore/tde/cwallet.sso',
+      '/clone/oracle/dbs/orapwCLONE',
+      '/live/wallet/ewallet.p12',
+    ]);
+    for (const path of placed) expect((await stat(path)).mode & 0o777).toBe(0o600);
+    const verdictOf = (name: string) => parameters.find((one) => one.name === name)?.verdict;
+    expect([verdictOf('undo_retention'), verdictOf('log_archive_dest_2')]).toEqual(['carried', 'left out']);
+    await using session = await openClone();
+    expect(await session.query('SELECT SUM(id) FROM clona.orders')).toEqual([['1']]);
+    const values = await session.query(
+      "SELECT NAME, VALUE FROM V$PARAMETER WHERE NAME IN ('undo_retention', 'log_archive_dest_2') ORDER BY NAME",
+    );
+    expect(values).toEqual([
+      ['log_archive_dest_2', null],
+      ['undo_retention', '3600'],
+    ]);
+    const lying = await readdir(settings().folder, { recursive: true });
+    expect(lying.some((name) => name.includes('cwallet'))).toBe(false);
+  });
+
+  test('a keystore with a password is opened with it, which is in no file and in no output', async () => {
+    const until = await makeBackup({ 'ewallet.p12': 'password=Open-Sesame\nkey=K1\n' });
+    const { outputs } = await restore(until, undefined, {
+      kept: await readAll(),
+      keystorePassword: 'Open-Sesame',
+    });
+    expect(JSON.stringify(outputs)).not.toContain('Open-Sesame');
+    for (const name of await readdir(join(folder, 'clone/work')))
+      expect(await readFile(join(folder, 'clone/work', name), 'utf8')).not.toContain('Open-Sesame');
+    await using session = await openClone();
+    expect(await session.query('SELECT SUM(id) FROM clona.orders')).toEqual([['1']]);
+  });
+
+  test.each([
+    ['no keystore', undefined, /ORA-28365/],
+    ['a keystore with another key', 'key=K0\n', /ORA-28374/],
+  ])(
+    '%s on the clone: nothing of an encrypted backup can be restored, and it is said why',
+    async (_, key, code) => {
+      const until = await makeBackup({ 'cwallet.sso': 'key=K1\n' });
+      const kept = key === undefined ? null : await readAll();
+      for (const one of kept?.files ?? []) if (one.role === 'keystore') one.content = Buffer.from(key ?? '');
+      await expect(restore(until, undefined, { kept })).rejects.toMatchObject({
+        kind: 'recoveryFailed',
+        message: expect.stringMatching(code),
+        hint: expect.stringContaining('keystore'),
+      });
+    },
+  );
+
+  test.each([
+    ['changed', 'archiveDamaged', async (path: string) => writeFile(path, 'other')],
+    ['gone', 'archiveMissing', async (path: string) => rm(path)],
+  ])('a kept file that is %s is named before anything is placed', async (_, kind, harm) => {
+    await makeBackup({ 'cwallet.sso': 'key=K1\n' });
+    const [label = ''] = await readdir(settings().folder);
+    await harm(join(settings().folder, label, 'orapw'));
+    await expect(readAll()).rejects.toMatchObject({ kind, message: expect.stringContaining('orapw') });
   });
 });
 

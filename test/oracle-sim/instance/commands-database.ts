@@ -6,6 +6,7 @@ import { beginBackup, endBackup } from './physical/backup-mode.ts';
 import { mounted, opened, saveControl, type Database } from './physical/database.ts';
 import { writeControlFile } from './physical/files.ts';
 import { mount, openNormally, openResetlogs } from './physical/lifecycle.ts';
+import { requireKey } from './keystore.ts';
 import { parseRecover } from './recover-command.ts';
 import { databaseOf } from './startup.ts';
 
@@ -23,7 +24,13 @@ export function prepareDatabaseCommand(cursor: TokenCursor, session: Session): A
     () =>
       work(databaseOf(instance));
   if (cursor.accept('MOUNT')) return on(mountStarted(instance));
-  if (cursor.accept('OPEN')) return on(parseOpen(cursor));
+  if (cursor.accept('OPEN')) {
+    const open = parseOpen(cursor);
+    return on((database) => {
+      requireKey(instance, database.control?.masterKey);
+      open(database);
+    });
+  }
   if (cursor.accept('BEGIN', 'BACKUP'))
     return on((database) => (opened(database), beginBackup(database, null)));
   if (cursor.accept('END', 'BACKUP')) return on((database) => endBackup(database, null));

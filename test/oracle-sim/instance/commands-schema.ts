@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { OraError } from '../wire/values.ts';
 import type { TokenCursor } from '../sql/cursor.ts';
 import { parseType } from '../sql/view-columns.ts';
@@ -27,6 +28,7 @@ export function prepareSchemaCommand(cursor: TokenCursor, session: Session): Act
   if (cursor.accept('GRANT')) return kept(session, parseGrant(cursor, session, true));
   if (cursor.accept('REVOKE')) return kept(session, parseGrant(cursor, session, false));
   if (cursor.accept('CREATE', 'SPFILE')) return parseCreateSpfile(cursor, session);
+  if (cursor.accept('CREATE', 'PFILE')) return parseCreatePfile(cursor, session);
   if (cursor.accept('DROP', 'DIRECTORY')) return parseDropDirectory(cursor, session);
   if (cursor.is('CREATE', 'DIRECTORY') || cursor.is('CREATE', 'OR', 'REPLACE', 'DIRECTORY')) {
     cursor.next();
@@ -241,6 +243,34 @@ function parseCreateSpfile(cursor: TokenCursor, { instance, user }: Session): Ac
   cursor.expect('PFILE', 905, 'missing keyword');
   const path = cursor.accept('=') ? cursor.string() : null;
   return () => {
+    if (instance.started && instance.fromSpfile)
+      throw new OraError(32002, 'cannot create SPFILE already being used by the instance');
     if (path !== null) useSpfile(instance, readParameterFile(path));
+  };
+}
+
+/** CREATE PFILE = 'path' FROM SPFILE | MEMORY: text, one parameter a line. */
+function parseCreatePfile(cursor: TokenCursor, { instance, user }: Session): Action {
+  requirePrivilege(user, 'SYSDBA');
+  cursor.expect('=', 927, 'missing equal sign');
+  const path = cursor.string();
+  cursor.expect('FROM', 905, 'missing keyword');
+  const fromMemory = cursor.accept('MEMORY');
+  if (!fromMemory) cursor.expect('SPFILE', 905, 'missing keyword');
+  return () => {
+    const source = fromMemory ? instance.database?.parameters : instance.spfile;
+    if (source === null || source === undefined)
+      throw new OraError(
+        1565,
+        "error in identifying file '?/dbs/spfile@.ora'\nORA-27037: unable to obtain file status",
+      );
+    const lines = [...source].map(
+      ([name, value]) => `*.${name}=${/^\d+$/.test(value) ? value : `'${value}'`}\n`,
+    );
+    try {
+      writeFileSync(path, lines.join(''));
+    } catch {
+      throw new OraError(27040, `file create error, unable to create file "${path}"`);
+    }
   };
 }

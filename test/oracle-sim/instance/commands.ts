@@ -8,6 +8,7 @@ import { prepareDatabaseCommand } from './commands-database.ts';
 import { prepareSchemaCommand } from './commands-schema.ts';
 import { prepareSystemCommand } from './commands-system.ts';
 import { prepareTablespaceCommand } from './commands-tablespace.ts';
+import { parseKeyManagement } from './keystore.ts';
 import { prepareDml } from './dml.ts';
 import type { Action, Session } from './session.ts';
 
@@ -52,6 +53,7 @@ function prepareTransaction(cursor: TokenCursor, session: Session): Command {
 
 function parse(cursor: TokenCursor, session: Session): Action {
   if (cursor.accept('ALTER')) return parseAlter(cursor, session);
+  if (cursor.accept('ADMINISTER')) return parseKeyManagement(cursor, session);
   if (
     cursor.is('CREATE') ||
     cursor.is('DROP') ||

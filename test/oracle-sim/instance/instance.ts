@@ -64,6 +64,8 @@ export interface Instance {
   /** It was started from the SPFILE: one that was made since is not in use (ORA-32001). */
   fromSpfile: boolean;
   sessions: Map<number, SessionInfo>;
+  /** Keys of the keystore that was opened with its password; null: none was. */
+  keystoreKeys: readonly string[] | null;
   /** V$SESSION_LONGOPS: gone at the next start. */
   longOperations: LongOperation[];
   /** Awaited at every step of a long operation: others get their turn; a test may hold it there. */
@@ -113,6 +115,7 @@ export function createInstance(given: Partial<InstanceSettings>, users: User[]):
     spfile: database === null || database.open === null ? null : new Map(database.parameters),
     fromSpfile: database !== null && database.open !== null,
     sessions: new Map(),
+    keystoreKeys: null,
     longOperations: [],
     pace: setImmediate,
     endSessions: () => {},

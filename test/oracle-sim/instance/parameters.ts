@@ -64,7 +64,10 @@ export const knownParameters: ReadonlyMap<string, string | null> = new Map<strin
   ['sga_target', '0'],
   ['smtp_out_server', null],
   ['spfile', null],
+  ['sga_max_size', '0'],
+  ['tde_configuration', null],
   ['undo_management', 'AUTO'],
   ['undo_retention', '900'],
   ['undo_tablespace', 'UNDOTBS1'],
+  ['wallet_root', null],
 ]);

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { dirname, join } from 'node:path';
 import { OraError } from '../wire/values.ts';
 import type { Instance } from './instance.ts';
+import { requireKey } from './keystore.ts';
 import type { Database } from './physical/database.ts';
 import { crash, mount, openNormally, shutDown } from './physical/lifecycle.ts';
 import { knownParameters } from './parameters.ts';
@@ -30,11 +31,14 @@ export function startUp(instance: Instance, { force, restricted, until, pfile }:
   instance.fromSpfile = pfile === null;
   instance.started = true;
   instance.longOperations = [];
+  instance.keystoreKeys = null;
   instance.restricted = restricted;
   instance.startedAt = instance.settings.now();
   if (until === 'NOMOUNT') return;
   mount(database);
-  if (until === 'OPEN') openNormally(database);
+  if (until !== 'OPEN') return;
+  requireKey(instance, database.control?.masterKey);
+  openNormally(database);
 }
 
 function spfileOf(instance: Instance): Map<string, string> {

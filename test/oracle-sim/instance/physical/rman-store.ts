@@ -15,6 +15,8 @@ export interface Piece {
   files: { backedUp: BackedUpFile; data: DataFile }[];
   logs: RedoLog[];
   control: ControlFile | null;
+  /** It is encrypted with it. */
+  masterKey?: string | undefined;
 }
 
 function newSet(database: Database, type: BackupSet['type'], handle: string, tag: string): BackupSet {
@@ -43,6 +45,7 @@ function newSet(database: Database, type: BackupSet['type'], handle: string, tag
 function keep(database: Database, piece: Piece): BackupSet {
   const control = mounted(database);
   const { set } = piece;
+  piece.masterKey = control.masterKey;
   set.completedAt = database.now();
   try {
     writePiece(set.handle, piece);

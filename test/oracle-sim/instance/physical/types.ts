@@ -135,6 +135,8 @@ export interface ControlFile {
   sets: BackupSet[];
   copies: DatafileCopy[];
   restorePoints: RestorePoint[];
+  /** Its tablespaces and its backups are encrypted with it. */
+  masterKey?: string;
   flashbackOn: boolean;
   lastRecid: number;
   /** Recovery stopped there, and RESETLOGS may open; null: nothing was recovered. */

@@ -4,6 +4,7 @@ import { OraError } from '../../wire/values.ts';
 import { advance, beginOperation } from '../../instance/long-operations.ts';
 import { controlFilePaths } from '../../instance/physical/database.ts';
 import { kindOfFile, readControlFile, writeControlFile } from '../../instance/physical/files.ts';
+import { requireKey } from '../../instance/keystore.ts';
 import { openPiece, restoreFile, type Piece } from '../../instance/physical/rman-store.ts';
 import type { ControlDatafile, ControlFile } from '../../instance/physical/types.ts';
 import { saveControl } from '../../instance/physical/database.ts';
@@ -135,6 +136,7 @@ async function restoreDatabase(
   });
   for (const handle of handles) {
     const piece = openPiece(handle);
+    requirePieceKey(session, piece, handle);
     output.push(
       `channel ${channelOf(session)}: ${mode === 'validate' ? 'starting validation of datafile backup set' : 'starting datafile backup set restore'}`,
       `channel ${channelOf(session)}: reading from backup piece ${handle}`,
@@ -161,6 +163,19 @@ async function restoreDatabase(
     );
   }
   finished(session, 'restore');
+}
+
+/** A piece that is encrypted is no more than noise without its key. */
+function requirePieceKey({ server }: RmanSession, { masterKey }: Piece, handle: string): void {
+  try {
+    requireKey(server.instance, masterKey);
+  } catch (error) {
+    const why = error instanceof OraError ? error.message : String(error);
+    throw new OraError(
+      19870,
+      `error while restoring backup piece ${handle}\nORA-19913: unable to decrypt backup\n${why}`,
+    );
+  }
 }
 
 function writeFiles(session: RmanSession, piece: Piece, files: readonly ControlDatafile[]): void {
@@ -245,6 +260,7 @@ function readControl(session: RmanSession, handle: string | null): ControlFile {
   } catch {
     throw nothing;
   }
+  requirePieceKey(session, piece, path ?? '');
   if (piece.control === null) throw nothing;
   return { ...piece.control, type: 'BACKUP', recoveredTo: null };
 }
