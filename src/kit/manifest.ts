@@ -89,24 +89,35 @@ const service = z
     return z.NEVER;
   });
 
+const scriptOptions = z.strictObject({
+  file: insidePath,
+  define: z.boolean(title('true or false')).default(false),
+  tolerate: z
+    .array(
+      z
+        .string(title('a code like ORA-00942'))
+        .regex(/^(?:ORA-\d{5}|SP2-\d{4}|PLS-\d{5})$/, 'expected a code like ORA-00942'),
+      title('a list of codes'),
+    )
+    .default([]),
+});
+
 const sqlplus = z.union(
   [
     insidePath.transform((file) => ({ file, client: 'sqlplus' as const, define: false, tolerate: [] })),
-    z.strictObject({
-      file: insidePath,
+    scriptOptions.extend({
       client: z.enum(['sqlplus', 'sqlcl'], title('sqlplus or sqlcl')).default('sqlplus'),
-      define: z.boolean(title('true or false')).default(false),
-      tolerate: z
-        .array(
-          z
-            .string(title('a code like ORA-00942'))
-            .regex(/^(?:ORA-\d{5}|SP2-\d{4}|PLS-\d{5})$/, 'expected a code like ORA-00942'),
-          title('a list of codes'),
-        )
-        .default([]),
     }),
   ],
   title('a path of the kit, or { file, client, define, tolerate }'),
+);
+
+const sqlcl = z.union(
+  [
+    insidePath.transform((file) => ({ file, client: 'sqlcl' as const, define: false, tolerate: [] })),
+    scriptOptions.transform((options) => ({ ...options, client: 'sqlcl' as const })),
+  ],
+  title('a path of the kit, or { file, define, tolerate }'),
 );
 
 const run = z.union(
@@ -128,6 +139,7 @@ const step = z
     name: z.string(title('a text')).min(1).max(120).optional(),
     sql: insidePath.optional(),
     sqlplus: sqlplus.optional(),
+    sqlcl: sqlcl.optional(),
     run: run.optional(),
     service: service.optional(),
     files: filesSource.optional(),
@@ -137,12 +149,12 @@ const step = z
     lockTimeout: timeout.optional(),
   })
   .superRefine((value, context) => {
-    const kinds = (['sql', 'sqlplus', 'run', 'service', 'files'] as const).filter(
+    const kinds = (['sql', 'sqlplus', 'sqlcl', 'run', 'service', 'files'] as const).filter(
       (kind) => value[kind] !== undefined,
     );
     if (kinds.length !== 1) {
       const found = kinds.length === 0 ? 'none' : kinds.join(' and ');
-      const message = `a step is exactly one of sql, sqlplus, run, service and files; this one is ${found}`;
+      const message = `a step is exactly one of sql, sqlplus, sqlcl, run, service and files; this one is ${found}`;
       context.addIssue({ code: 'custom', message });
     }
     for (const key of ['transaction', 'lockTimeout'] as const) {
@@ -200,6 +212,7 @@ function stepName(input: StepInput, index: number): string {
   if (input.name !== undefined) return input.name;
   if (input.sql !== undefined) return `sql ${input.sql}`;
   if (input.sqlplus !== undefined) return `sqlplus ${input.sqlplus.file}`;
+  if (input.sqlcl !== undefined) return `sqlcl ${input.sqlcl.file}`;
   if (input.service !== undefined) return `${input.service.action} ${input.service.service} (${index + 1})`;
   if (input.files !== undefined) return `files ${input.files.to}`;
   return `run ${index + 1}`;
@@ -221,6 +234,9 @@ function toStep(input: StepInput, index: number): KitStep {
   }
   if (input.sqlplus !== undefined) {
     return { ...common, kind: 'sqlplus', ...input.sqlplus, repeatable: input.repeatable ?? false };
+  }
+  if (input.sqlcl !== undefined) {
+    return { ...common, kind: 'sqlplus', ...input.sqlcl, repeatable: input.repeatable ?? false };
   }
   if (input.run !== undefined) {
     return { ...common, kind: 'run', command: input.run, repeatable: input.repeatable ?? false };

@@ -23,6 +23,11 @@ const marks = (token: string): { begin: string; end: string } => ({
   end: `CLONA-${token}-END`,
 });
 
+/** V$SESSION.CLIENT_IDENTIFIER of the session in which a script runs. */
+export function sessionMark(token: string): string {
+  return `CLONA-KIT-${token}`;
+}
+
 /**
  * What goes into the standard input of `sqlplus -S /nolog`. SQL*Plus goes on after most of its own mistakes: a CONNECT that fails
  * stops nothing (SP2-0640 for every statement, exit 0), a script may set WHENEVER SQLERROR CONTINUE or EXIT by itself. So marks
@@ -42,10 +47,22 @@ export function sqlPlusInput({ path, logon, token, define }: SqlPlusScript): str
     'SET ECHO OFF',
     'SET HEADING OFF',
     'SET SERVEROUTPUT ON SIZE UNLIMITED',
-    `SET DEFINE ${define ? 'ON' : 'OFF'}`,
+    // A password may hold &; variables are for the script alone.
+    'SET DEFINE OFF',
+    // An empty line in a statement would end it unrun.
+    'SET SQLBLANKLINES ON',
     `CONNECT ${logonText(logon)}`,
+    // So that the session can be found, and ended, when nobody waits for it any more. Where that is not allowed the script runs without.
+    'SET FEEDBACK OFF',
+    'BEGIN',
+    `  EXECUTE IMMEDIATE 'BEGIN DBMS_SESSION.SET_IDENTIFIER(''${sessionMark(token)}''); END;';`,
+    'EXCEPTION WHEN OTHERS THEN NULL;',
+    'END;',
+    '/',
+    'SET FEEDBACK ON',
     say(begin),
     'SET HEADING ON',
+    ...(define ? ['SET DEFINE ON'] : []),
     `@"${checkPath(path)}"`,
     'SET HEADING OFF',
     say(end),
@@ -104,37 +121,78 @@ export interface SqlPlusExpectation {
   endsItself: boolean;
 }
 
-/**
- * Judges what SQL*Plus said. Codes are the same in every language. A script that passes over its own errors (WHENEVER SQLERROR
- * CONTINUE) is judged by them all the same: what it tolerates, the kit must name. Pure.
- */
+/** As `createSqlPlusJudge`, for an output that is there as a whole. */
 export function judgeSqlPlus(
   output: string,
   exitCode: number | null,
   token: string,
   { tolerate, endsItself }: SqlPlusExpectation = { tolerate: [], endsItself: false },
 ): SqlPlusVerdict {
+  const judge = createSqlPlusJudge(token, tolerate);
+  judge.add(output);
+  return judge.end(exitCode, endsItself);
+}
+
+export interface SqlPlusJudge {
+  add: (chunk: string) => void;
+  end: (exitCode: number | null, endsItself: boolean) => SqlPlusVerdict;
+}
+
+/** What SQLcl puts in front of the server's own line. */
+const errorLine = /^\s*(?:(?:ERROR|SQL Error|Error report -):?\s*)?((?:ORA|SP2|PLS|TNS|CPY|O\/S)-\d{4,5})\b/;
+const longestLine = 32_768;
+
+/**
+ * Judges what SQL*Plus says while it says it, in bounded memory: a script may print for hours. Codes are the same in every language.
+ * A script that passes over its own errors (WHENEVER SQLERROR CONTINUE) is judged by them all the same: what it tolerates, the kit must
+ * name. `onLine` gets every line but our own marks.
+ */
+export function createSqlPlusJudge(
+  token: string,
+  tolerate: readonly string[],
+  onLine: (line: string) => void = () => {},
+): SqlPlusJudge {
   const { begin, end } = marks(token);
-  const lines = output.split(/\r?\n/);
-  const compilationWarnings = lines.filter(
-    (line) => /\bSP2-08\d\d\b/.test(line) || isCompilationWarning(line),
-  ).length;
-  const fail = (failure: string): SqlPlusVerdict => ({ ok: false, failure, compilationWarnings });
   const tolerated = new Set(tolerate);
-  const errors = lines.flatMap((line) => {
-    const code = /^\s*(?:ERROR:?\s*)?((?:ORA|SP2|PLS|TNS|CPY|O\/S)-\d{4,5})\b/.exec(line)?.[1];
-    if (code === undefined || tolerated.has(code) || isCompilationCode(code)) return [];
-    return [{ code, text: line.trim().slice(0, 300) }];
-  });
-  const [first] = errors;
-  if (!output.includes(begin)) {
-    return fail(`it could not log on${first === undefined ? '' : `: ${first.text}`}`);
-  }
-  if (first !== undefined) return fail(first.text);
-  if (exitCode !== 0) return fail(`SQL*Plus ended with exit code ${exitCode ?? 'none'}`);
-  if (!output.includes(end) && !endsItself)
-    return fail('the script ended SQL*Plus by itself (EXIT), so nobody knows whether all of it ran');
-  return { ok: true, failure: null, compilationWarnings };
+  const seen = { begin: false, end: false, compilationWarnings: 0, first: null as string | null };
+  let rest = '';
+  const take = (line: string): void => {
+    if (line.includes(begin)) seen.begin = true;
+    else if (line.includes(end)) seen.end = true;
+    else onLine(line);
+    if (/\bSP2-08\d\d\b/.test(line) || isCompilationWarning(line)) seen.compilationWarnings += 1;
+    const code = errorLine.exec(line)?.[1];
+    if (code === undefined || tolerated.has(code) || isCompilationCode(code)) return;
+    seen.first ??= line.trim().slice(0, 300);
+  };
+  return {
+    add(chunk) {
+      const lines = `${rest}${chunk}`.split(/\r?\n/);
+      rest = lines.pop() ?? '';
+      for (const line of lines) take(line);
+      // A line without an end is looked at in pieces; what tells an error stands at its beginning.
+      if (rest.length <= longestLine) return;
+      take(rest);
+      rest = '';
+    },
+    end(exitCode, endsItself) {
+      if (rest !== '') take(rest);
+      const failure = explainFailure(seen, exitCode, endsItself);
+      return { ok: failure === null, failure, compilationWarnings: seen.compilationWarnings };
+    },
+  };
+}
+
+function explainFailure(
+  { begin, end, first }: { begin: boolean; end: boolean; first: string | null },
+  exitCode: number | null,
+  endsItself: boolean,
+): string | null {
+  if (!begin) return `it could not log on${first === null ? '' : `: ${first}`}`;
+  if (first !== null) return first;
+  if (exitCode !== 0) return `SQL*Plus ended with exit code ${exitCode ?? 'none'}`;
+  if (end || endsItself) return null;
+  return 'the script ended SQL*Plus by itself (EXIT), so nobody knows whether all of it ran';
 }
 
 /** SP2-0804 … SP2-0810: "created with compilation warnings", as they are numbered where SQL*Plus numbers them. */

@@ -18,7 +18,7 @@ import {
   type PlannedStep,
 } from './record.ts';
 import { askCommitted, runSqlOn, type RunSql } from './sql-step.ts';
-import { runSqlPlusStep, type SqlPlusPlace } from './sqlplus-step.ts';
+import { ddlStays, runSqlPlusStep, type SqlPlusPlace } from './sqlplus-step.ts';
 import { readProgramVersion, writeProgramVersion } from './version-file.ts';
 
 export interface ApplyKitOptions {
@@ -113,11 +113,12 @@ export async function applyKit(options: ApplyKitOptions): Promise<KitReport> {
 export function requireSuccess(report: KitReport, machine: string): void {
   if (report.outcome === 'succeeded') return;
   const { kit, failedStep, failure } = report;
+  const isOracle = report.steps.at(-1)?.kind === 'sqlplus';
   throw new ClonaError(
     'kitStepFailed',
     `kit ${kit.name} ${kit.version} failed on ${machine} in step "${failedStep}": ${failure}`,
     {
-      hint: 'the machine is kept as it is, for inspection',
+      hint: `the machine is kept as it is, for inspection${isOracle ? `; ${ddlStays}` : ''}`,
       details: { step: failedStep, kit: kit.hash },
     },
   );

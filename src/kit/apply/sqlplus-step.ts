@@ -1,11 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { connectOracle } from '../../databases/oracle/connect.ts';
 import { findNewlyInvalid, readInvalidObjects, recompileInvalid } from '../../databases/oracle/recompile.ts';
-import { judgeSqlPlus, sqlPlusInput, type SqlPlusLogon } from '../../databases/oracle/sqlplus-kit.ts';
+import {
+  createSqlPlusJudge,
+  sessionMark,
+  sqlPlusInput,
+  type SqlPlusLogon,
+} from '../../databases/oracle/sqlplus-kit.ts';
+import { endServerSessions } from '../../databases/oracle/end-session.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import { ClonaError } from '../../errors.ts';
+import type { CommandResult } from '../../guest/guest.ts';
 import type { KitStep } from '../manifest.ts';
 import { endsItself } from '../sqlplus-text.ts';
 import { joinGuest, kitFolder, type GuestWork } from './guest-step.ts';
@@ -16,9 +24,15 @@ export interface SqlPlusPlace {
   /** ORACLE_HOME and ORACLE_SID of the machine. */
   home: string;
   instanceName: string;
+  /** Where SQLcl lies; default `sqlcl` in ORACLE_HOME. */
+  sqlclHome?: string | undefined;
   /** For invalid objects before and after. */
   address: DatabaseAddress;
 }
+
+/** Nobody is to believe that a failed script of Oracle is undone as a failed SQL step of PostgreSQL is. */
+export const ddlStays =
+  'what ran before stays: DDL commits by itself, and no transaction brings it back; only the restore point or the snapshot does';
 
 type SqlPlusStep = Extract<KitStep, { kind: 'sqlplus' }>;
 
@@ -30,7 +44,12 @@ export async function runSqlPlusStep(step: SqlPlusStep, work: GuestWork, place: 
   const { output, signal } = work;
   await using session = await connectOracle(place.address, signal, { module: 'clona kit' });
   const before = await readInvalidObjects(session);
-  await runScript(step, work, place);
+  try {
+    await runScript(step, work, place);
+  } catch (error) {
+    output.line(ddlStays);
+    throw error;
+  }
   const left = await readInvalidObjects(session);
   await recompileInvalid(session, findNewlyInvalid(before, left));
   const after = await readInvalidObjects(session);
@@ -48,16 +67,14 @@ export async function runSqlPlusStep(step: SqlPlusStep, work: GuestWork, place: 
 async function runScript(step: SqlPlusStep, work: GuestWork, place: SqlPlusPlace): Promise<void> {
   const { guest, output, signal, env } = work;
   const token = randomBytes(8).toString('hex');
-  const folder = kitFolder(work);
-  const path = joinGuest(folder, step.file);
-  const program = joinGuest(place.home, step.client === 'sqlcl' ? 'sqlcl/bin/sql' : 'bin/sqlplus');
-  const stdin = sqlPlusInput({ path, logon: place.logon, token, define: step.define });
-  let result: Awaited<ReturnType<typeof guest.run>>;
+  const path = joinGuest(kitFolder(work), step.file);
+  const judge = createSqlPlusJudge(token, step.tolerate, (line) => output.line(line));
+  let result: CommandResult;
   try {
-    result = await guest.run([program, '-S', '/nolog'], {
+    result = await guest.run([programOf(step, place), '-S', '/nolog'], {
       signal,
       timeoutMs: step.timeoutMs,
-      // @@ and @name look here, and so do spool files.
+      // @name looks here, and so do spool files.
       cwd: path.slice(0, path.lastIndexOf('/')),
       env: {
         ...env,
@@ -65,21 +82,44 @@ async function runScript(step: SqlPlusStep, work: GuestWork, place: SqlPlusPlace
         ORACLE_SID: place.instanceName,
         NLS_LANG: 'AMERICAN_AMERICA.AL32UTF8',
       },
-      stdin,
+      stdin: sqlPlusInput({ path, logon: place.logon, token, define: step.define }),
+      // What is kept is kept by `output`; a talkative script must not fill our memory.
+      stdoutTo: new Writable({
+        decodeStrings: false,
+        write: (chunk: Buffer | string, _encoding, done) => {
+          judge.add(chunk.toString());
+          done();
+        },
+      }),
     });
   } catch (error) {
+    // Ended here, it may still run there; the signal of the run is over, too.
+    const left = await endServerSessions(place.address, sessionMark(token), AbortSignal.timeout(15_000));
+    if (left !== null) output.line(left);
     if (!(error instanceof ClonaError) || error.details?.['timeoutMs'] === undefined) throw error;
-    throw new ClonaError('kitStepFailed', `${step.file} did not end within ${step.timeoutMs / 1000} s`, {
-      cause: error,
-    });
+    const also = left === null ? 'its session was ended' : left;
+    throw new ClonaError(
+      'kitStepFailed',
+      `${step.file} did not end within ${step.timeoutMs / 1000} s; ${also}`,
+      {
+        cause: error,
+      },
+    );
   }
-  const said = `${result.stdout}${result.stderr}`;
-  output.add(said.replaceAll(/^.*CLONA-[0-9a-f]{16}-(?:BEGIN|END).*\n?/gm, ''));
-  const { ok, failure, compilationWarnings } = judgeSqlPlus(said, result.exitCode, token, {
-    tolerate: step.tolerate,
-    endsItself: endsItself(await readFile(join(work.kit.directory, step.file), 'utf8')),
-  });
-  if (!ok) throw new ClonaError('kitStepFailed', `${step.file}: ${failure}`);
+  judge.add(result.stderr);
+  const text = await readFile(join(work.kit.directory, step.file), 'utf8');
+  const { ok, failure, compilationWarnings } = judge.end(result.exitCode, endsItself(text));
   if (compilationWarnings > 0)
     output.line(`${compilationWarnings} objects were created with compilation errors`);
+  if (ok) return;
+  if (result.exitCode === 127) {
+    throw new ClonaError('kitStepFailed', `there is no ${programOf(step, place)} on the machine`, {});
+  }
+  throw new ClonaError('kitStepFailed', `${step.file}: ${failure}`);
+}
+
+function programOf({ client }: SqlPlusStep, { home, sqlclHome }: SqlPlusPlace): string {
+  return client === 'sqlcl'
+    ? joinGuest(sqlclHome ?? joinGuest(home, 'sqlcl'), 'bin/sql')
+    : joinGuest(home, 'bin/sqlplus');
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { findNewlyInvalid } from '../../../src/databases/oracle/recompile.ts';
-import { judgeSqlPlus, sqlPlusInput } from '../../../src/databases/oracle/sqlplus-kit.ts';
+import { createSqlPlusJudge, judgeSqlPlus, sqlPlusInput } from '../../../src/databases/oracle/sqlplus-kit.ts';
 
 const token = '0123456789abcdef';
 const begin = `CLONA-${token}-BEGIN`;
@@ -27,6 +27,23 @@ describe('what goes into SQL*Plus', () => {
     ['an alias with a line break', { kind: 'wallet', alias: 'a\nHOST rm' } as const],
     ['a user with a space', { kind: 'password', user: 'a b', password: 'x' } as const],
   ])('%s is refused', (_, logon) => expect(() => input(logon)).toThrow(/password|cannot be written/));
+});
+
+test("variables are the script's alone: a password may hold &", () => {
+  const logon = { kind: 'password', user: 'ERP', password: 'a&b' } as const;
+  const lines = sqlPlusInput({ path: '/kit/up.sql', logon, token, define: true }).split('\n');
+  expect(lines.indexOf('SET DEFINE OFF')).toBeLessThan(lines.indexOf('CONNECT "ERP"/"a&b"'));
+  expect(lines.indexOf('SET DEFINE ON')).toBe(lines.indexOf('@"/kit/up.sql"') - 1);
+});
+
+test('hours of output are judged in pieces, and no line is lost between two of them', () => {
+  const lines: string[] = [];
+  const judge = createSqlPlusJudge(token, [], (line) => lines.push(line));
+  const said = `${begin}\nrow one\nORA-00001: unique constraint violated\n${'x'.repeat(200_000)}\n${end}`;
+  for (let at = 0; at < said.length; at += 7) judge.add(said.slice(at, at + 7));
+  expect(judge.end(0, false).failure).toBe('ORA-00001: unique constraint violated');
+  expect(lines.slice(0, 2)).toEqual(['row one', 'ORA-00001: unique constraint violated']);
+  expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(40_000);
 });
 
 describe('what SQL*Plus said', () => {
@@ -68,6 +85,12 @@ describe('what SQL*Plus said', () => {
       `${begin}\nTable altered.\n`,
       0,
       'the script ended SQL*Plus by itself (EXIT), so nobody knows whether all of it ran',
+    ],
+    [
+      'an error as SQLcl words it',
+      `${begin}\nError report -\nSQL Error: ORA-00942: table or view does not exist\n${end}\n`,
+      0,
+      'SQL Error: ORA-00942: table or view does not exist',
     ],
     ['an exit code without a word', `${begin}\n`, 255, 'SQL*Plus ended with exit code 255'],
   ])('%s', (_, output, exitCode, failure) => {

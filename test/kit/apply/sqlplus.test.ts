@@ -2,7 +2,12 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import oracledb from 'oracledb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { applyKit, type ApplyKitOptions, type KitReport } from '../../../src/kit/apply/apply.ts';
+import {
+  applyKit,
+  requireSuccess,
+  type ApplyKitOptions,
+  type KitReport,
+} from '../../../src/kit/apply/apply.ts';
 import { fetchKit } from '../../../src/kit/fetch.ts';
 import { installTools, type Tools } from '../../oracle-sim/machine/tools.ts';
 import { startOracleSim, type OracleSim } from '../../oracle-sim/server.ts';
@@ -137,11 +142,36 @@ describe('a kit for Oracle', () => {
     expect(await count('erp.orders')).toBe(0);
   });
 
-  test('fails where a script ends SQL*Plus inside of another one', async () => {
-    const report = await apply('@@more.sql\nINSERT INTO orders VALUES (1);\n', {
-      files: { 'sql/more.sql': 'EXIT\n' },
-    });
-    expect(report.failure).toContain('ended SQL*Plus by itself');
+  test('by SQLcl fails and succeeds as by SQL*Plus', async () => {
+    const step = 'sqlcl: sql/up.sql';
+    const bad = await apply('INSERT INTO none VALUES (1);\n', { step });
+    expect(bad.failure).toContain('ORA-00942');
+    expect((await apply('INSERT INTO orders VALUES (1);\n', { step })).outcome).toBe('succeeded');
+    expect(await count('erp.orders')).toBe(1);
+  });
+
+  test('says that what ran before the error stays, because DDL commits', async () => {
+    const report = await apply(
+      'INSERT INTO orders VALUES (1);\nALTER TABLE orders ADD (due DATE);\nDROP TABLE none;\n',
+    );
+    expect(report.outcome).toBe('failed');
+    expect(report.steps[0]?.output).toContain('what ran before stays: DDL commits by itself');
+    expect(await count('erp.orders')).toBe(1);
+    expect(() => requireSuccess(report, 'LIVE')).toThrow(
+      expect.objectContaining({
+        hint: expect.stringContaining('no transaction brings it back') as string,
+      }) as Error,
+    );
+  });
+
+  test('that takes too long is ended, in the server too', async () => {
+    const script = 'BEGIN\n  DBMS_SESSION.SLEEP(600);\nEND;\n/\nINSERT INTO orders VALUES (1);\n';
+    const step = '{ sqlplus: sql/up.sql, timeout: 2s }';
+    const report = await apply(script, { step });
+    expect(report.failure).toContain('did not end within 2 s; its session was ended');
+    const mine = "v$session WHERE client_identifier LIKE 'CLONA-KIT-%'";
+    await expect.poll(async () => count(mine)).toBe(0);
+    expect(await count('erp.orders')).toBe(0);
   });
 
   test('fails where an object is invalid now that was valid before', async () => {

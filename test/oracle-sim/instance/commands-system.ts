@@ -67,6 +67,8 @@ function parseKill(cursor: TokenCursor, instance: Session['instance']): Action {
     if (found === undefined || found.serial !== Number(serial))
       throw new OraError(30, 'User session ID does not exist.', at);
     instance.endSessions(found.id);
+    // One of a program on the machine itself has no connection of ours.
+    instance.sessions.delete(found.id);
   };
 }
 

@@ -79,6 +79,8 @@ export interface SessionInfo {
   serial: number;
   user: string;
   since: number;
+  /** DBMS_SESSION.SET_IDENTIFIER. */
+  clientIdentifier?: string;
   transaction: number | null;
 }
 

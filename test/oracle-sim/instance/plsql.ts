@@ -22,6 +22,10 @@ export function preparePlsql(sql: string, session: Session): Command {
         routine,
         constant: constantNamed,
         executeSql: async (text: string) => {
+          if (/^\s*(?:begin|declare)\b/i.test(text)) {
+            await preparePlsql(text, session).run([], signal);
+            return;
+          }
           await prepareCommand(text, session).run([], signal);
         },
       };

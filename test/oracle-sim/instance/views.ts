@@ -36,19 +36,23 @@ const instanceViews: Record<string, Rows> = {
   V$PARAMETER: (instance) =>
     Array.from(knownParameters, ([name, value], index) => parameterRow(instance, name, value, index)),
   V$SESSION: (instance) =>
-    Array.from(instance.sessions.values(), ({ id, serial, user, since, transaction }) => ({
-      SID: id,
-      TADDR: transaction === null ? null : transaction.toString(16).toUpperCase().padStart(16, '0'),
-      'SERIAL#': serial,
-      USERNAME: user,
-      STATUS: 'INACTIVE',
-      SERVER: 'DEDICATED',
-      SCHEMANAME: user,
-      TYPE: 'USER',
-      LOGON_TIME: hostTime(instance, since),
-      SERVICE_NAME: instance.settings.serviceName,
-      CON_ID: 0,
-    })),
+    Array.from(
+      instance.sessions.values(),
+      ({ id, serial, user, since, transaction, clientIdentifier = null }) => ({
+        CLIENT_IDENTIFIER: clientIdentifier,
+        SID: id,
+        TADDR: transaction === null ? null : transaction.toString(16).toUpperCase().padStart(16, '0'),
+        'SERIAL#': serial,
+        USERNAME: user,
+        STATUS: 'INACTIVE',
+        SERVER: 'DEDICATED',
+        SCHEMANAME: user,
+        TYPE: 'USER',
+        LOGON_TIME: hostTime(instance, since),
+        SERVICE_NAME: instance.settings.serviceName,
+        CON_ID: 0,
+      }),
+    ),
   V$SYSSTAT: ({ database }) => [
     {
       'STATISTIC#': 1,

@@ -24,6 +24,8 @@ export interface SqlPlus {
   /** Set: the program ends with it. */
   exit: number | null;
   cwd: string;
+  /** It is SQLcl, which words errors otherwise. */
+  isSqlcl: boolean;
 }
 
 /** `/ AS SYSDBA` by the operating system, or user/password[@service]. */
@@ -64,6 +66,15 @@ export function readScript(plus: SqlPlus, given: string): string {
 export function fail(plus: SqlPlus, error: unknown, sql: string | null): void {
   if (!(error instanceof OraError)) throw error;
   if (sql === null) plus.output.push(error.message);
+  else if (plus.isSqlcl)
+    plus.output.push(
+      '',
+      'Error starting at line : 1 in command -',
+      sql,
+      'Error report -',
+      `SQL Error: ${error.message}`,
+      '',
+    );
   else {
     const before = sql.slice(0, Math.max(0, error.position));
     const line = before.split('\n').length;

@@ -9,7 +9,7 @@ import { printRows } from './sqlplus-print.ts';
 import type { ToolCall, ToolResult } from './tools.ts';
 
 /** `sqlplus [-S] [-L] / AS SYSDBA | /NOLOG [@script]`: a script, or what is typed. */
-export async function runSqlPlus({ argv, cwd, stdin }: ToolCall, server: Server): Promise<ToolResult> {
+export async function runSqlPlus({ tool, argv, cwd, stdin }: ToolCall, server: Server): Promise<ToolResult> {
   if (argv.some((one) => /^-V/i.test(one))) {
     const { version } = server.instance.settings;
     const release =
@@ -36,6 +36,7 @@ export async function runSqlPlus({ argv, cwd, stdin }: ToolCall, server: Server)
     onError: { exit: null },
     exit: null,
     cwd,
+    isSqlcl: tool === 'sql',
   };
   if (!options.some((one) => /^-S/i.test(one)))
     plus.output.push(

@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -29,6 +29,7 @@ type Tool = (call: ToolCall, server: Server) => Promise<ToolResult>;
 const tools: Record<string, Tool> = {
   rman: runRman,
   sqlplus: runSqlPlus,
+  sql: runSqlPlus,
   nid: runNid,
   expdp: runExpdp,
   impdp: runImpdp,
@@ -76,6 +77,11 @@ export async function writeTools(
     await writeFile(path, program(node, name, socketPath));
     await chmod(path, 0o755);
   }
+  // SQLcl lies apart, under its own name.
+  await mkdir(join(home, 'sqlcl'), { recursive: true });
+  await rm(join(home, 'sqlcl/bin'), { recursive: true, force: true });
+  await mkdir(join(home, 'sqlcl/bin'));
+  await rename(join(bin, 'sql'), join(home, 'sqlcl/bin/sql'));
   return bin;
 }
 

@@ -3,6 +3,7 @@ import { compileSchema } from '../instance/code-objects.ts';
 import { pumpConstants, pumpRoutines } from '../pump/package.ts';
 import { builtins } from './builtins.ts';
 import type { Routine } from './run.ts';
+import { sessionRoutines } from './session-package.ts';
 import { outletConstants, outletRoutines } from './outlet-packages.ts';
 import { textOf, type PlsqlValue } from './values.ts';
 
@@ -47,6 +48,7 @@ export function routinesOf(session: Session): (name: string) => Routine | undefi
     },
     ...pump,
     ...outletRoutines(session),
+    ...sessionRoutines(session),
   };
   return (name) =>
     Object.hasOwn(own, name) ? own[name] : Object.hasOwn(builtins, name) ? builtins[name] : undefined;
