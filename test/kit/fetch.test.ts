@@ -296,10 +296,11 @@ describe.skipIf(!hasOpenssl)('by https and ftps', () => {
     await expect(down).rejects.toThrow('which is refused');
   });
 
-  async function serveFtp(name = 'server') {
+  async function serveFtp(name = 'server', port = 0) {
     const read = (file: string) => readFile(join(certificates, file));
-    const tls = { key: await read(`${name}.key`), cert: await read(`${name}.pem`), implicit: false };
-    return startFtpServer({ files: { '/kit.tar.gz': archive }, user: 'erp', password: 'secret', tls });
+    const tls = { key: await read(`${name}.key`), cert: await read(`${name}.pem`), implicit: port === 990 };
+    const files = { '/kit.tar.gz': archive };
+    return startFtpServer({ files, user: 'erp', password: 'secret', tls, port });
   }
 
   test('a kit comes by ftps without a hash, and neither password nor kit goes in the clear', async () => {
@@ -310,6 +311,20 @@ describe.skipIf(!hasOpenssl)('by https and ftps', () => {
     expect(server.commands[0]).toBe('AUTH TLS');
     expect(server.commands).toContain('PROT P');
   });
+
+  // The port says that TLS begins with the first byte, and below 1024 not everybody may listen.
+  test.skipIf(process.getuid?.() !== 0)(
+    'a kit comes by implicit ftps, the port of which is 990',
+    async (context) => {
+      await using server = await serveFtp('server', 990).catch(() => null);
+      if (server === null) return context.skip('port 990 is taken');
+      const ca = await readFile(join(certificates, 'ca.pem'), 'utf8');
+      const address = 'ftps://127.0.0.1:990/kit.tar.gz';
+      expect(await fetch(address, { ca, user: 'erp', password: 'secret' })).toMatchObject({ hash });
+      expect(server.commands).not.toContain('AUTH TLS');
+      expect(server.commands).toContain('PROT P');
+    },
+  );
 
   test.each([
     ['an authority that nobody trusts', 'server', '127.0.0.1', false],

@@ -16,6 +16,8 @@ export interface FtpOptions {
   breakAfterBytes?: number;
   /** Then nobody logs in, and no file goes, in the clear (RFC 4217); `implicit`: TLS from the first byte, as on port 990. */
   tls?: { key: Buffer; cert: Buffer; implicit: boolean };
+  /** Default: any that is free. */
+  port?: number;
 }
 
 /** A small, strict FTP server (RFC 959, RFC 2428 EPSV, RFC 3659 SIZE, RFC 4217 TLS): passive, binary, read only. */
@@ -31,7 +33,7 @@ export async function startFtpServer(options: FtpOptions): Promise<FtpServer> {
     const secured = options.tls?.implicit === true ? secure(socket, options, keep) : socket;
     serve(secured, options, commands, keep);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
   return {
     port: portOf(server),
