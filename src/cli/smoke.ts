@@ -24,7 +24,7 @@ export const verb: Verb = {
 
 async function smoke(context: VerbContext, options: OptionValues): Promise<VerbResult> {
   const { loadSite } = await import('../site/load.ts');
-  const { findSmokeMachine } = await import('../smoke/site-machine.ts');
+  const { withSmokeMachine } = await import('../pipeline/smoke-machine.ts');
   const { runSmoke } = await import('../smoke/run.ts');
   const { failedNames, toJUnit } = await import('../smoke/report.ts');
   const role = options['machine'];
@@ -36,14 +36,16 @@ async function smoke(context: VerbContext, options: OptionValues): Promise<VerbR
   if (given !== undefined && role === 'live') throw new ClonaError('usage', '--name is for staging machines');
   const name = given ?? (role === 'live' ? site.machines.live.name : site.staging.name);
   const departments = options['department'];
-  const report = await runSmoke({
-    directory: textOption(options, 'directory') ?? site.smoke.directory,
-    machine: await findSmokeMachine(site, role, name, context.signal),
-    departments: Array.isArray(departments) ? departments.map(String) : undefined,
-    timeoutMs: site.smoke.timeout,
-    signal: context.signal,
-    onProgress: context.onProgress,
-  });
+  const report = await withSmokeMachine(site, role, name, context.signal, async (machine) =>
+    runSmoke({
+      directory: textOption(options, 'directory') ?? site.smoke.directory,
+      machine,
+      departments: Array.isArray(departments) ? departments.map(String) : undefined,
+      timeoutMs: site.smoke.timeout,
+      signal: context.signal,
+      onProgress: context.onProgress,
+    }),
+  );
   const file = textOption(options, 'junit');
   if (file !== undefined) await writeFile(file, toJUnit(report));
   const untested = site.departments

@@ -11,6 +11,7 @@ import { findSmokeFiles } from '../../smoke/files.ts';
 import { failedNames } from '../../smoke/report.ts';
 import { runSmoke } from '../../smoke/run.ts';
 import type { CurrentHashes, KitApplied, KitFound, KitSource, SmokeRun, Step } from '../operations.ts';
+import { smokeMachineOf } from '../smoke-machine.ts';
 import { toJson } from '../step.ts';
 import { withGuest, type MachineAccess } from './access.ts';
 
@@ -107,15 +108,7 @@ export async function smoke(site: Site, machine: MachineAccess, step: Step): Pro
   const { facts, address } = machine;
   const report = await runSmoke({
     directory: site.smoke.directory,
-    machine: {
-      name: facts.name,
-      role: facts.role,
-      database: address,
-      guest: facts.guest,
-      systemDisk: facts.systemDisk,
-      dataDisk: facts.dataDisk,
-      httpBase: site.smoke.httpBase ?? null,
-    },
+    machine: smokeMachineOf(site, facts, address),
     timeoutMs: site.smoke.timeout,
     signal: step.signal,
     onProgress: step.onProgress,

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { verb as smokeVerb } from '../../../src/cli/smoke.ts';
 import { closedConditions } from '../../../src/gate/gate.ts';
 import type { Context } from '../../../src/pipeline/context.ts';
 import {
@@ -13,6 +14,7 @@ import {
 import type { RefreshResult } from '../../../src/pipeline/refresh.ts';
 import { sign } from '../../../src/pipeline/signing.ts';
 import { readStatus } from '../../../src/pipeline/status.ts';
+import { silent } from '../../../src/progress.ts';
 import { createStep } from '../../../src/pipeline/step.ts';
 import {
   createVsphereWorld,
@@ -42,6 +44,7 @@ describe.skipIf(missing !== undefined)(
       expect(await readdir(join(world.folder, 'mirror', 'log'))).toEqual(
         expect.arrayContaining(['00000001', '00000002', '00000002.history']),
       );
+      await smokeByVerb(world);
       await tellAndDestroy(world, context);
     }, 900_000);
   },
@@ -102,6 +105,27 @@ async function goBack(world: VsphereWorld, context: Context): Promise<void> {
   expect(await readFile(join(disks.disk(id, 'data'), 'server.log'), 'utf8')).toContain(
     'must specify "restore_command"',
   );
+}
+
+async function smokeByVerb({ sitePath }: VsphereWorld): Promise<void> {
+  const { signal } = new AbortController();
+  const context = {
+    signal,
+    sitePath,
+    json: true,
+    yes: false,
+    verbose: false,
+    onProgress: silent,
+    note: () => {},
+  };
+  for (const role of ['staging', 'live']) {
+    const { exitCode, json } = await smokeVerb.run(context, { machine: role }, []);
+    expect({ exitCode, json }).toMatchObject({ exitCode: 0, json: { ok: true, machine: { role } } });
+  }
+  const refused = smokeVerb.run(context, { machine: 'staging', name: 'DC0_H0_VM1' });
+  await expect(refused).rejects.toMatchObject({
+    exitCode: expect.toSatisfy((code) => code === 2 || code === 6),
+  });
 }
 
 async function tellAndDestroy(world: VsphereWorld, context: Context): Promise<void> {
