@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { verb as smokeVerb } from '../../../src/cli/smoke.ts';
+import { ClonaError } from '../../../src/errors.ts';
 import { closedConditions } from '../../../src/gate/gate.ts';
 import type { Context } from '../../../src/pipeline/context.ts';
 import {
@@ -123,7 +124,9 @@ async function smokeByVerb({ sitePath }: VsphereWorld): Promise<void> {
     expect({ exitCode, json }).toMatchObject({ exitCode: 0, json: { ok: true, machine: { role } } });
   }
   // A machine that is no clone of ours.
-  await expect(smokeVerb.run(context, { machine: 'staging', name: 'DC0_H0_VM1' }, [])).rejects.toThrow();
+  await expect(smokeVerb.run(context, { machine: 'staging', name: 'DC0_H0_VM1' }, [])).rejects.toBeInstanceOf(
+    ClonaError,
+  );
 }
 
 async function tellAndDestroy(world: VsphereWorld, context: Context): Promise<void> {
