@@ -77,7 +77,7 @@ export interface WorldOptions {
   director?: string;
   /** The site file says where LIVE's database is; without it is reached through the guest. */
   byUrl?: boolean;
-  /** The site file lies in a folder of its own, apart from archive, state and smoke tests. */
+  /** The site file lies apart from archive, state and smoke tests, and the isolated network in a folder of the vCenter. */
   siteApart?: boolean;
 }
 
@@ -119,6 +119,10 @@ async function writeSite(
   vsphere.settings.director = director;
   if (director !== undefined)
     more.push(`promotionUser: ${director}`, `promotionPassword: file:${at('vcenter-password')}`);
+  if (siteApart === true) {
+    vsphere.arrange('folder.create', '/DC0/network/closed');
+    vsphere.arrange('object.mv', '/DC0/network/VM Network', '/DC0/network/closed');
+  }
   if (jumpHost === true) {
     vsphere.settings.network = 'inner';
     more.push(jumpText(opened.use(await openJumpHost(vsphere.guests, folder))));
@@ -126,7 +130,10 @@ async function writeSite(
   if (byUrl === true)
     await writeFile(join(folder, 'database-url'), await serveDatabase(opened, live), { mode: 0o600 });
   const database = byUrl === true ? `url: file:${at('database-url')}` : 'name: erp';
-  await writeFile(sitePath, `${siteText(vsphere, live, { at, more, database, state })}${siteFile}`);
+  await writeFile(
+    sitePath,
+    `${siteText(vsphere, live, { at, more, database, state, network: `${siteApart === true ? 'closed/' : ''}VM Network` })}${siteFile}`,
+  );
   await mkdir(join(folder, 'smoke'));
   await writeFile(
     join(folder, 'smoke', 'orders.sql'),
@@ -205,12 +212,13 @@ interface SiteWords {
   more: readonly string[];
   database: string;
   state: string;
+  network: string;
 }
 
 function siteText(
   { server, user, guests }: SimulatedVsphere,
   { guest, binDir, socketDir }: LiveDatabase,
-  { at, more, database, state }: SiteWords,
+  { at, more, database, state, network }: SiteWords,
 ): string {
   return `
 name: test
@@ -225,7 +233,7 @@ machines:
     datacenter: DC0
     cluster: DC0_H0
     datastore: LocalDS_0
-    isolatedPortGroup: VM Network
+    isolatedPortGroup: ${network}
     systemDisk: ${guests.systemDisk}
     dataDisk: ${guests.dataDisk}
     socketDir: ${socketDir}

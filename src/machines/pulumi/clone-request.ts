@@ -12,6 +12,7 @@ export function cloneRequestOf(name: string, args: VsphereArgs, mayChange: boole
     source,
     wish: { linked: vsphere.clone === 'linked', ...vsphere.size },
     network: vsphere.network,
+    customization: vsphere.customization,
     mayChange,
   };
 }

@@ -47,8 +47,9 @@ interface ServiceContent {
   authorizationManager: MoRef;
   eventManager: MoRef;
   viewManager: MoRef;
-  /** A vCenter has one, a lone host has none. */
+  /** A vCenter has them, a lone host has not. */
   customFieldsManager: MoRef | undefined;
+  customizationSpecManager: MoRef | undefined;
 }
 
 const serviceInstance: MoRef = { type: 'ServiceInstance', moref: 'ServiceInstance' };
@@ -166,6 +167,7 @@ function readContent(answer: XmlNode | undefined): ServiceContent {
     eventManager: get('eventManager'),
     viewManager: get('viewManager'),
     customFieldsManager: moRef(child(answer, 'customFieldsManager')),
+    customizationSpecManager: moRef(child(answer, 'customizationSpecManager')),
   };
 }
 

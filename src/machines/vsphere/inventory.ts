@@ -28,6 +28,19 @@ export async function findInPath(
   return reference !== undefined && types.includes(reference.type) ? reference : undefined;
 }
 
+/** Everything that a card may be connected to. */
+export const networkTypes: readonly string[] = ['Network', 'DistributedVirtualPortgroup', 'OpaqueNetwork'];
+
+/** A network of a datacenter, by its name or its path below the networks' folder. */
+export function networkPath({ datacenter }: Pick<InventoryPlaces, 'datacenter'>, network: string): string {
+  return `/${trimPath(datacenter)}/network/${trimPath(network)}`;
+}
+
+/** The last part of an inventory path. */
+export function nameOfPath(path: string): string {
+  return trimPath(path).split('/').at(-1) ?? path;
+}
+
 /** Where the machines of a datacenter are, as the API's paths say it. */
 export function machinePath({ datacenter, folder }: InventoryPlaces, name: string): string {
   return ['', datacenter, 'vm', ...(folder === undefined ? [] : [trimPath(folder)]), name].join('/');

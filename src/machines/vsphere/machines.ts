@@ -5,6 +5,7 @@ import type { GuestAddress } from '../../guest/guest.ts';
 import { silent, type OnProgress } from '../../progress.ts';
 import type { MachineFacts, Machines, SnapshotFacts } from '../machines.ts';
 import { isFault, type Vim } from './client.ts';
+import { findInPath, networkTypes } from './inventory.ts';
 import { attributeNames } from './marks.ts';
 import { moRef, text, type MoRef, type VimObject } from './soap.ts';
 import {
@@ -23,7 +24,7 @@ export interface VsphereMachine {
   databaseAt: (address: string) => DatabaseAddress;
   systemDisk: string;
   dataDisk: string;
-  /** Port groups without a way to production, by name. */
+  /** Port groups without a way to production, by inventory path: others may have the same name. */
   isolatedNetworks: readonly string[];
 }
 
@@ -107,17 +108,18 @@ export function createVsphereMachines(
 /** Networks with a connected card that the site does not call isolated (R21). */
 async function reachableNetworks(
   vim: Vim,
-  machine: VsphereMachine,
+  { isolatedNetworks }: VsphereMachine,
   facts: VirtualMachineFacts,
   signal: AbortSignal,
 ): Promise<string[]> {
   const cards = facts.networkCards.filter(({ connected }) => connected);
-  const named = await Promise.all(
-    cards.map(async ({ label, network }) => ({ label, network: await networkName(vim, network, signal) })),
+  const isolated = await Promise.all(
+    isolatedNetworks.map(async (path) => (await findInPath(vim, path, networkTypes, signal))?.moref),
   );
-  return named
-    .filter(({ network }) => !machine.isolatedNetworks.includes(network))
-    .map(({ label, network }) => `${label} on ${network}`);
+  const reachable = cards.filter(({ network, reference }) => !isolated.includes(reference ?? network));
+  return Promise.all(
+    reachable.map(async ({ label, network }) => `${label} on ${await networkName(vim, network, signal)}`),
+  );
 }
 
 /** A card on a distributed switch knows only the key of its port group, which is the group's reference. */

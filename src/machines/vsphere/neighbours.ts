@@ -1,5 +1,5 @@
 import type { Vim } from './client.ts';
-import { findInPath, trimPath } from './inventory.ts';
+import { findInPath, networkPath, networkTypes } from './inventory.ts';
 import { readAllMachines } from './list.ts';
 import { marksOf, readAttributeKeys } from './marks.ts';
 import { child, children, moRef, text } from './soap.ts';
@@ -11,9 +11,8 @@ export async function listMachinesOn(
   portGroup: string,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const path = `/${trimPath(datacenter)}/network/${trimPath(portGroup)}`;
-  const types = ['Network', 'DistributedVirtualPortgroup', 'OpaqueNetwork'];
-  const network = await findInPath(vim, path, types, signal);
+  const path = networkPath({ datacenter }, portGroup);
+  const network = await findInPath(vim, path, networkTypes, signal);
   if (network === undefined) return [];
   const keys = await readAttributeKeys(vim, signal);
   const machines = await readAllMachines(vim, ['name', 'network', 'customValue'], signal);

@@ -1,6 +1,7 @@
 import { ClonaError } from '../../errors.ts';
 import { ensureBaseSnapshot, findBase, warnOfBase, type BaseSnapshot } from './base-snapshot.ts';
 import { openVim, type Vim, type VimAddress } from './client.ts';
+import { requireCustomization } from './customization.ts';
 import { planClone, requireClonable, type ClonePlan, type CloneWish } from './clone-plan.ts';
 import { readCloneSource, type CloneSource, type SourceCard } from './clone-source.ts';
 import {
@@ -9,6 +10,9 @@ import {
   isolatedNetworkName,
   findPlaces,
   machinePath,
+  nameOfPath,
+  networkPath,
+  networkTypes,
   trimPath,
   type FoundPlaces,
   type InventoryPlaces,
@@ -30,6 +34,8 @@ export interface CloneRequest {
   wish: CloneWish;
   /** Where its cards go: onto an existing port group, or onto a network that is made for it on a host. */
   network: { portGroup: string } | { host: string };
+  /** Name of a customization specification of the vCenter. */
+  customization?: string | undefined;
   /** False for a preview: nothing is made, not even what every site shares. */
   mayChange: boolean;
 }
@@ -78,6 +84,8 @@ export async function prepareClone(request: CloneRequest, signal: AbortSignal): 
   requireElsewhere(source, request, network);
   if (!isSame) {
     requireClonable(source, wish);
+    if (request.customization !== undefined)
+      await requireCustomization(vim, request.customization, source, signal);
     if (!wish.linked) await requireSpace(vim, source, found, signal);
   }
   const shape = there !== undefined && isSame ? await readCloneSource(vim, there, signal) : source;
@@ -151,11 +159,13 @@ function requireElsewhere(
   });
 }
 
-/** Somebody may have moved the clone onto another network since. */
+/** Somebody may have moved the clone onto another network since, also onto one of the same name. */
 function findDrift(clone: CloneSource, request: CloneRequest, network: PreparedClone['network']): string[] {
-  return clone.cards
-    .filter((card) => !isOn(card, request, network))
-    .map((card) => `a card is on ${card.network}`);
+  const isThere = (card: SourceCard): boolean =>
+    'portGroup' in network
+      ? (card.reference ?? card.network) === network.portGroup.moref
+      : isOn(card, request, network);
+  return clone.cards.filter((card) => !isThere(card)).map((card) => `a card is on ${card.network}`);
 }
 
 function isOn(card: SourceCard, request: CloneRequest, network: PreparedClone['network']): boolean {
@@ -164,9 +174,7 @@ function isOn(card: SourceCard, request: CloneRequest, network: PreparedClone['n
 }
 
 function networkName({ network, name }: CloneRequest): string {
-  return 'host' in network
-    ? isolatedNetworkName(name)
-    : (trimPath(network.portGroup).split('/').at(-1) ?? network.portGroup);
+  return 'host' in network ? isolatedNetworkName(name) : nameOfPath(network.portGroup);
 }
 
 /** A machine of that name which is not ours is never taken over. */
@@ -196,7 +204,7 @@ async function readSource(vim: Vim, request: CloneRequest, signal: AbortSignal):
   const reference = await findInPath(vim, path, ['VirtualMachine'], signal);
   if (reference === undefined) {
     throw new ClonaError('machineFailed', `there is no virtual machine ${path}`, {
-      hint: 'give production as vCenter shows it: a name, or the inventory path "/datacenter/vm/folder/name"',
+      hint: 'give production as vCenter shows it: a name, or the inventory path "/datacenter/vm/folder/name"; a / % or \\ that is in a name itself is written %2f, %25, %5c',
     });
   }
   return readCloneSource(vim, reference, signal);
@@ -216,13 +224,8 @@ async function findNetwork(
     const host = await findHost(vim, places.datacenter, network.host, signal);
     return ensureIsolatedSwitch(vim, host, isolatedNetworkName(name), mayChange, signal);
   }
-  const path = `/${trimPath(places.datacenter)}/network/${trimPath(network.portGroup)}`;
-  const found = await findInPath(
-    vim,
-    path,
-    ['Network', 'DistributedVirtualPortgroup', 'OpaqueNetwork'],
-    signal,
-  );
+  const path = networkPath(places, network.portGroup);
+  const found = await findInPath(vim, path, networkTypes, signal);
   if (found !== undefined) return { portGroup: found };
   throw new ClonaError('machineFailed', `there is no port group ${path}`, {
     hint: 'name an existing port group that leads nowhere, or give a host on which one is made',

@@ -1,5 +1,5 @@
 import type { Vim } from './client.ts';
-import { findHost, findInPath, findPlaces, trimPath } from './inventory.ts';
+import { findHost, findInPath, findPlaces, networkPath, networkTypes, trimPath } from './inventory.ts';
 import { readAttributeKeys } from './marks.ts';
 import { sourcePath, type CloneRequest } from './prepare-clone.ts';
 import {
@@ -98,9 +98,8 @@ async function findNetworkObjects(
     const reference = await findHost(vim, datacenter, network.host, signal);
     return { host: [{ reference, name: `the host ${network.host}` }] };
   }
-  const path = `/${trimPath(datacenter)}/network/${trimPath(network.portGroup)}`;
-  const types = ['Network', 'DistributedVirtualPortgroup', 'OpaqueNetwork'];
-  const reference = await findInPath(vim, path, types, signal);
+  const path = networkPath({ datacenter }, network.portGroup);
+  const reference = await findInPath(vim, path, networkTypes, signal);
   return reference === undefined ? {} : { network: [{ reference, name: `the network ${path}` }] };
 }
 

@@ -32,6 +32,8 @@ export interface NetworkCard {
   mac: string;
   /** Name of a standard port group, or the key of a distributed one. */
   network: string;
+  /** The managed object behind a standard port group. */
+  reference: string | undefined;
   /** What a change of the card must repeat: the API takes an edited device as a whole. */
   definition: VimObject;
 }
@@ -162,6 +164,7 @@ function readNetworkCard(device: XmlNode): NetworkCard {
     connected: text(child(device, 'connectable.connected')) === 'true',
     mac: text(child(device, 'macAddress')).toLowerCase(),
     network: distributed === '' ? text(child(device, 'backing.deviceName')) : distributed,
+    reference: moRef(child(device, 'backing.network'))?.moref,
     definition: {
       $type: xsiType(device) ?? 'VirtualEthernetCard',
       key,

@@ -4,7 +4,12 @@ import type { DatabaseAddress } from '../../databases/database.ts';
 import { ClonaError } from '../../errors.ts';
 import type { GuestAddress } from '../../guest/guest.ts';
 import type { VimAddress } from '../../machines/vsphere/client.ts';
-import { isolatedNetworkName, machinePath, type InventoryPlaces } from '../../machines/vsphere/inventory.ts';
+import {
+  isolatedNetworkName,
+  machinePath,
+  networkPath,
+  type InventoryPlaces,
+} from '../../machines/vsphere/inventory.ts';
 import type { VsphereMachine } from '../../machines/vsphere/machines.ts';
 import { sourcePath } from '../../machines/vsphere/prepare-clone.ts';
 import { resolveDatabaseAddress } from '../../site/address.ts';
@@ -93,7 +98,7 @@ export function vsphereMachine(site: Site, name: string, database: DatabaseName)
     databaseAt: (host) => ({ ...database, host }),
     systemDisk: settings.systemDisk,
     dataDisk: settings.dataDisk,
-    isolatedNetworks: [settings.isolatedPortGroup ?? isolatedNetworkName(name)],
+    isolatedNetworks: [networkPath(places, settings.isolatedPortGroup ?? isolatedNetworkName(name))],
   };
 }
 

@@ -2,7 +2,7 @@ import type { MachineFacts } from '../../machines/machines.ts';
 import { createStagingInTurn, destroyStagingInTurn } from '../../machines/pulumi/many.ts';
 import type { StagingOptions } from '../../machines/pulumi/staging.ts';
 import { openVim } from '../../machines/vsphere/client.ts';
-import { machinePath } from '../../machines/vsphere/inventory.ts';
+import { machinePath, nameOfPath } from '../../machines/vsphere/inventory.ts';
 import { createVsphereMachines, waitForAddress } from '../../machines/vsphere/machines.ts';
 import type { Site } from '../../site/site.ts';
 import {
@@ -30,7 +30,8 @@ export async function makeVsphereStaging(
 ): Promise<MachineFacts> {
   const { name, signal, onProgress } = options;
   const args = await vsphereStagingArgs(site, name, database, labels);
-  const { isolatedNetworks } = vsphereMachine(site, name, database);
+  // The policies ask vCenter for names.
+  const isolatedNetworks = vsphereMachine(site, name, database).isolatedNetworks.map(nameOfPath);
   await createStagingInTurn({ options: { ...options, policies: { isolatedNetworks } }, args });
   await using vim = await openVim(await resolveVimAddress(site, 'clone'), signal);
   const path = machinePath(inventoryPlaces(vsphereSettings(site)), name);

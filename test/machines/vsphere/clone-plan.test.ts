@@ -5,6 +5,7 @@ import type {
   SourceController,
   SourceDisk,
 } from '../../../src/machines/vsphere/clone-source.ts';
+import { refuseCustomization } from '../../../src/machines/vsphere/customization.ts';
 import { chooseVlan } from '../../../src/machines/vsphere/isolated-switch.ts';
 import { isolatedNetworkName } from '../../../src/machines/vsphere/inventory.ts';
 import { refuseSpace } from '../../../src/machines/vsphere/prepare-clone.ts';
@@ -238,4 +239,19 @@ test('networks of machines with long names stay apart', () => {
   );
   expect(new Set(names).size).toBe(2);
   expect(names.every((name) => name.length <= 31)).toBe(true);
+});
+
+test.each([
+  [{ system: 'Linux', cards: 1 }, {}, undefined],
+  [{ system: 'Linux', cards: 0 }, {}, undefined],
+  [{ system: 'Linux', cards: 2 }, {}, /is for 2 network cards, and erp has 1$/],
+  [{ system: 'Windows', cards: 1 }, {}, /is for Windows, and erp has the guest system ubuntu64Guest$/],
+  [{ system: 'Linux', cards: 1 }, { guestId: 'windows2022srvNext_64Guest' }, /is for Linux/],
+  [{ system: 'Windows', cards: 1 }, { guestId: 'windows2022srvNext_64Guest' }, undefined],
+  [{ system: 'Windows', cards: 1 }, { guestId: 'otherGuest' }, undefined],
+])('a customization specification %j on %j fits, or says why not', (facts, more, refusal) => {
+  const live = { name: 'erp', guestId: 'ubuntu64Guest', cards: [{}] as CloneSource['cards'], ...more };
+  const said = refuseCustomization({ name: 'spec', ...facts }, live);
+  if (refusal === undefined) expect(said).toBeUndefined();
+  else expect(said).toMatch(refusal);
 });

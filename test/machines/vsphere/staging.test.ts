@@ -149,6 +149,10 @@ describe.skipIf(!isHere)(`LiveStaging on vSphere through the real engine and pro
     expect((await createStaging(own, custom)).changes).toEqual({ create: 4 });
     expect(await previewStaging(own, custom)).toEqual({ same: 4 });
     await destroyStaging(own, custom);
+    const lost = { ...(await argsWith('customization: nowhere')), name: 'custom' };
+    await expect(createStaging(own, lost)).rejects.toThrow(
+      'the vCenter has no customization specification nowhere',
+    );
   });
 
   test('a datastore cluster takes it in place of a datastore', async () => {

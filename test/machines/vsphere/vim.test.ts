@@ -97,8 +97,18 @@ describe.skipIf(findVcsim() === undefined)('the vSphere API client against vcsim
     expect(await machines.probeIsolation('staging', signal)).toEqual([]);
     await setNetworkConnected(vim, path, true, signal);
     const [card] = await machines.probeIsolation('staging', signal);
-    const isolated = createVsphereMachines(vim, () => machine(path, [card!.replace(/^.* on /, '')]));
+    const network = `/DC0/network/${card!.replace(/^.* on /, '')}`;
+    const isolated = createVsphereMachines(vim, () => machine(path, [network]));
     expect(await isolated.probeIsolation('staging', signal)).toEqual([]);
+  });
+
+  test('a network of the same name elsewhere is another one', async () => {
+    const name = 'DC0_DVPG0';
+    const path = '/DC0/vm/DC0_C0_RP0_VM0';
+    const elsewhere = createVsphereMachines(vim, () => machine(path, [`/DC0/network/apart/${name}`]));
+    expect(await elsewhere.probeIsolation('staging', signal)).toEqual([
+      expect.stringMatching(new RegExp(` on ${name}$`)),
+    ]);
   });
 
   test('the address of a guest is waited for and comes from VMware Tools', async () => {
