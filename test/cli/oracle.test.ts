@@ -281,7 +281,11 @@ ${whole.replace('successfully completed', 'completed with 1 error(s)')}`;
       { name: join(dumps, 'tue.log'), reasons: [expect.stringContaining('failed')] },
     ]);
     expect(human).toContain('tue.log is passed over');
-    const plan = await run(planVerb, { until: 'backup:SYS_EXPORT_SCHEMA_01@20240312T100100' }, 'found.yaml');
+    const plan = await run(
+      planVerb,
+      { until: 'backup:SYS_EXPORT_SCHEMA_01@20240312T100100', lost: 'everything' },
+      'found.yaml',
+    );
     expect(plan.json).toMatchObject({ reachable: true });
     await rm(join(dumps, 'mon.dmp'));
     expect((await run(catalogVerb, {}, 'found.yaml')).json).toMatchObject({
