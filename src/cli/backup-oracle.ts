@@ -1,14 +1,12 @@
 import { ClonaError } from '../errors.ts';
-import type { DatabaseAddress } from '../databases/database.ts';
 import type { OracleTools } from '../databases/oracle/guest-tools.ts';
-import { joinGuest } from '../databases/oracle/rman-text.ts';
-import type { OraclePlaces } from '../databases/oracle/site-catalog.ts';
-import type { Guest } from '../guest/guest.ts';
 import type { KeptReport } from '../databases/oracle/keep-files.ts';
 import type { KeepSettings } from '../databases/oracle/kept-files.ts';
 import { keepSettingsOf } from '../pipeline/oracle-keep.ts';
-import { withProgress, type OnProgress } from '../progress.ts';
+import { withProgress } from '../progress.ts';
 import type { Site } from '../site/site.ts';
+import { formatSize } from '../site/units.ts';
+import { oracleKinds, takeOracleBackup } from './backup-oracle-kinds.ts';
 import { confirmChange, textOption } from './confirm.ts';
 import type { OptionValues, VerbContext, VerbResult } from './verb.ts';
 
@@ -19,10 +17,10 @@ export async function backUpOracle(
   site: Site,
 ): Promise<VerbResult> {
   const { signal, onProgress, note } = context;
-  const kind = options['kind'];
-  if (kind !== 'managed' && kind !== 'cold' && kind !== 'hot') {
-    throw new ClonaError('usage', `--kind ${String(kind)} is not offered for Oracle`, {
-      hint: 'managed (RMAN, open database), hot (tablespace by tablespace) or cold (RMAN after a clean shutdown)',
+  const kind = oracleKinds.find((known) => known === (options['kind'] ?? 'managed'));
+  if (kind === undefined) {
+    throw new ClonaError('usage', `--kind ${String(options['kind'])} is not offered for Oracle`, {
+      hint: 'managed (RMAN, open database), hot (tablespace by tablespace), quiesced (and a moment without transactions), cold (RMAN after a clean shutdown) or export (Data Pump as of one SCN)',
     });
   }
   if (kind === 'cold') await confirmChange(context, 'shut production down for a cold backup?');
@@ -36,7 +34,6 @@ export async function backUpOracle(
   const { accountName, openSite } = await import('../pipeline/open-site.ts');
   const { acquireSiteLock } = await import('../control/lock.ts');
   const { newRunId } = await import('../pipeline/run-id.ts');
-  const { takeRmanBackup } = await import('../databases/oracle/take-backup.ts');
   const { findLive } = await import('./read-catalog.ts');
   const { readOracleCatalog, rememberOracle } = await import('../databases/oracle/site-catalog.ts');
   await using opened = await openSite(context.sitePath, signal);
@@ -48,33 +45,27 @@ export async function backUpOracle(
   const places = { archiveDir: site.archive.location, mirrorDir: site.archive.mirror };
   const address = await findLive(site, held);
   await using tools = await openOracleTools(site, host, workDirOf(site, run), held);
-  const cured = await cureLeft(address, tools.guest, places.archiveDir, held);
-  if (cured !== null) note(`warning: ${cured}`);
-  const taken: Taken =
-    kind === 'hot'
-      ? await takeHot({ address, tools, places, label: tag ?? `hot-${run}`, signal: held, onProgress })
-      : await withProgress(onProgress, 'back up with RMAN', async () => {
-          const program = { kind, level: null, tag, channels: 1, compressed: true } as const;
-          const watch = { step: 'back up with RMAN', onProgress };
-          const { judgement } = await takeRmanBackup(tools, program, watch);
-          return {
-            label: undefined,
-            jobLog: { verdict: judgement.verdict, errors: judgement.errors },
-            redoBytes: null,
-          };
-        });
+  const { endLeftBackupMode } = await import('../databases/oracle/cure-left.ts');
+  for (const said of await endLeftBackupMode(address, tools, places.archiveDir)) note(`warning: ${said}`);
+  const task = { site, kind, address, tools, places, run, label: tag, onProgress };
+  const taken = await takeOracleBackup(task);
+  for (const line of taken.warnings) note(`warning: ${line}`);
   const found = await readOracleCatalog(address, places, held);
   if (found.readAt !== undefined) await rememberOracle(found, places, found.readAt);
   for (const line of found.warnings) note(`warning: ${line}`);
   const newest = found.catalog.backups
-    .filter(
-      ({ finishedAt, label }) => finishedAt !== null && (taken.label === undefined || label === taken.label),
+    .filter(({ finishedAt, label, kind: known }) =>
+      taken.label === undefined
+        ? finishedAt !== null && (known === 'managed' || known === 'cold')
+        : label === taken.label,
     )
+    .sort((a, b) => ((a.finishedAt ?? '') < (b.finishedAt ?? '') ? -1 : 1))
     .at(-1);
   if (newest === undefined)
     throw new ClonaError('databaseFailed', 'the control file shows no whole backup afterwards');
   const { label, state, start, consistentFrom, finishedAt } = newest;
-  const kept = keep === undefined ? null : await keepBeside({ keep, tools, label, context });
+  const kept =
+    keep === undefined || kind === 'export' ? null : await keepBeside({ keep, tools, label, context });
   const payload = { label, kind, by, verdict: taken.jobLog?.verdict ?? 'ok', finishedAt: finishedAt ?? '' };
   await opened.ledger.append({ kind: 'oracle.backup', run, key: null, payload }, new Date());
   const json = {
@@ -87,9 +78,16 @@ export async function backUpOracle(
     jobLog: taken.jobLog,
     redoBytes: taken.redoBytes,
     kept: kept?.files.map(({ role, path, sha256 }) => ({ role, path, sha256 })) ?? null,
+    pauseMs: taken.pauseMs,
+    keptLogs: taken.keptLogs,
   };
   const log = taken.jobLog === null ? '' : `, its log is ${taken.jobLog.verdict}`;
-  return { json, human: `backup ${label} is ${state}: consistent from ${consistentFrom ?? '?'}${log}` };
+  const redo = taken.redoBytes === null ? '' : `, ${formatSize(taken.redoBytes)} of redo meanwhile`;
+  const pause = taken.pauseMs === null ? '' : `, writers waited at most ${taken.pauseMs} ms`;
+  return {
+    json,
+    human: `backup ${label} is ${state}: consistent from ${consistentFrom ?? '?'}${log}${redo}${pause}`,
+  };
 }
 
 /** What RMAN's pieces do not hold. A backup without it is whole, but the site wants it: so it fails loudly. */
@@ -110,71 +108,6 @@ async function keepBeside({
   );
   for (const line of report.warnings) note(`warning: ${line}`);
   return report;
-}
-
-interface Taken {
-  /** undefined: the newest that the control file shows. */
-  label: string | undefined;
-  jobLog: { verdict: string; errors: string[] } | null;
-  redoBytes: number | null;
-}
-
-interface HotTask {
-  address: DatabaseAddress;
-  tools: OracleTools;
-  places: OraclePlaces;
-  label: string;
-  signal: AbortSignal;
-  onProgress: OnProgress;
-}
-
-/** Copies into the archive, which the machine of the database sees under the same path, and remembers them there. */
-async function takeHot({ address, tools, places, label, signal, onProgress }: HotTask): Promise<Taken> {
-  if (!/^[\w.-]{1,60}$/.test(label)) throw new ClonaError('usage', `"${label}" is no name for a backup`);
-  const { takeHotBackup } = await import('../databases/oracle/hot-backup.ts');
-  const { hotBackupPorts, markFileOf } = await import('../databases/oracle/hot-ports.ts');
-  const { readOracleCatalog, rememberBackup, rememberOracle } =
-    await import('../databases/oracle/site-catalog.ts');
-  const before = await readOracleCatalog(address, places, signal);
-  if (before.readAt !== undefined) await rememberOracle(before, places, before.readAt);
-  const { platform } = tools.guest;
-  const folder = joinGuest(platform, joinGuest(platform, places.archiveDir, 'hot'), label);
-  const controlFileCopy = joinGuest(platform, folder, 'control.ctl');
-  const markFile = markFileOf(places.archiveDir);
-  const { backup, files, redoBytes } = await takeHotBackup(
-    hotBackupPorts({ address, guest: tools.guest, folder, markFile }),
-    {
-      label,
-      incarnation: before.catalog.currentIncarnation,
-      controlFileCopy,
-      device: folder,
-      signal,
-      onProgress,
-      now: () => new Date(),
-    },
-  );
-  await rememberBackup(places, backup, [...files.map(({ path }) => path), controlFileCopy], signal);
-  return { label, jobLog: null, redoBytes };
-}
-
-/** R8: what an earlier hot backup of ours left in backup mode is ended first, once the files are proven to be the originals. */
-async function cureLeft(
-  address: DatabaseAddress,
-  guest: Guest,
-  archiveDir: string,
-  signal: AbortSignal,
-): Promise<string | null> {
-  const { identifyFile, markFileOf, readMark } = await import('../databases/oracle/hot-ports.ts');
-  const mark = await readMark(markFileOf(archiveDir));
-  if (mark === null) return null;
-  const { cureBackupMode } = await import('../databases/oracle/backup-mode.ts');
-  const { connectOracle } = await import('../databases/oracle/connect.ts');
-  const { rm } = await import('node:fs/promises');
-  await using session = await connectOracle(address, signal, { module: 'clona backup' });
-  const cure = await cureBackupMode(session, mark, async (name) => identifyFile(guest, name));
-  await rm(markFileOf(archiveDir), { force: true });
-  if (cure.kind !== 'end') return null;
-  return `a hot backup of ${mark.startedAt} had been broken off: ${cure.files.length} datafiles were taken out of backup mode`;
 }
 
 /** In the machine of the database, for programs and their logs. */

@@ -9,7 +9,7 @@ import { answer, describe } from './backup-answer.ts';
 import { confirmStop, restartLeft, takeColdAlone } from './backup-cold.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
 
-const kinds = ['managed', 'hot', 'quiesced', 'cold'] as const;
+const kinds = ['managed', 'hot', 'quiesced', 'cold'] as const; // of PostgreSQL
 type Kind = (typeof kinds)[number];
 
 export const verb: Verb = {
@@ -17,7 +17,7 @@ export const verb: Verb = {
     command
       .option(
         '--kind <kind>',
-        'managed (default): by the replication protocol; hot (default for a role without REPLICATION): pg_backup_start and our own copy; quiesced: writers pause for a moment, no archived log is needed; cold: the server is shut down (--yes), copied and started again, or is down already',
+        'managed (default): by the replication protocol; hot (default for a role without REPLICATION): pg_backup_start and our own copy; quiesced: writers pause for a moment, no archived log is needed; cold: the server is shut down (--yes), copied and started again, or is down already; export (Oracle): Data Pump as of one SCN',
       )
       .option('--label <name>', 'name of the backup; default: time and kind')
       .option(
@@ -72,13 +72,13 @@ async function backup(context: VerbContext, options: OptionValues): Promise<Verb
 
 async function backUpForSite(context: VerbContext, options: OptionValues): Promise<VerbResult> {
   const { signal, onProgress, note } = context;
-  const kind = readKind(options['kind']);
   const { loadSite } = await import('../site/load.ts');
   const site = await loadSite(context.sitePath);
   if (site.database.engine === 'oracle') {
     const { backUpOracle } = await import('./backup-oracle.ts');
     return backUpOracle(context, options, site);
   }
+  const kind = readKind(options['kind']);
   const { accountName, openSite } = await import('../pipeline/open-site.ts');
   const { backUpSite } = await import('../pipeline/back-up.ts');
   await using opened = await openSite(context.sitePath, signal);

@@ -29,11 +29,14 @@ export async function proveOracle(
   const held = AbortSignal.any([signal, lock.lost]);
   const run = newRunId('prove', new Date());
   const places = { archiveDir: site.archive.location, mirrorDir: site.archive.mirror };
-  const found = await readOracleCatalog(await findLive(site, held), places, held);
+  const address = await findLive(site, held);
+  await using tools = await openOracleTools(site, host, workDirOf(site, run), held);
+  const { endLeftBackupMode } = await import('../databases/oracle/cure-left.ts');
+  for (const said of await endLeftBackupMode(address, tools, places.archiveDir)) note(`warning: ${said}`);
+  const found = await readOracleCatalog(address, places, held);
   if (found.readAt !== undefined) await rememberOracle(found, places, found.readAt);
   for (const line of found.warnings) note(`warning: ${line}`);
   const label = chooseToProve(found.catalog, textOption(options, 'backup'));
-  await using tools = await openOracleTools(site, host, workDirOf(site, run), held);
   const proof = await proveByValidate(tools, found.catalog, label);
   const { grade, passed, reasons } = proof;
   const known = found.catalog.backups.find((backup) => backup.label === label)?.grade ?? null;

@@ -145,6 +145,16 @@ const oracle = (folder: string) =>
       staging: oracleStaging(folder),
       keep: oracleKeep(folder).optional(),
       import: oracleImport(folder).optional(),
+      export: z
+        .strictObject({
+          directory: text('the DIRECTORY object of the server into which it exports', ['DUMPS']),
+          schemas: z
+            .array(text('a schema of LIVE; one in mixed case in double quotes: \'"Erp"\''))
+            .min(1)
+            .meta({ title: 'a list of schemas', description: 'the schemas that are exported' }),
+        })
+        .optional()
+        .meta({ description: 'clona backup --kind export; default: directory and schemas of import' }),
       archives: z
         .array(path(folder, 'a folder with copies, logs or exports, as this host sees it'))
         .optional()

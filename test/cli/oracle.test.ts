@@ -172,7 +172,7 @@ describe('restore', () => {
 });
 
 test.each([
-  [{ kind: 'quiesced' }, /not offered for Oracle/],
+  [{ kind: 'incremental' }, /not offered for Oracle/],
   [{ kind: 'cold' }, /not confirmed/],
   [{ kind: 'managed' }, /guest is missing|home is missing/],
 ])('backup is refused before anything is done: %j', async (options, message) => {

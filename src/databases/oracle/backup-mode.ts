@@ -1,5 +1,5 @@
 import { ClonaError } from '../../errors.ts';
-import type { OracleSession } from './connect.ts';
+import type { OracleSql } from './connect.ts';
 import { quoteName } from './rman-text.ts';
 
 /** What clona writes down, durably, before it sets the first tablespace in backup mode, and removes after the last. */
@@ -16,6 +16,8 @@ export interface MarkedFile {
   identity: string | null;
   /** A whole copy of it was made: from now on another file could be in its place. */
   copied: boolean;
+  /** Where that copy will be, once it is whole: a kill in between must not leave it unknown. */
+  copyPath?: string | undefined;
 }
 
 /** A datafile in backup mode, as the server shows it. */
@@ -31,6 +33,9 @@ export type Cure =
   | { kind: 'nothing' }
   | { kind: 'end'; statements: string[]; files: ActiveFile[] }
   | { kind: 'refuse'; reasons: string[] };
+
+/** On a database that is not open. */
+export const endOfAll = 'ALTER DATABASE END BACKUP';
 
 /**
  * R8. What to do about files that are in backup mode when nobody backs up. The cure is END BACKUP, never a restore; but on
@@ -63,7 +68,7 @@ export function decideCure(
       : doubt(known, name, identityNow(name));
   });
   if (reasons.length > 0) return { kind: 'refuse', reasons };
-  return { kind: 'end', statements: ['ALTER DATABASE END BACKUP'], files };
+  return { kind: 'end', statements: [endOfAll], files };
 }
 
 function doubt({ identity, copied }: MarkedFile, name: string, now: string | null): string[] {
@@ -77,15 +82,20 @@ function doubt({ identity, copied }: MarkedFile, name: string, now: string | nul
  * Throws `recoveryFailed` when the files are not proven to be the originals: then a DBA has to look.
  */
 export async function cureBackupMode(
-  session: OracleSession,
+  session: OracleSql,
   mark: BackupModeMark | null,
   identify: (name: string) => Promise<string | null>,
 ): Promise<Cure> {
+  const lookForCopy = async (file: MarkedFile): Promise<MarkedFile> =>
+    file.copied || file.copyPath === undefined
+      ? file
+      : { ...file, copied: (await identify(file.copyPath)) !== null };
   const active = await readActive(session);
   const [[openMode = null, dbid = null] = []] = await session.query('SELECT OPEN_MODE, DBID FROM V$DATABASE');
   const identities = new Map<string, string | null>();
   for (const { name } of active) identities.set(name, await identify(name));
-  const cure = decideCure(active, openMode, dbid ?? '', mark, (name) => identities.get(name) ?? null);
+  const seen = mark === null ? null : { ...mark, files: await Promise.all(mark.files.map(lookForCopy)) };
+  const cure = decideCure(active, openMode, dbid ?? '', seen, (name) => identities.get(name) ?? null);
   if (cure.kind === 'refuse') {
     throw new ClonaError(
       'recoveryFailed',
@@ -100,7 +110,7 @@ export async function cureBackupMode(
   return cure;
 }
 
-export async function readActive(session: OracleSession): Promise<ActiveFile[]> {
+export async function readActive(session: OracleSql): Promise<ActiveFile[]> {
   const rows = await session.query(
     `SELECT b.FILE#, d.NAME, h.TABLESPACE_NAME, b.CHANGE# FROM V$BACKUP b
      JOIN V$DATAFILE d ON d.FILE# = b.FILE# JOIN V$DATAFILE_HEADER h ON h.FILE# = b.FILE#

@@ -45,6 +45,11 @@ export async function runVersion(tools: OracleTools): Promise<string | null> {
   return /Version\s+(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? /Release\s+(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? null;
 }
 
+/** Data Pump, as SYS by the operating system. */
+export async function runExpdp(tools: OracleTools, argv: readonly string[]): Promise<ToolOutput> {
+  return run(tools, ['expdp', '/ as sysdba', ...argv]);
+}
+
 /** nid asks on the terminal unless it has a LOGFILE, and then says everything there. */
 export async function runNid(
   tools: OracleTools,

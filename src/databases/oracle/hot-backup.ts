@@ -20,6 +20,8 @@ export interface HotBackupPorts {
   open: () => Promise<OracleSession>;
   /** Copies one file on the server's host to its place in the archive; gives the place. */
   copy: (file: DatafileToCopy, signal: AbortSignal) => Promise<{ path: string; bytes: number }>;
+  /** Where `copy` puts a whole copy; until it is whole there is nothing there. */
+  placeOf?: (file: DatafileToCopy) => string;
   /** Device and inode of a file on the server's host; null: it cannot be seen. */
   identify: (name: string) => Promise<string | null>;
   /** Keeps the mark durably; null removes it. */
@@ -123,8 +125,10 @@ async function copyTablespace(
     return null;
   }
   const { ports, keeper, mark } = copying;
-  for (const { file, name: path } of files) {
-    mark.files.push({ file, name: path, identity: await ports.identify(path), copied: false });
+  for (const one of files) {
+    const identity = await ports.identify(one.name);
+    const copyPath = ports.placeOf?.(one);
+    mark.files.push({ file: one.file, name: one.name, identity, copied: false, copyPath });
   }
   // Before BEGIN BACKUP: what a crash leaves behind must be known as ours.
   await ports.mark(mark);

@@ -35,7 +35,10 @@ export async function readMark(markFile: string): Promise<BackupModeMark | null>
 
 /** Copies with the machine's own means, next to each other under the number of the datafile. Linux guests. */
 export function hotBackupPorts({ address, guest, folder, markFile }: GuestHotBackup): HotBackupPorts {
+  const placeOf: HotBackupPorts['placeOf'] = ({ file }) =>
+    joinGuest(guest.platform, folder, `file_${file}.dbf`);
   return {
+    placeOf,
     // No signal of the run: END BACKUP must still go through when the run is interrupted.
     open: async () => connectOracle(address, new AbortController().signal, { module: 'clona hot backup' }),
     identify: async (name) => identifyFile(guest, name),
@@ -43,10 +46,14 @@ export function hotBackupPorts({ address, guest, folder, markFile }: GuestHotBac
       if (mark === null) await rm(markFile, { force: true });
       else await writeDurably(markFile, `${JSON.stringify(mark)}\n`);
     },
-    copy: async ({ file, name, bytes }, signal) => {
+    copy: async (file, signal) => {
+      const { name, bytes } = file;
       await makeFolder(guest, folder, signal);
-      const path = joinGuest(guest.platform, folder, `file_${file}.dbf`);
-      const { exitCode, stderr } = await guest.run(['cp', '--', name, path], { signal });
+      const path = placeOf(file);
+      const copied = await guest.run(['cp', '--', name, `${path}.part`], { signal });
+      const moved =
+        copied.exitCode === 0 ? await guest.run(['mv', '--', `${path}.part`, path], { signal }) : copied;
+      const { exitCode, stderr } = moved;
       if (exitCode === 0) return { path, bytes };
       const full = /no space left/i.test(stderr);
       throw new ClonaError(

@@ -39,10 +39,10 @@ export function chooseToProve(catalog: Catalog, label: string | undefined): stri
       },
     );
   }
-  if (found.kind === 'hot' || found.kind === 'export') {
+  if (found.kind !== 'managed' && found.kind !== 'cold') {
     throw new ClonaError(
       'usage',
-      `${found.label} is ${found.kind === 'hot' ? 'a hot backup' : 'an export'}: RMAN cannot read it`,
+      `${found.label} is ${found.kind === 'export' ? 'an export' : `a ${found.kind} backup`}: RMAN cannot read it`,
       {
         hint: 'it is proven by restoring or importing it',
       },

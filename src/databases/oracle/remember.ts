@@ -30,8 +30,10 @@ export function mergeRemembered(live: Catalog, remembered: Catalog): MergedCatal
   const logs = mergeLogs(live.logs, oldLogs, lowestStart(all));
   const catalog: Catalog = { ...live, incarnations, backups: all, logs };
   checkCatalog(catalog);
-  // A hot backup and an export the control file never knew.
-  const forgotten = kept.filter(({ kind }) => kind !== 'export' && kind !== 'hot').map(({ label }) => label);
+  // What RMAN did not make the control file never knew.
+  const forgotten = kept
+    .filter(({ kind, label }) => kind === 'managed' || (kind === 'cold' && !label.startsWith('cold_')))
+    .map(({ label }) => label);
   return { catalog, forgotten, warnings: warnOfRevert(live, oldLogs) };
 }
 

@@ -3,6 +3,7 @@ import type { Backup, Catalog } from '../../recovery/catalog.ts';
 import type { DatabaseAddress } from '../database.ts';
 import { buildCatalog } from './catalog.ts';
 import { connectOracle } from './connect.ts';
+import { warnOfLeftBackupMode } from './cure-left.ts';
 import { withKeptLogs, withoutKeptLogs } from './kept-logs.ts';
 import { holdMemory, readMemory, writeMemory, type OracleMemory } from './memory.ts';
 import { readControlFile } from './read-control-file.ts';
@@ -34,7 +35,7 @@ export async function readOracleCatalog(
   const { remembered, damage } = await recall(places, signal);
   let live: { memory: OracleMemory; warnings: string[] };
   try {
-    live = await readLive(address, signal);
+    live = await readLive(address, places, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (remembered === undefined || !(error instanceof ClonaError) || error.exitCode !== 6) throw error;
@@ -164,6 +165,7 @@ function isLater(a: OracleMemory, b: OracleMemory): boolean {
 
 async function readLive(
   address: DatabaseAddress,
+  { archiveDir }: OraclePlaces,
   signal: AbortSignal,
 ): Promise<{ memory: OracleMemory; warnings: string[] }> {
   await using session = await connectOracle(address, signal, { module: 'clona catalog' });
@@ -171,7 +173,11 @@ async function readLive(
   const built = buildCatalog(rows, address.oracle?.timeZone);
   const facts = readRestoreFacts(rows, built);
   const readAt = new Date(built.clock.nowMs).toISOString();
-  return { memory: { catalog: built.catalog, facts, readAt }, warnings: [...warnings, ...built.warnings] };
+  const left = await warnOfLeftBackupMode(rows, archiveDir);
+  return {
+    memory: { catalog: built.catalog, facts, readAt },
+    warnings: [...(left === null ? [] : [left]), ...warnings, ...built.warnings],
+  };
 }
 
 function refuseForeign(remembered: OracleMemory, live: OracleMemory): void {
@@ -207,15 +213,11 @@ export async function rememberBackup(
 
 function addBackup(
   now: OracleMemory | undefined,
-  { archiveDir }: OraclePlaces,
+  places: OraclePlaces,
   backup: Backup,
   pieces: readonly string[],
 ): OracleMemory {
-  if (now === undefined) {
-    throw new ClonaError('archiveAbsent', `nothing is remembered in ${archiveDir} yet`, {
-      hint: 'clona catalog first',
-    });
-  }
+  if (now === undefined) throw nothingYet(places);
   const { catalog, facts } = now;
   const isKnown = catalog.backups.some(({ label }) => label === backup.label);
   const backups = isKnown
@@ -223,6 +225,23 @@ function addBackup(
     : [...catalog.backups, backup];
   const known = { ...facts, pieces: { ...facts.pieces, [backup.label]: [...pieces] } };
   return { ...now, catalog: { ...catalog, backups }, facts: known };
+}
+
+/** Adds to what a restore needs beside the catalog: logs that are kept. */
+export async function rememberFacts(
+  places: OraclePlaces,
+  { keptLogs }: Pick<RestoreFacts, 'keptLogs'>,
+): Promise<void> {
+  await changeMemory(places, (now) => {
+    if (now === undefined) throw nothingYet(places);
+    return { ...now, facts: { ...now.facts, keptLogs: { ...now.facts.keptLogs, ...keptLogs } } };
+  });
+}
+
+function nothingYet({ archiveDir }: OraclePlaces): ClonaError {
+  return new ClonaError('archiveAbsent', `nothing is remembered in ${archiveDir} yet`, {
+    hint: 'clona catalog first',
+  });
 }
 
 /** A grade that a proof gave (R15), remembered beside the control file, which knows no grades. */

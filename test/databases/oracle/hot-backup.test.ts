@@ -1,5 +1,8 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DatabaseAddress } from '../../../src/databases/database.ts';
 import {
@@ -9,6 +12,7 @@ import {
   type BackupModeMark,
 } from '../../../src/databases/oracle/backup-mode.ts';
 import { connectOracle, type OracleSession } from '../../../src/databases/oracle/connect.ts';
+import { endLeftBackupMode } from '../../../src/databases/oracle/cure-left.ts';
 import { takeHotBackup, type HotBackupPorts } from '../../../src/databases/oracle/hot-backup.ts';
 import { hotBackupPorts, markFileOf, readMark } from '../../../src/databases/oracle/hot-ports.ts';
 import {
@@ -21,7 +25,9 @@ import type { Guest } from '../../../src/guest/guest.ts';
 import { silent } from '../../../src/progress.ts';
 import { planRecovery } from '../../../src/recovery/plan.ts';
 import { abort, startUp, stop } from '../../oracle-sim/instance/startup.ts';
+import { installTools, type Tools } from '../../oracle-sim/machine/tools.ts';
 import { startOracleSim, type OracleSim } from '../../oracle-sim/server.ts';
+import type { HotBackupChild, Stage } from '../../support/hot-backup-child.ts';
 import { createHostGuest } from '../../support/host-guest.ts';
 import { makeTestFolder } from '../../support/machine.ts';
 
@@ -262,6 +268,105 @@ test.each([
   const active = marked.map(() => ({ file: '5', name: '/u01/erp.dbf', tablespace: 'ERP', change: '7' }));
   const files = marked.map((one) => ({ file: '5', name: '/u01/erp.dbf', ...one }));
   expect(decideCure(active, openMode, '9', { dbid: '9', startedAt: '', files }, () => '1:2').kind).toBe(kind);
+});
+
+describe('clona itself is killed (SIGKILL)', () => {
+  const places = (): { archiveDir: string } => ({ archiveDir: copies });
+  let tools: Tools | undefined;
+  afterEach(async () => {
+    await tools?.[Symbol.asyncDispose]();
+    tools = undefined;
+  });
+
+  async function killAt(stage: Stage): Promise<void> {
+    const given: HotBackupChild = {
+      address: address(),
+      folder,
+      copies: join(copies, 'KILLED'),
+      markFile: markFileOf(copies),
+      stage,
+    };
+    const script = fileURLToPath(new URL('../../support/hot-backup-child.ts', import.meta.url));
+    const env = { ...process.env, CLONA_TEST_HOT_BACKUP: JSON.stringify(given) };
+    const child = fork(script, { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const ended = once(child, 'exit');
+    const [said] = (await Promise.race([once(child, 'message'), ended])) as [unknown];
+    expect(said).toBe(stage);
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  async function endLeft(): Promise<string[]> {
+    tools ??= await installTools(sim.server, folder);
+    const { home } = tools;
+    const workDir = join(folder, 'work');
+    return endLeftBackupMode(
+      address(),
+      { guest: createHostGuest(folder), home, instanceName: 'ERP', workDir, signal },
+      copies,
+    );
+  }
+
+  test.each<[Stage, number, string | null]>([
+    ['before the mark', 0, null],
+    ['the mark is written', 0, null],
+    ['in backup mode', 1, 'in the middle'],
+    ['a file is copied', 1, 'in the middle'],
+    ['all files are copied', 1, 'in the middle'],
+    ['out of backup mode', 0, null],
+  ])('%s: %i files stay in backup mode, and the next start ends it', async (stage, left, cured) => {
+    await killAt(stage);
+    expect(await active()).toHaveLength(left);
+    const { warnings } = await readOracleCatalog(address(), places(), signal);
+    expect(warnings.filter((said) => said.includes('left 1 datafiles in backup mode'))).toHaveLength(left);
+    const said = await endLeft();
+    expect(said).toHaveLength(cured === null ? 0 : 1);
+    expect(await active()).toEqual([]);
+    expect(await readMark(markFileOf(copies))).toBeNull();
+    expect(await endLeft()).toEqual([]);
+    // Nothing stands in the way of the next one, and what was half copied is in no catalog.
+    expect((await readOracleCatalog(address(), places(), signal)).catalog.backups).toEqual([]);
+    expect((await takeHotBackup(ports(), options())).backup.state).toBe('available');
+  });
+
+  test.each<[Stage, string]>([
+    ['in backup mode', 'cured'],
+    ['a file is copied', 'refused'],
+    ['out of backup mode', 'nothing'],
+  ])('%s, and the server dies, too: %s over SQL*Plus, for nobody else gets in', async (stage, outcome) => {
+    await insert(3);
+    await killAt(stage);
+    abort(sim.instance);
+    if (outcome === 'nothing') {
+      startAgain('OPEN');
+      expect(await endLeft()).toEqual([]);
+    } else {
+      expect(() => startAgain('OPEN')).toThrow('ORA-10873');
+      // A copy was made already: the file in its place could be that copy (decision 0140).
+      if (outcome === 'refused') await expect(endLeft()).rejects.toMatchObject({ kind: 'recoveryFailed' });
+      else {
+        expect(await endLeft()).toEqual([expect.stringContaining('it can be opened now')]);
+        await using dba = await connectAsSysdba();
+        await dba.execute('ALTER DATABASE OPEN');
+      }
+    }
+    if (outcome !== 'refused') expect(await sum()).toEqual(['1', '3']);
+  });
+});
+
+describe('the way into the machine breaks', () => {
+  test.each([['stat'], ['mkdir'], ['cp']])('at %s: no tablespace stays in backup mode', async (program) => {
+    const guest = createHostGuest(folder);
+    const broken: Guest = {
+      ...guest,
+      run: async (argv, given) =>
+        argv[0] === program ? Promise.reject(new Error('connection lost')) : guest.run(argv, given),
+    };
+    const markFile = markFileOf(copies);
+    const given = hotBackupPorts({ address: address(), guest: broken, folder: join(copies, 'H'), markFile });
+    await expect(takeHotBackup(given, options())).rejects.toThrow('connection lost');
+    expect(await active()).toEqual([]);
+  });
 });
 
 describe('with the means of the machine', () => {

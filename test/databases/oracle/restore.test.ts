@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DatabaseAddress } from '../../../src/databases/database.ts';
 import { addFoundArchives } from '../../../src/databases/oracle/archives/look.ts';
@@ -11,18 +12,23 @@ import { keepFiles } from '../../../src/databases/oracle/keep-files.ts';
 import type { KeepSettings } from '../../../src/databases/oracle/kept-files.ts';
 import { readKept, type Kept } from '../../../src/databases/oracle/place-kept-files.ts';
 import { takeHotBackup } from '../../../src/databases/oracle/hot-backup.ts';
+import { endLeftBackupMode } from '../../../src/databases/oracle/cure-left.ts';
 import { hotBackupPorts, markFileOf } from '../../../src/databases/oracle/hot-ports.ts';
 import { keepLogs } from '../../../src/databases/oracle/keep-logs.ts';
 import { withKeptLogs, type KeptLog } from '../../../src/databases/oracle/kept-logs.ts';
 import { restoreOracle, type OracleRestoreOptions } from '../../../src/databases/oracle/restore.ts';
 import type { RestoreTarget } from '../../../src/databases/oracle/restore-target.ts';
 import { readOracleCatalog } from '../../../src/databases/oracle/site-catalog.ts';
+import { openSqlPlusSession } from '../../../src/databases/oracle/sqlplus-session.ts';
+import { takeCopies, type TakenCopies } from '../../../src/databases/oracle/take-copies.ts';
+import { takeExport, type TakenExport } from '../../../src/databases/oracle/take-export.ts';
 import { takeRmanBackup } from '../../../src/databases/oracle/take-backup.ts';
 import { silent, type ProgressEvent } from '../../../src/progress.ts';
 import { planRecovery } from '../../../src/recovery/plan.ts';
 import { controlFilePaths } from '../../oracle-sim/instance/physical/database.ts';
 import { startUp, stop } from '../../oracle-sim/instance/startup.ts';
 import { installTools, type Tools } from '../../oracle-sim/machine/tools.ts';
+import { pumpOf, type PumpFaults } from '../../oracle-sim/pump/state.ts';
 import { startOracleSim, type OracleSim } from '../../oracle-sim/server.ts';
 import { createHostGuest } from '../../support/host-guest.ts';
 import { makeTestFolder } from '../../support/machine.ts';
@@ -579,6 +585,160 @@ test("logs are kept compressed and mirrored, and bring a hot backup back when th
   });
   await using clone = await openClone();
   expect(await clone.query('SELECT SUM(id) FROM clona.orders')).toEqual([['1']]);
+});
+
+describe('quiesced', () => {
+  const places = () => ({ archiveDir: join(folder, 'kept'), mirrorDir: join(folder, 'mirror') });
+  beforeEach(async () => {
+    for (const one of Object.values(places())) await mkdir(one);
+  });
+
+  const take = async (label: string, limitMs = 60_000): Promise<TakenCopies> =>
+    takeCopies({
+      kind: 'quiesced',
+      address: addressOf(live),
+      tools: toolsOf(liveTools, 'live'),
+      places: places(),
+      label,
+      limitMs,
+      onProgress: silent,
+      now: () => new Date(),
+    });
+
+  const state = async (): Promise<unknown> => {
+    await using session = await connectOracle(addressOf(live), signal);
+    return (await session.query('SELECT ACTIVE_STATE FROM V$INSTANCE'))[0]?.[0];
+  };
+
+  test.each(['EE', 'SE2'] as const)(
+    'on %s waits for the running transaction, and carries the log up to that moment',
+    async (edition) => {
+      live.instance.settings.edition = edition;
+      await insert(1);
+      await using writer = await connectOracle(addressOf(live), signal);
+      await writer.driver.execute('INSERT INTO orders VALUES (2)');
+      const taking = take('Q1');
+      const busy = async (): Promise<boolean> =>
+        edition === 'EE'
+          ? (await state()) === 'QUIESCING'
+          : live.watch.statements.some((sql) => sql.startsWith('LOCK TABLE'));
+      while (!(await busy())) await setImmediate();
+      await writer.driver.commit();
+      const { backup, quiet, keptLogs } = await taking;
+      expect(backup).toMatchObject({ kind: 'quiesced', ownLog: true, state: 'available' });
+      expect(quiet?.how).toBe(edition === 'EE' ? 'quiesce' : 'locks');
+      expect(keptLogs).toBeGreaterThan(0);
+      expect(await state()).toBe('NORMAL');
+      await insert(4);
+      for (const [name] of await writer.query('SELECT NAME FROM V$ARCHIVED_LOG')) await rm(name!);
+      live.instance.database!.control!.archived.length = 0;
+      const { catalog, facts } = await readOracleCatalog(addressOf(live), places(), signal);
+      const question = { until: { kind: 'backup', label: 'Q1' }, lost: 'everything' } as const;
+      const plan = planRecovery(catalog, question);
+      expect(plan).toMatchObject({ reachable: true, redoTo: backup.consistentFrom });
+      const scn = { kind: 'scn', scn: plan.redoTo! } as const;
+      const tools = toolsOf(cloneTools, 'clone');
+      await restoreOracle({ plan, catalog, facts, target: target(), tools, until: scn, onProgress: silent });
+      await using clone = await openClone();
+      expect(await clone.query('SELECT SUM(id) FROM clona.orders')).toEqual([['3']]);
+    },
+  );
+
+  test.each(['EE', 'SE2'] as const)(
+    'on %s gives up when a transaction does not end, and everybody goes on',
+    async (edition) => {
+      live.instance.settings.edition = edition;
+      await using writer = await connectOracle(addressOf(live), signal);
+      await writer.driver.execute('INSERT INTO orders VALUES (2)');
+      await expect(take('Q2', 1000)).rejects.toMatchObject({
+        kind: 'databaseFailed',
+        message: expect.stringContaining('did not end within 1 s'),
+      });
+      expect(await state()).toBe('NORMAL');
+      await writer.driver.commit();
+      await insert(3);
+      expect((await readOracleCatalog(addressOf(live), places(), signal)).catalog.backups).toEqual([]);
+    },
+  );
+
+  test('a clona that was killed while the server was quiesced is made up for', async () => {
+    const sysdba = openSqlPlusSession({ ...toolsOf(liveTools, 'live'), workDir: folder });
+    await sysdba.execute('ALTER SYSTEM QUIESCE RESTRICTED');
+    await writeFile(join(places().archiveDir, '.oracle-quiesced.json'), '{}');
+    const said = await endLeftBackupMode(addressOf(live), toolsOf(liveTools, 'live'), places().archiveDir);
+    expect(said).toEqual([expect.stringContaining('unquiesced')]);
+    expect(await state()).toBe('NORMAL');
+  });
+});
+
+describe('an export as of one SCN', () => {
+  const dumps = (): string => join(folder, 'dumps');
+  beforeEach(async () => {
+    await mkdir(dumps());
+    pumpOf(live.instance).directories.set('DUMPS', dumps());
+    await insert(1);
+  });
+
+  const take = async (label: string): Promise<TakenExport> =>
+    takeExport({
+      address: addressOf(live),
+      tools: toolsOf(liveTools, 'live'),
+      places: { archiveDir: folder },
+      label,
+      directory: 'DUMPS',
+      schemas: ['CLONA'],
+      onProgress: silent,
+      now: () => new Date(),
+    });
+
+  test('is judged by its log, measured, and part of the catalog with its SCN', async () => {
+    const before = BigInt(await scnNow());
+    const { backup, judgement, warnings } = await take('exp1');
+    expect(judgement).toMatchObject({ kind: 'expdp', verdict: 'ok', rows: { 'CLONA.ORDERS': 1 } });
+    expect(warnings).toEqual([]);
+    expect(backup).toMatchObject({ label: 'exp1', kind: 'export', grade: 2, start: backup.consistentFrom });
+    expect(backup.consistent).toBeUndefined();
+    expect(backup.consistentFrom! >= before - 1n).toBe(true);
+    expect(backup.bytes).toBeGreaterThan(0);
+    const { catalog } = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+    expect(catalog.backups).toMatchObject([{ label: 'exp1', state: 'available' }]);
+    const question = { until: { kind: 'backup', label: 'exp1' }, lost: 'everything' } as const;
+    expect(planRecovery(catalog, question)).toMatchObject({ reachable: true, backup: 'exp1' });
+    // The files are there: nothing is written over.
+    await expect(take('exp1')).rejects.toMatchObject({
+      kind: 'targetOccupied',
+      hint: expect.stringContaining('another --label'),
+    });
+  });
+
+  test.each<[string, (faults: PumpFaults) => void, string, RegExp]>([
+    [
+      'whose undo is overwritten',
+      (faults) => {
+        const errors = ['ORA-02354: error in exporting data', 'ORA-01555: snapshot too old'];
+        faults.failTable = { table: 'ORDERS', errors };
+      },
+      'jobLogFailed',
+      /could not read its rows as of SCN \d+ any more \(ORA-01555\)/,
+    ],
+    [
+      'without room',
+      (faults) => void (faults.dieBefore = 'ORDERS'),
+      'diskFull',
+      /ran out of room \(ORA-39095\)/,
+    ],
+    ['that is cut off', (faults) => void (faults.cutLogAfter = 9), 'jobLogFailed', /is incomplete/],
+  ])('%s is no archive, and that is said', async (_, spoil, kind, message) => {
+    spoil(pumpOf(live.instance).faults);
+    await expect(take('exp2')).rejects.toMatchObject({ kind, message: expect.stringMatching(message) });
+    const { catalog } = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+    expect(catalog.backups).toEqual([]);
+  });
+
+  test('into a DIRECTORY that nobody knows is refused', async () => {
+    pumpOf(live.instance).directories.delete('DUMPS');
+    await expect(take('exp3')).rejects.toMatchObject({ kind: 'siteInvalid', exitCode: 2 });
+  });
 });
 
 describe('a proof by VALIDATE', () => {

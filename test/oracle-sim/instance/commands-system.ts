@@ -4,6 +4,7 @@ import { requirePrivilege, type Action, type Session } from './session.ts';
 import { knownParameters } from './parameters.ts';
 import { checkpoint, switchLog } from './physical/checkpoint.ts';
 import { mounted, opened } from './physical/database.ts';
+import { quiesce, unquiesce } from './quiesce.ts';
 import { databaseOf } from './startup.ts';
 
 /** ALTER SYSTEM … */
@@ -39,7 +40,8 @@ export function prepareSystemCommand(cursor: TokenCursor, { instance, user }: Se
       instance.restricted = restricted;
     };
   }
-  if (cursor.accept('QUIESCE', 'RESTRICTED') || cursor.accept('UNQUIESCE')) return () => {};
+  if (cursor.accept('QUIESCE', 'RESTRICTED')) return quiescing(async () => quiesce(instance), user.name);
+  if (cursor.accept('UNQUIESCE')) return quiescing(() => unquiesce(instance), user.name);
   if (cursor.accept('KILL', 'SESSION')) return parseKill(cursor, instance);
   if (cursor.accept('SET')) return parseSet(cursor, instance);
   if (cursor.accept('RESET')) {
@@ -56,6 +58,12 @@ export function prepareSystemCommand(cursor: TokenCursor, { instance, user }: Se
   )
     return () => {};
   throw new OraError(2065, 'illegal option for ALTER SYSTEM', cursor.token.at);
+}
+
+/** For nobody but SYS and SYSTEM, whatever roles he has. */
+function quiescing(work: Action, user: string): Action {
+  if (user !== 'SYS' && user !== 'SYSTEM') throw new OraError(1031, 'insufficient privileges');
+  return work;
 }
 
 function parseKill(cursor: TokenCursor, instance: Session['instance']): Action {

@@ -5,6 +5,7 @@ import { findUser } from './accounts.ts';
 import { prepareCode } from './code-objects.ts';
 import { parseAlterTable } from './constraints.ts';
 import { prepareDatabaseCommand } from './commands-database.ts';
+import { prepareLock } from './commands-lock.ts';
 import { prepareSchemaCommand } from './commands-schema.ts';
 import { prepareSystemCommand } from './commands-system.ts';
 import { prepareTablespaceCommand } from './commands-tablespace.ts';
@@ -17,6 +18,7 @@ export function prepareCommand(sql: string, session: Session): Command {
   const cursor = new TokenCursor(sql);
   if (cursor.is('INSERT') || cursor.is('UPDATE') || cursor.is('DELETE'))
     return prepareDml(cursor, sql, session);
+  if (cursor.accept('LOCK')) return prepareLock(cursor, session);
   if (cursor.accept('COMMIT') || cursor.accept('ROLLBACK')) {
     const commits = sql.trimStart().toUpperCase().startsWith('COMMIT');
     cursor.accept('WORK');

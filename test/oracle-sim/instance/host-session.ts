@@ -10,6 +10,7 @@ import type { Instance, SessionInfo } from './instance.ts';
 import { beginTransaction, endTransaction } from './physical/change.ts';
 import { preparePlsql } from './plsql.ts';
 import type { Session } from './session.ts';
+import { waitWhileQuiesced } from './quiesce.ts';
 import { databaseOf } from './startup.ts';
 import { opened } from './physical/database.ts';
 
@@ -90,7 +91,16 @@ export function hostSession({
       if (!instance.sessions.has(id)) throw new OraError(1012, 'not logged on');
       beforeStatement(sql);
     },
-    prepareCommand: (sql) => prepareCommand(sql, session),
+    prepareCommand(sql) {
+      const command = prepareCommand(sql, session);
+      return {
+        ...command,
+        async run(...given) {
+          await waitWhileQuiesced(instance, user.name, info.transaction !== null);
+          return command.run(...given);
+        },
+      };
+    },
     preparePlsql: (sql) => preparePlsql(sql, session),
     get inTransaction() {
       return readOnly || info.transaction !== null;

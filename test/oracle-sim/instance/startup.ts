@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { OraError } from '../wire/values.ts';
+import { forgetQuiesce } from './quiesce.ts';
 import type { Instance } from './instance.ts';
 import { requireKey } from './keystore.ts';
 import type { Database } from './physical/database.ts';
@@ -135,6 +136,7 @@ export function stop(instance: Instance, how: 'NORMAL' | 'TRANSACTIONAL' | 'IMME
 
 /** SHUTDOWN ABORT, or the power fails. */
 export function abort(instance: Instance): void {
+  forgetQuiesce(instance);
   crash(databaseOf(instance));
   instance.started = false;
   instance.endSessions();

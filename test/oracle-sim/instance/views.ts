@@ -1,6 +1,7 @@
 import type { Given } from '../sql/fixtures.ts';
 import { hostTime, type Instance } from './instance.ts';
 import { knownParameters } from './parameters.ts';
+import { activeState } from './quiesce.ts';
 import { offsetText } from '../sql/formats.ts';
 import { backupViews } from './views-backups.ts';
 import { longOperationViews } from './long-operations.ts';
@@ -27,6 +28,7 @@ const instanceViews: Record<string, Rows> = {
       'Partitioning',
       'Block Change Tracking',
       'Unused Block Compression',
+      'Database resource manager',
     ].map((name) => ({
       PARAMETER: name,
       VALUE: settings.edition === 'EE' ? 'TRUE' : 'FALSE',
@@ -108,7 +110,7 @@ function instanceRow(instance: Instance): Given {
     SHUTDOWN_PENDING: 'NO',
     DATABASE_STATUS: 'ACTIVE',
     INSTANCE_ROLE: 'PRIMARY_INSTANCE',
-    ACTIVE_STATE: 'NORMAL',
+    ACTIVE_STATE: activeState(instance),
     BLOCKED: 'NO',
     CON_ID: 0,
     INSTANCE_MODE: 'REGULAR',

@@ -73,7 +73,8 @@ function merge(
 async function findGone({ catalog, facts }: OracleCatalog, folders: readonly string[]): Promise<Set<string>> {
   const gone = new Set<string>();
   for (const { label, kind } of catalog.backups) {
-    if (kind !== 'export' && kind !== 'hot' && facts.copies?.[label] === undefined) continue;
+    const isOurs = kind === 'export' || kind === 'hot' || kind === 'quiesced';
+    if (!isOurs && facts.copies?.[label] === undefined) continue;
     for (const path of facts.pieces[label] ?? []) {
       if (!folders.some((folder) => path.startsWith(folder))) continue;
       const isThere = await stat(path).then(

@@ -51,6 +51,30 @@ export function beginTransaction(database: Database): number {
   return open.lastTransaction;
 }
 
+const shared = new WeakMap<Database, Map<string, Set<number>>>();
+
+/** A lock in share mode until its transaction ends; false: another one has changed the object and did not end. */
+export function holdShared(
+  database: Database,
+  transaction: number,
+  { file, page }: { file: number; page: string },
+): boolean {
+  const open = opened(database);
+  const held = open.files.get(file)?.pages.get(page)?.transaction ?? 0;
+  if (held !== 0 && held !== transaction && open.transactions.has(held)) return false;
+  const locks = shared.get(database) ?? new Map<string, Set<number>>();
+  shared.set(database, locks);
+  locks.set(page, (locks.get(page) ?? new Set()).add(transaction));
+  return true;
+}
+
+function isHeldByOthers(database: Database, transaction: number, page: string): boolean {
+  const { transactions } = opened(database);
+  return [...(shared.get(database)?.get(page) ?? [])].some(
+    (one) => one !== transaction && transactions.has(one),
+  );
+}
+
 /** Changes one object; another running transaction's object is locked. */
 export function changePage(
   database: Database,
@@ -62,7 +86,8 @@ export function changePage(
   const open = opened(database);
   const found = open.files.get(file)?.pages.get(page);
   const held = found?.transaction ?? 0;
-  if (held !== 0 && held !== transaction && open.transactions.has(held)) {
+  const isHeld = held !== 0 && held !== transaction && open.transactions.has(held);
+  if (isHeld || isHeldByOthers(database, transaction, page)) {
     throw new OraError(54, 'resource busy and acquire with NOWAIT specified or timeout expired');
   }
   const before =
