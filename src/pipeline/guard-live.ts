@@ -43,7 +43,7 @@ export async function guardLive(input: PromoteInput, result: PromoteResult): Pro
       name: 'log',
       title: 'archive the log up to P',
       evidence: 'log.archived',
-      work: async ({ operations }, step) => operations.archiveLogTo(step, bearing.position),
+      work: async ({ operations }, step) => operations.archiveLogTo(step, bearing.position, 'promotion'),
     });
     await takeGuards(run);
     result.gate = await gateStep(input, 'gate-first-change', 'firstChange', bearing);

@@ -119,8 +119,15 @@ export interface Operations {
   takeBackup(step: Step, purpose: 'refresh' | 'guard', ifNeeded: boolean): Promise<BackupTaken | null>;
   /** Names a point in LIVE's log and counts there, under a brief write lock where the site allows it. */
   markRestorePoint(step: Step, name: string): Promise<Bearing>;
-  /** Until the archive and its mirror have the log up to `position`. */
-  archiveLogTo(step: Step, position: string): Promise<{ archivedTo: string }>;
+  /**
+   * Until the archive and its mirror have the log up to `position`. A mirror that is away is told, and keeps nothing from being
+   * proven; before LIVE is changed (the default) it must have the log too, or the site accepts that.
+   */
+  archiveLogTo(
+    step: Step,
+    position: string,
+    purpose?: 'refresh' | 'promotion',
+  ): Promise<{ archivedTo: string; missingInMirror?: string }>;
   observe(step: Step, machine: MachineName): Promise<Observation>;
 
   /** `until` null: to the end of the archived log. `measured`: the newest restore, for the time it will take. */

@@ -91,7 +91,7 @@ async function prepare(input: RefreshInput, result: RefreshResult): Promise<void
     name: 'log',
     title: 'archive the log up to there',
     evidence: 'log.archived',
-    work: async ({ operations }, step) => operations.archiveLogTo(step, bearing.position),
+    work: async ({ operations }, step) => operations.archiveLogTo(step, bearing.position, 'refresh'),
   });
   result.plan = await runStep(run, {
     name: 'plan',

@@ -237,6 +237,9 @@ export const archive = (folder: string) =>
       minimumGrade: integer(0, 6, 'the gate opens only for an archive proven to this grade').default(5),
       maximumAge: duration('the gate opens only for an archive proven within this time').prefault('26h'),
       acceptSharedDisk: text('the reason why archive and database may share a disk; shown red').optional(),
+      acceptMirrorAway: text(
+        'the reason why LIVE may be changed while the mirror is away: its log then lies in one place',
+      ).optional(),
       receiver: flag('clona serve also streams the log, second by second, to location and mirror').default(
         false,
       ),

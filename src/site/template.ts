@@ -199,6 +199,7 @@ function archiveText({ archive, mirror, minimumGrade }: SiteAnswers): string[] {
     `  minimumGrade: ${minimumGrade}                  # the gate opens only for an archive proven to this grade (0 to 6)`,
     '  maximumAge: 26h                  # and proven within this time',
     '  # acceptSharedDisk: we have but one disk   # a reason; shown red everywhere',
+    '  # acceptMirrorAway: its disk is being mended   # a reason; else no promotion without the mirror',
     '  # receiver: true                 # clona serve streams the log to both, too: next to nothing is lost with LIVE',
     '  # compressionLevel: 3',
     '  # workers: 4',

@@ -157,7 +157,12 @@ async function sweepUnfinished(archive: Archive): Promise<void> {
 export async function archiveEverything(
   address: DatabaseAddress,
   archiver: LogArchiver,
-  options: { timeoutMs?: number; signal?: AbortSignal } = {},
+  options: {
+    timeoutMs?: number;
+    signal?: AbortSignal;
+    /** Where there are problems: whether what is stored is enough all the same. */
+    isEnough?: (name: string, problems: readonly ClonaError[]) => Promise<boolean>;
+  } = {},
 ): Promise<string> {
   await using session = await connect(address, options.signal);
   const name = await switchLog(session);
@@ -169,7 +174,8 @@ export async function archiveEverything(
       [name],
     );
     const { problems } = await archiver.drain();
-    if (row?.done === true && problems.length === 0) return name;
+    if (row?.done === true && (problems.length === 0 || (await options.isEnough?.(name, problems)) === true))
+      return name;
     if (performance.now() > until) {
       throw new ClonaError('databaseFailed', `segment ${name} did not get into every archive in time`, {
         cause:

@@ -139,7 +139,7 @@ export async function withArchiver<Result>(
 }
 
 /** A destination that is away keeps the other from nothing: each pass of the archiver tells of it and tries again. */
-async function openForLog(
+export async function openForLog(
   site: Site,
   address: DatabaseAddress,
   signal: AbortSignal,
@@ -165,7 +165,7 @@ async function openEvenIfAway(
   });
 }
 
-async function readSpool(address: DatabaseAddress, signal: AbortSignal): Promise<string> {
+export async function readSpool(address: DatabaseAddress, signal: AbortSignal): Promise<string> {
   await using session = await connect(address, signal);
   const folder = await readSpoolFolder(session);
   if (folder !== null) return folder;

@@ -11,6 +11,7 @@ import type { Operations } from '../operations.ts';
 import { withMachine, type MachineAccess, type SiteAccess } from '../machine/access.ts';
 import { runUserSteps } from '../machine/user-steps.ts';
 import { archiveLog, backUpLive, measureLiveSpool } from './live-archive.ts';
+import { archiveLogWithoutMirror, requireMirror } from './mirror-away.ts';
 import { observeMachine, takeBearing } from './observe.ts';
 import { isArchiveWhole } from './restore-staging.ts';
 import { drainSessions, measureLosses, userSqlOn } from './users.ts';
@@ -45,14 +46,20 @@ export function createLiveOperations(access: SiteAccess): LiveOperations {
       ),
     markRestorePoint: async (step, name) =>
       onLive(step.signal, async (live) => takeBearing(site, live, name, step.signal)),
-    archiveLogTo: async (step) =>
-      onLive(step.signal, async ({ address }) => ({ archivedTo: await archiveLog(site, address, step) })),
+    archiveLogTo: async (step, _position, purpose = 'promotion') =>
+      onLive(step.signal, async ({ address }) => {
+        if (purpose === 'promotion') await requireMirror(site, address, step.signal);
+        return purpose === 'refresh' || site.archive.acceptMirrorAway !== undefined
+          ? archiveLogWithoutMirror(site, address, step)
+          : { archivedTo: await archiveLog(site, address, step) };
+      }),
     closeForUsers: async (step) => {
       // A snapshot that holds a part only would be no way back: nobody is disturbed for it.
       await platform.requireWholeSnapshot(site.machines.live.name, step.signal);
-      await onLive(step.signal, async (live) =>
-        runUserSteps(live, site.promotion.closeForUsers, userSqlOn(live), step),
-      );
+      await onLive(step.signal, async (live) => {
+        await requireMirror(site, live.address, step.signal);
+        return runUserSteps(live, site.promotion.closeForUsers, userSqlOn(live), step);
+      });
     },
     drain: async (step) =>
       onLive(step.signal, async (live) => drainSessions(live, site.promotion.drainTimeout, step)),

@@ -69,6 +69,42 @@ describe('LIVE on a local machine', () => {
     expect(await operations.archivedUntil(signal)).toMatch(/^\d{4}-/);
   });
 
+  test('is closed and changed only while the mirror has its log, a refresh goes on without', async () => {
+    const mirror = join(live.folder, 'mirror');
+    const { site } = live.access;
+    const withMirror = async (accepted?: string): Promise<Operations> => {
+      const archive = { ...site.archive, mirror, acceptMirrorAway: accepted };
+      return operationsOn({ ...live.access, site: { ...site, archive } }, () => {});
+    };
+    const careful = await withMirror();
+    await careful.archiveLogTo(live.step('m/log'), '0');
+    await rename(mirror, `${mirror}.away`);
+    try {
+      await expect(careful.closeForUsers(live.step('m/close'))).rejects.toMatchObject({
+        kind: 'archiveMissing',
+        hint: expect.stringContaining('archive.acceptMirrorAway'),
+      });
+      expect(await sql('select value from setting')).toEqual([{ value: 'open' }]);
+      for (const [one, purpose] of [
+        [careful, 'refresh'],
+        [await withMirror('its disk is being mended'), 'promotion'],
+      ] as const) {
+        const { archivedTo, missingInMirror } = await one.archiveLogTo(live.step('m/log'), '0', purpose);
+        expect(missingInMirror).toContain(mirror);
+        expect(await readdir(join(live.folder, 'archive', 'log', '00000001'))).toContain(`${archivedTo}.zst`);
+      }
+    } finally {
+      await rename(`${mirror}.away`, mirror);
+    }
+    const { archivedTo, missingInMirror } = await careful.archiveLogTo(live.step('m/after'), '0');
+    expect(missingInMirror).toBeUndefined();
+    const caughtUp = (await readdir(join(mirror, 'log', '00000001'))).sort();
+    expect(caughtUp).toContain(`${archivedTo}.zst`);
+    expect(caughtUp.length).toBeGreaterThan(3);
+    await rm(mirror, { recursive: true });
+    await rm(join(live.folder, '.clona', 'archives.json'), { force: true });
+  });
+
   test('is asked how far its archive goes without making an archive where none is', async () => {
     const folder = join(live.folder, 'archive');
     await rename(folder, `${folder}.away`);
