@@ -123,10 +123,14 @@ export function powerShellScript(argv: readonly string[]): string {
 
 /**
  * Windows hands a batch file to cmd.exe, which reads the arguments by rules of its own: quotes do not hold there, and
- * an argument could become a command ("BatBadBut", CVE-2024-24576). Trailing dots and blanks belong to no file name.
+ * an argument could become a command ("BatBadBut", CVE-2024-24576). Trailing dots and blanks of any
+ * kind belong to no file name: Windows and .NET drop them.
  */
 function refuseBatch(program: string, args: readonly string[]): void {
-  if (!/\.(?:bat|cmd)[. ]*$/i.test(program)) return;
+  // No file has one in its name; around it .NET would take it for quoted already, and behind it an argument would begin.
+  if (program.includes('"'))
+    throw new ClonaError('guestFailed', `the program ${program} has a quote in its name`);
+  if (!/\.(?:bat|cmd)[.\s]*$/i.test(program)) return;
   const dangerous = args.find((word) => /[^A-Za-z0-9_./:\\=@+,-]/.test(word));
   if (dangerous === undefined) return;
   throw new ClonaError(

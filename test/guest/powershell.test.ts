@@ -113,10 +113,51 @@ describe('quoting for Windows', () => {
     ['C:\\erp\\RUN.CMD', '%PATH%'],
     ['run.bat.', '"'],
     ['run.cmd ', 'a b'],
+    ['run.cmd\t', 'a&calc'],
+    ['run.bat\u00a0', 'a|calc'],
+    ['run.cmd .\n', '%PATH%'],
     ['run.bat', 'a\nb'],
     ['run.bat', '^'],
   ])('the batch file %j is not given the argument %j', (program, word) => {
     expect(() => powerShellScript([program, 'plain', word])).toThrow('cannot be given an argument');
+  });
+
+  test.each(['"run.bat"', 'erp.exe" "/delete', 'run.bat"'])('a program is not called %j', (program) => {
+    expect(() => powerShellScript([program, 'plain'])).toThrow('has a quote in its name');
+  });
+
+  // What would mean something to PowerShell, to cmd.exe or to sh, handed on by each of the two ways of quoting.
+  test.each([
+    '',
+    '\\',
+    'C:\\dir\\',
+    'ends \\\\',
+    '"',
+    '\\"',
+    '$(calc)',
+    '$env:X',
+    '`n`"',
+    '%PATH%',
+    '%%1',
+    '^&|<>',
+    '!x!',
+    'a\nb\r\nc',
+    "'; calc; '",
+    '\u2018\u2019; calc',
+    'Žluťoučký 🐎 \u202e',
+    '-EncodedCommand',
+    '--%',
+    '@{a=1}',
+    ' ',
+    '\t',
+  ])('the argument %j arrives as it is', (text) => {
+    const { command } = powerShellOrder(powerShellScript(['erp.exe', text, 'next']));
+    // Nothing of it is in what sshd's shell reads.
+    expect(command).toMatch(/^[A-Za-z0-9 .+/=-]+$/);
+    const [, literal = ''] =
+      /\$start\.Arguments = '((?:[^'\u2018-\u201b]|(['\u2018-\u201b])\2)*)'\n/.exec(decode(command)) ?? [];
+    const line = literal.replaceAll(/(['\u2018-\u201b])\1/g, '$1');
+    expect(parseWindowsArguments(line)).toEqual([text, 'next']);
   });
 
   test('a batch file may have plain arguments, and a program any', () => {

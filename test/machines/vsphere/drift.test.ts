@@ -83,10 +83,18 @@ describe.skipIf(!isHere)(`a staging machine that people work on in vCenter${miss
     expect(await previewStaging(options, args)).toEqual({ same: 4 });
   });
 
-  test('given a second card on the network of production, it is isolated again', async () => {
+  test('with its card moved onto the network of production, and given a second one there, it is isolated again', async () => {
     await createStaging(options, args);
+    vcsim.govc(
+      'vm.network.change',
+      '-vm',
+      'staging',
+      '-net',
+      'DC0_DVPG0',
+      ...devices('staging', 'ethernet-\\S+'),
+    );
     vcsim.govc('vm.network.add', '-vm', 'staging', '-net', 'DC0_DVPG0');
-    expect(networks()).toContainEqual(expect.stringContaining('DVSwitch'));
+    expect(networks()).toEqual([expect.stringContaining('DVSwitch'), expect.stringContaining('DVSwitch')]);
     expect((await createStaging(options, args)).changes).toMatchObject({ update: 1 });
     expect(new Set(networks())).toEqual(new Set(['VM Network']));
   });
