@@ -28,24 +28,46 @@ export interface DeviceReader {
   fileSystemNumber: (path: string) => Promise<number>;
 }
 
-/** /proc and /sys of this host. Elsewhere than on Linux nothing is found there, and only the file system's number is known. */
-export const linuxDevices: DeviceReader = {
-  mountInfo: async () => (await read('/proc/self/mountinfo')) ?? '',
-  block: async (number) => readBlock('/sys', number),
-  numberOf: async (source) => readNumber('/sys', source),
-  btrfsMembers: async (source) => readBtrfsMembers('/sys', source),
-  exists: async (path) =>
-    stat(path).then(
-      () => true,
-      () => false,
+/** What is asked of the files of a host: this one, or a guest. Nothing of it throws for what is not there. */
+export interface HostFiles {
+  /** Trimmed; undefined: it is not there. */
+  read: (path: string) => Promise<string | undefined>;
+  list: (folder: string) => Promise<string[]>;
+  /** undefined: it is not there. */
+  realPath: (path: string) => Promise<string | undefined>;
+  fileSystemNumber: (path: string) => Promise<number>;
+}
+
+const here: HostFiles = {
+  read: async (path) =>
+    readFile(path, 'utf8').then(
+      (text) => text.trim(),
+      () => undefined,
     ),
-  realPath: async (path) => realpath(path),
+  list: async (folder) => readdir(folder).catch(() => []),
+  realPath: async (path) => realpath(path).catch(() => undefined),
   fileSystemNumber: async (path) => (await stat(path)).dev,
 };
 
+/** /proc and /sys of a host. Elsewhere than on Linux nothing is found there, and only the file system's number is known. */
+export function createDeviceReader(files: HostFiles): DeviceReader {
+  return {
+    mountInfo: async () => (await files.read('/proc/self/mountinfo')) ?? '',
+    block: async (number) => readBlock('/sys', number, files),
+    numberOf: async (source) => readNumber('/sys', source, files),
+    btrfsMembers: async (source) => readBtrfsMembers('/sys', source, files),
+    exists: async (path) => (await files.realPath(path)) !== undefined,
+    realPath: async (path) => (await files.realPath(path)) ?? path,
+    fileSystemNumber: files.fileSystemNumber,
+  };
+}
+
+export const linuxDevices: DeviceReader = createDeviceReader(here);
+
 /** `sys` is /sys, or a recorded copy of it. */
-export async function readBlock(sys: string, number: string): Promise<BlockFacts | undefined> {
-  const folder = await realpath(join(sys, 'dev/block', number)).catch(() => undefined);
+export async function readBlock(sys: string, number: string, files = here): Promise<BlockFacts | undefined> {
+  const { read, list } = files;
+  const folder = await files.realPath(join(sys, 'dev/block', number));
   if (folder === undefined) return undefined;
   const name = basename(folder);
   const common = { name, backingFile: undefined, isMemory: false, isVirtual: false, identity: name };
@@ -74,8 +96,8 @@ export async function readBlock(sys: string, number: string): Promise<BlockFacts
     label: `disk ${name}`,
     below,
     isMemory,
-    isVirtual: await isVirtualDisk(folder, name),
-    identity: await identify(folder, name),
+    isVirtual: await isVirtualDisk(folder, name, read),
+    identity: await identify(folder, name, read),
   };
 }
 
@@ -87,7 +109,7 @@ function mappedKind(uuid: string): string {
 }
 
 /** Several paths lead to one disk of a storage network: its world wide name is the same over all of them. */
-async function identify(folder: string, name: string): Promise<string> {
+async function identify(folder: string, name: string, read: HostFiles['read']): Promise<string> {
   for (const file of ['wwid', 'device/wwid', 'serial', 'device/serial']) {
     const found = await read(join(folder, file));
     if (found !== undefined && found !== '')
@@ -96,19 +118,20 @@ async function identify(folder: string, name: string): Promise<string> {
   return name;
 }
 
-async function isVirtualDisk(folder: string, name: string): Promise<boolean> {
+async function isVirtualDisk(folder: string, name: string, read: HostFiles['read']): Promise<boolean> {
   if (/^(vd|xvd)[a-z]/.test(name)) return true;
   const maker = `${(await read(join(folder, 'device/vendor'))) ?? ''} ${(await read(join(folder, 'device/model'))) ?? ''}`;
   return /vmware|qemu|virtual|msft|amazon|google|nutanix/i.test(maker);
 }
 
-async function readNumber(sys: string, source: string): Promise<string | undefined> {
-  const real = await realpath(source).catch(() => source);
-  return read(join(sys, 'class/block', basename(real), 'dev'));
+async function readNumber(sys: string, source: string, files: HostFiles): Promise<string | undefined> {
+  const real = (await files.realPath(source)) ?? source;
+  return files.read(join(sys, 'class/block', basename(real), 'dev'));
 }
 
-async function readBtrfsMembers(sys: string, source: string): Promise<string[]> {
-  const own = basename(await realpath(source).catch(() => source));
+async function readBtrfsMembers(sys: string, source: string, files: HostFiles): Promise<string[]> {
+  const { read, list } = files;
+  const own = basename((await files.realPath(source)) ?? source);
   const root = join(sys, 'fs/btrfs');
   for (const id of await list(root)) {
     const members = await list(join(root, id, 'devices'));
@@ -119,15 +142,4 @@ async function readBtrfsMembers(sys: string, source: string): Promise<string[]> 
     return numbers.filter((number) => number !== undefined);
   }
   return [];
-}
-
-async function read(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').then(
-    (text) => text.trim(),
-    () => undefined,
-  );
-}
-
-async function list(folder: string): Promise<string[]> {
-  return readdir(folder).catch(() => []);
 }

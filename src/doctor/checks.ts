@@ -15,12 +15,14 @@ import {
   oracleBackupMode,
   oracleCorruption,
   oracleLastBackup,
+  oracleLogCopies,
   oracleRecoveryArea,
   oracleRights,
   oracleRman,
   oracleUnrecoverable,
 } from './oracle-backup-checks.ts';
 import { oracleArchiving, oracleReachable, oracleRedo, oracleVersion } from './oracle-checks.ts';
+import { oracleDevices } from './oracle-device-checks.ts';
 import { secretsResolve } from './secret-checks.ts';
 import { departments, gradeWithinReach, kitSource, masking, smokeTests } from './site-checks.ts';
 import { controlFolder, listenPort, pulumiState, staleLocks } from './state-checks.ts';
@@ -80,9 +82,11 @@ export const checks = {
   oracleVersion: { topic: 'database', look: oracleVersion },
   oracleArchiving: { topic: 'database', rules: ['R2', 'R14'], look: oracleArchiving },
   oracleRedo: { topic: 'database', rules: ['R14'], look: oracleRedo },
+  oracleDevices: { topic: 'database', rules: ['R14', 'R16'], look: oracleDevices },
   oracleRecoveryArea: { topic: 'database', rules: ['R12'], look: oracleRecoveryArea },
   oracleBackupMode: { topic: 'database', rules: ['R8'], look: oracleBackupMode },
   oracleLastBackup: { topic: 'database', rules: ['R7', 'R18'], look: oracleLastBackup },
+  oracleLogCopies: { topic: 'database', rules: ['R14'], look: oracleLogCopies },
   oracleCorruption: { topic: 'database', rules: ['R15'], look: oracleCorruption },
   oracleUnrecoverable: { topic: 'database', rules: ['R9'], look: oracleUnrecoverable },
   oracleRman: { topic: 'database', rules: ['R10', 'R11'], look: oracleRman },

@@ -1,4 +1,4 @@
-import type { RowOf } from '../databases/oracle/control-file.ts';
+import type { ControlFileRows, RowOf } from '../databases/oracle/control-file.ts';
 import { showInstant, toInstant } from '../recovery/instant.ts';
 import { isWhole } from '../recovery/serve.ts';
 import { formatDuration, formatSize } from '../site/units.ts';
@@ -19,13 +19,23 @@ export const oracleRecoveryArea = onOracle(({ rows }, { site }) => {
   }
   const held = Number(area.used ?? 0) - Number(area.reclaimable ?? 0);
   const percent = Math.floor((held / limit) * 100);
-  const said = `the recovery area is ${percent} % held (${formatSize(held)} of ${formatSize(limit)}, ${formatSize(Number(area.reclaimable ?? 0))} more are reclaimable)`;
+  const said = `the recovery area is ${percent} % held (${formatSize(held)} of ${formatSize(limit)}, ${formatSize(Number(area.reclaimable ?? 0))} more are reclaimable${heldMost(rows)})`;
   const mend =
     'raise DB_RECOVERY_FILE_DEST_SIZE, or back up and delete through RMAN; never delete its files by hand';
   const { yellow, red } = site.archive.zone;
   if (percent >= red) return [failed(said, mend, 6)];
   return [percent >= yellow ? warning(said, mend) : ok(said)];
 });
+
+/** Which kind of file holds most of it that cannot be thrown away. */
+function heldMost({ areaUsage }: ControlFileRows): string {
+  const held = areaUsage
+    .map(({ type, used, reclaimable }) => ({ type, percent: Number(used ?? 0) - Number(reclaimable ?? 0) }))
+    .sort((a, b) => b.percent - a.percent);
+  const [most] = held;
+  if (most === undefined || most.percent <= 0) return '';
+  return `; most by ${(most.type ?? '').toLowerCase()}s: ${Math.round(most.percent)} %`;
+}
 
 /** R8. */
 export const oracleBackupMode = onOracle(({ rows }) => {
@@ -73,6 +83,43 @@ export const oracleLastBackup = onOracle(({ catalog, nowMs }, { site }) => {
         )
       : ok(said),
     ...gone,
+  ];
+});
+
+/** R14: a log that lies once and in no backup is lost with that one disk, and with it every target behind it. */
+export const oracleLogCopies = onOracle(({ rows, clock, nowMs }, { site }) => {
+  const copies = new Map<string, { count: number; backups: number; since: number }>();
+  for (const {
+    thread,
+    sequence,
+    resetlogs,
+    name,
+    status,
+    deleted,
+    standby,
+    backups,
+    nextTime,
+  } of rows.archivedLogs) {
+    if (name === null || status !== 'A' || deleted === 'YES' || standby === 'YES' || backups === null)
+      continue;
+    const key = `${resetlogs ?? ''}/${thread ?? ''}/${sequence ?? ''}`;
+    const known = copies.get(key) ?? {
+      count: 0,
+      backups: 0,
+      since: toInstant(clock(nextTime) ?? '') ?? nowMs,
+    };
+    copies.set(key, { ...known, count: known.count + 1, backups: Math.max(known.backups, Number(backups)) });
+  }
+  const once = [...copies.values()].filter(
+    ({ count, backups, since }) => count === 1 && backups === 0 && nowMs - since > site.archive.maximumAge,
+  );
+  if (copies.size === 0) return [];
+  if (once.length === 0) return [ok('no archived log lies in one place alone, in no backup, for long')];
+  return [
+    warning(
+      `${once.length} archived logs older than ${formatDuration(site.archive.maximumAge)} lie in one place alone, and in no backup`,
+      'BACKUP ARCHIVELOG ALL, or a second LOG_ARCHIVE_DEST_n',
+    ),
   ];
 });
 

@@ -31,6 +31,15 @@ export const oracleVersion = onOracle(({ rows, banner, options }) => {
       ok(`options that cost, installed and never used by clona unless a site says so: ${paid.join(', ')}`),
     );
   }
+  const state = rows.instance[0]?.activeState ?? 'NORMAL';
+  if (state !== 'NORMAL') {
+    found.push(
+      warning(
+        `the server is ${state.toLowerCase()}: nobody but SYS and SYSTEM can work`,
+        'ALTER SYSTEM UNQUIESCE, unless a quiesced backup runs (clona backup ends what one left)',
+      ),
+    );
+  }
   if (rows.instance[0]?.parallel === 'YES') {
     found.push(
       warning(
@@ -118,7 +127,7 @@ export const oracleArchiving = onOracle(({ rows }) => {
   return found;
 });
 
-/** R14. Whether two paths are two disks only the host itself can say; two folders are the least. */
+/** R14. Two folders are the least; whether they are two disks `oracleDevices` asks of the machine. */
 export const oracleRedo = onOracle(({ rows }) => {
   const groups = new Map<string, string[]>();
   for (const { group, type, member } of rows.logMembers) {
@@ -147,11 +156,7 @@ export const oracleRedo = onOracle(({ rows }) => {
     );
   }
   if (found.length > 0 || groups.size === 0) return found;
-  return [
-    ok(
-      `each of ${groups.size} groups of the online log has members in different folders (whether these are different disks, the host says)`,
-    ),
-  ];
+  return [ok(`each of ${groups.size} groups of the online log has members in different folders`)];
 });
 
 function folderOf(path: string): string {

@@ -13,6 +13,8 @@ export interface OracleFacts {
   catalog: Catalog;
   warnings: string[];
   nowMs: number;
+  /** Wall clock time of the server as an instant. */
+  clock: (wall: string | null) => string | null;
   /** V$RMAN_CONFIGURATION: what was configured; what was not is at its default. */
   configuration: { name: string; value: string }[];
   /** V$DATABASE_BLOCK_CORRUPTION. */
@@ -53,6 +55,7 @@ export async function readOracleFacts(address: DatabaseAddress, signal: AbortSig
     catalog,
     warnings,
     nowMs: clock.nowMs,
+    clock: clock.toInstant,
     configuration: more.configuration.map(([name, value]) => ({ name: text(name), value: text(value) })),
     corruption: more.corruption.map(([file, blocks, kind]) => ({
       file: text(file),

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { BlockFacts, DeviceReader } from '../../src/archive/device-reader.ts';
 import { compareDevices, nameDevice, resolveDevice, sameDevice } from '../../src/archive/devices.ts';
+import { guestDevices } from '../../src/archive/guest-devices.ts';
+import { createHostGuest } from '../support/host-guest.ts';
 import { findMount, parseMounts } from '../../src/archive/mounts.ts';
 import { canMount, mountSmallDisk } from '../support/small-disk.ts';
 
@@ -155,3 +157,14 @@ describe.skipIf(process.platform !== 'linux')('this host', () => {
     }
   });
 });
+
+test.skipIf(process.platform !== 'linux')(
+  'a guest is asked for its own /proc and /sys, and says what this host says of itself',
+  async () => {
+    await using guest = createHostGuest(tmpdir());
+    const reader = guestDevices(guest, new AbortController().signal);
+    for (const path of [tmpdir(), '/', join(tmpdir(), 'is', 'not', 'there')]) {
+      expect(await resolveDevice(path, reader)).toEqual(await resolveDevice(path));
+    }
+  },
+);

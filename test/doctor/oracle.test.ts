@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { buildCatalog } from '../../src/databases/oracle/catalog.ts';
 import type { ControlFileRows } from '../../src/databases/oracle/control-file.ts';
+import type { BlockFacts, DeviceReader } from '../../src/archive/device-reader.ts';
+import { judgeOracleDevices } from '../../src/doctor/oracle-device-checks.ts';
 import type { Check, Finding, Patient } from '../../src/doctor/check.ts';
 import { checks } from '../../src/doctor/checks.ts';
 import { examine, exitCodeOf } from '../../src/doctor/examine.ts';
@@ -9,7 +11,7 @@ import type { OracleFacts } from '../../src/doctor/oracle-facts.ts';
 import { parseSite } from '../../src/site/parse.ts';
 import type { Site } from '../../src/site/site.ts';
 import { simPassword, startOracleSim } from '../oracle-sim/server.ts';
-import { addRow, addSet, asViews, at, openDatabase } from '../support/oracle-rows.ts';
+import { addLog, addRow, addSet, asViews, at, openDatabase } from '../support/oracle-rows.ts';
 
 const { signal } = new AbortController();
 
@@ -70,6 +72,7 @@ function factsOf(rows: ControlFileRows, more: Partial<OracleFacts> = {}): Oracle
     catalog,
     warnings,
     nowMs: clock.nowMs,
+    clock: clock.toInstant,
     configuration: [
       { name: 'CONTROLFILE AUTOBACKUP', value: 'ON' },
       { name: 'RETENTION POLICY', value: 'TO RECOVERY WINDOW OF 14 DAYS' },
@@ -99,7 +102,9 @@ async function look(facts: OracleFacts): Promise<Finding[]> {
 }
 
 const problems = (found: readonly Finding[]): string[] =>
-  found.filter(({ state }) => state !== 'ok').map(({ state, what }) => `${state}: ${what}`);
+  found
+    .filter(({ state }) => state === 'failed' || state === 'warning')
+    .map(({ state, what }) => `${state}: ${what}`);
 
 test('a database in order has nothing to mend, however full its recovery area is with what can be reclaimed', async () => {
   const found = await look(factsOf(healthy()));
@@ -183,6 +188,31 @@ describe('what doctor finds', () => {
       (rows) => void (rows.parameters[0]!.value = '3'),
       /^warning: the control file may forget after 3 days/,
     ],
+    [
+      'archived logs in one place and no backup',
+      (rows) => {
+        Object.assign(rows.clock[0]!, { local: '2017-03-10T20:00:00', utc: '2017-03-10T20:00:00' });
+        addLog(rows, ['1', '1', '100', '300'], { backups: '0' });
+        addLog(rows, ['1', '2', '300', '500'], { backups: '1' });
+        for (const destination of ['1', '2'])
+          addLog(rows, ['1', '3', '500', '900'], { destination, backups: '0' });
+      },
+      /^warning: 1 archived logs older than .* lie in one place alone/,
+    ],
+    [
+      'a recovery area that one kind of file fills',
+      (rows) => {
+        rows.recoveryArea[0]!.reclaimable = '0';
+        addRow(rows, 'areaUsage', { type: 'ARCHIVED LOG', used: '90.5', reclaimable: '2.5', files: '7' });
+        addRow(rows, 'areaUsage', { type: 'BACKUP PIECE', used: '8.5', reclaimable: '0', files: '1' });
+      },
+      /^failed: the recovery area is 99 % held .*most by archived logs: 88 %/,
+    ],
+    [
+      'a server that is quiesced',
+      (rows) => void (rows.instance[0]!.activeState = 'QUIESCED'),
+      /^warning: the server is quiesced: nobody but SYS/,
+    ],
     ['a cluster', (rows) => void (rows.instance[0]!.parallel = 'YES'), /^warning: the database is a cluster/],
     [
       'a standby',
@@ -227,6 +257,70 @@ describe('what doctor finds', () => {
     expect(found.map(({ what }) => what).join('\n')).toContain(
       'never used by clona unless a site says so: Parallel backup and recovery',
     );
+  });
+});
+
+describe('the disks below, as the machine of the database sees them', () => {
+  const block = (name: string, below: string[] = []): BlockFacts => ({
+    name,
+    label: below.length === 0 ? `disk ${name}` : `LVM volume ${name}`,
+    below,
+    backingFile: undefined,
+    isMemory: false,
+    isVirtual: false,
+    identity: name,
+  });
+  const blocks: Record<string, BlockFacts> = {
+    '8:0': block('sda'),
+    '8:16': block('sdb'),
+    '253:1': block('u01', ['8:0']),
+    '253:2': block('u02', ['8:16']),
+    '253:3': block('u03', ['8:0']),
+  };
+  const mountInfo = ['u01 253:1', 'u02 253:2', 'u03 253:3']
+    .map((one, index) => {
+      const [name = '', number = ''] = one.split(' ');
+      return `${index + 30} 22 ${number} / /${name} rw - xfs /dev/mapper/${name} rw`;
+    })
+    .join('\n');
+  const reader: DeviceReader = {
+    mountInfo: async () => mountInfo,
+    block: async (number) => blocks[number],
+    numberOf: async () => undefined,
+    btrfsMembers: async () => [],
+    exists: async (path) => /^\/u0[123]/.test(path) || path === '/',
+    realPath: async (path) => path,
+    fileSystemNumber: async (path) => Number(/^\/u0(\d)/.exec(path)?.[1] ?? 0),
+  };
+
+  async function judge(second: string, archive: string, reason?: string): Promise<string[]> {
+    const rows = healthy();
+    rows.logMembers[1]!.member = second;
+    for (const one of rows.datafiles) one.name = one.name!.replace('/u01', '/u01/data');
+    const places = { location: archive, acceptSharedDisk: reason };
+    const found = await judgeOracleDevices(rows, places, reader);
+    return found.map(({ state, what }) => `${state}: ${what}`);
+  }
+
+  test.each([
+    ['two disks', '/u02/redo1.log', /^ok: the members of each of 1 groups .* on different devices/],
+    [
+      'two folders of one file system',
+      '/u01/other/redo1.log',
+      /^failed: the members of group 1 .* on one device/,
+    ],
+    ['two volumes on one disk', '/u03/redo1.log', /^failed: the members of group 1 .* on one device/],
+    ['ASM', '+DATA/erp/redo1.log', /^skipped: group 1 of the online log lies in ASM/],
+  ])('members of the online log on %s', async (_, second, expected) => {
+    expect((await judge(second, '/elsewhere'))[0]).toMatch(expected);
+  });
+
+  test.each([
+    ['another disk', '/u02/archive', undefined, /^ok: datafiles and archive are on different devices/],
+    ['the same disk', '/u03/archive', undefined, /^failed: datafiles and archive are on one disk/],
+    ['the same disk, accepted', '/u03/archive', 'a test', /^warning: .* ONE DISK, accepted: a test/],
+  ])('the archive on %s', async (_, archive, reason, expected) => {
+    expect((await judge('/u02/redo1.log', archive, reason)).at(-1)).toMatch(expected);
   });
 });
 

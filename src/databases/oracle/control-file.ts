@@ -54,6 +54,7 @@ export const controlFileViews = {
       thread: 'THREAD#',
       archiver: 'ARCHIVER',
       logins: 'LOGINS',
+      activeState: 'ACTIVE_STATE',
     },
   },
   parameters: { from: 'V$PARAMETER', columns: { name: 'NAME', value: 'VALUE' } },
@@ -117,6 +118,7 @@ export const controlFileViews = {
       archived: 'ARCHIVED',
       deleted: 'DELETED',
       status: 'STATUS',
+      backups: 'BACKUP_COUNT',
     },
   },
   backupSets: {
@@ -263,6 +265,15 @@ export const controlFileViews = {
       limit: 'SPACE_LIMIT',
       used: 'SPACE_USED',
       reclaimable: 'SPACE_RECLAIMABLE',
+      files: 'NUMBER_OF_FILES',
+    },
+  },
+  areaUsage: {
+    from: 'V$RECOVERY_AREA_USAGE',
+    columns: {
+      type: 'FILE_TYPE',
+      used: 'PERCENT_SPACE_USED',
+      reclaimable: 'PERCENT_SPACE_RECLAIMABLE',
       files: 'NUMBER_OF_FILES',
     },
   },

@@ -26,6 +26,7 @@ export const viewsInOrder: readonly ViewName[] = [
   'datafileHeaders',
   'destinations',
   'recoveryArea',
+  'areaUsage',
   'restorePoints',
   'copies',
   'backupSets',
