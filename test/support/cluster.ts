@@ -1,9 +1,8 @@
-import { chown, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DatabaseAddress } from '../../src/databases/database.ts';
 import { connect, type Connection } from '../../src/databases/postgres/connect.ts';
-import { initCluster, nobody } from '../../src/databases/postgres/server-cluster.ts';
+import { initCluster } from '../../src/databases/postgres/server-cluster.ts';
 import {
   resolveBinaries,
   type PostgresBinaries,
@@ -11,8 +10,11 @@ import {
 } from '../../src/databases/postgres/server-binaries.ts';
 import { startServer, stopServer } from '../../src/databases/postgres/server.ts';
 import type { ServerSettings } from '../../src/databases/postgres/server-settings.ts';
+import { copyCluster } from './cluster-template.ts';
+import { makeServerFolder, testRunAs } from './server-folder.ts';
 
 export { majorsAvailable } from '../../src/databases/postgres/server-binaries.ts';
+export { makeServerFolder, testRunAs } from './server-folder.ts';
 
 export interface TestClusterOptions {
   /** Default: the embedded binaries. */
@@ -38,20 +40,6 @@ export interface TestCluster extends AsyncDisposable {
   stop: (mode?: 'fast' | 'immediate') => Promise<void>;
   start: (settings?: ServerSettings) => Promise<void>;
   logFile: string;
-}
-
-/** Who runs servers in tests: ourselves, or nobody when we are root. */
-export function testRunAs(): RunAs | undefined {
-  return process.getuid?.() === 0 ? nobody : undefined;
-}
-
-/** A short folder below the temporary one that the server's user owns: socket paths must stay under 104 bytes. */
-export async function makeServerFolder(prefix = 'cl-'): Promise<string> {
-  const parent = tmpdir().length > 40 ? '/tmp' : tmpdir();
-  const folder = await mkdtemp(join(parent, prefix));
-  const runAs = testRunAs();
-  if (runAs !== undefined) await chown(folder, runAs.uid, runAs.gid);
-  return folder;
 }
 
 /** A real server with its own folder; disposing kills it and removes everything, whatever state it is in. */
@@ -88,16 +76,11 @@ export async function createTestCluster(options: TestClusterOptions = {}): Promi
     },
   };
   try {
-    await initCluster({
-      binaries,
-      dataDir,
-      runAs,
-      password: options.password,
-      sync: false,
-      walSegmentSizeMegabytes: options.walSegmentSizeMegabytes,
-      // What a crash of the host would lose does not matter here, what a crash of the server would lose is kept.
-      settings: { fsync: false, shared_buffers: '16MB', max_wal_size: '256MB', ...options.settings },
-    });
+    const { password, walSegmentSizeMegabytes } = options;
+    // What a crash of the host would lose does not matter here, what a crash of the server would lose is kept.
+    const settings = { fsync: false, shared_buffers: '16MB', max_wal_size: '256MB', ...options.settings };
+    const wanted = { binaries, dataDir, runAs, sync: false, walSegmentSizeMegabytes, settings };
+    await (password === undefined ? copyCluster(wanted) : initCluster({ ...wanted, password }));
     await cluster.start();
     return cluster;
   } catch (error) {

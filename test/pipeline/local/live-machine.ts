@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type Connection } from '../../../src/databases/postgres/connect.ts';
 import { archiveSettings } from '../../../src/databases/postgres/log-slot.ts';
-import { initCluster } from '../../../src/databases/postgres/server-cluster.ts';
 import { createLocalMachine } from '../../../src/machines/local/create.ts';
 import { destroyLocalMachine } from '../../../src/machines/local/destroy.ts';
 import { listLocalMachines } from '../../../src/machines/local/local-machines.ts';
@@ -13,6 +12,7 @@ import { postgresDoor } from '../../../src/pipeline/postgres/server.ts';
 import { openAccess } from '../../../src/pipeline/open-access.ts';
 import type { Step } from '../../../src/pipeline/operations.ts';
 import { loadSite } from '../../../src/site/load.ts';
+import { copyCluster } from '../../support/cluster-template.ts';
 
 export interface LiveSite extends AsyncDisposable {
   access: SiteAccess;
@@ -48,7 +48,7 @@ export async function createLiveSite(siteFile = ''): Promise<LiveSite> {
     const runAs = process.getuid?.() === 0 ? { uid, gid } : undefined;
     const { binaries, dataDir } = postgresDoor(door).server;
     const settings = { ...archiveSettings(spool, 1024), max_prepared_transactions: 2 };
-    await initCluster({ binaries, dataDir, runAs, sync: false, settings });
+    await copyCluster({ binaries, dataDir, runAs, settings });
     return facts.database;
   });
   await startMachine(access, 'live', signal);
