@@ -3,6 +3,7 @@ import { explainPlan } from '../recovery/explain.ts';
 import { planToJson } from '../recovery/answer.ts';
 import { planRecovery } from '../recovery/plan.ts';
 import { parseUntil } from '../recovery/question.ts';
+import type { RestoreFacts } from '../databases/oracle/restore-facts.ts';
 import type { RestoreTarget } from '../databases/oracle/restore-target.ts';
 import type { RestoreUntil } from '../databases/oracle/restore-program.ts';
 import { toWallClock } from '../databases/oracle/clock.ts';
@@ -32,6 +33,8 @@ export async function restoreForOracle(
   { catalog, facts, site, warnings, places }: OracleSite,
 ): Promise<VerbResult> {
   for (const line of warnings) context.note(`warning: ${line}`);
+  const pdb = textOption(options, 'pdb');
+  if (pdb !== undefined) refusePluggable(pdb, facts);
   const question = parseUntil(requireOption(options, 'until', 'TARGET'));
   // A clone has no online log of production's: only what was archived counts.
   const plan = planRecovery(catalog, { until: question, lost: 'online-log' });
@@ -82,6 +85,28 @@ export async function restoreForOracle(
   const evidence = await recordRestore(context, done);
   const { json, human } = describeRestore(done);
   return { json: { grade, ...json, evidence }, human };
+}
+
+/** Backups, redo and the plan are of the whole container; what leads to one of its databases alone is said. */
+function refusePluggable(name: string, { cdb, pdbs = [] }: RestoreFacts): never {
+  if (!cdb) {
+    throw new ClonaError(
+      'usage',
+      'production is no container database: there is no pluggable database in it',
+      {
+        hint: 'leave --pdb out',
+      },
+    );
+  }
+  const isKnown = pdbs.some((one) => one.toUpperCase() === name.toUpperCase());
+  if (!isKnown && pdbs.length > 0) {
+    throw new ClonaError('usage', `there is no pluggable database ${name} in production`, {
+      hint: `there are ${pdbs.join(', ')}; leave --pdb out: the whole container is restored`,
+    });
+  }
+  throw new ClonaError('questionInvalid', `the pluggable database ${name} is not restored alone`, {
+    hint: `leave --pdb out: the clone gets the whole container at that moment. Then take ${name} out of it: ALTER PLUGGABLE DATABASE ${name} CLOSE, UNPLUG INTO an XML file, plug it in elsewhere; or export its schemas`,
+  });
 }
 
 function refuseProduction(host: string, site: Site | undefined): void {

@@ -40,6 +40,7 @@ export const verb: Verb = {
         '--catalog-from <dir...>',
         'engine oracle: where the clone sees backups and logs; default: the archive',
       )
+      .option('--pdb <name>', 'engine oracle: one pluggable database alone is refused, with what to do')
       .option(
         '--no-fence',
         'engine oracle: put no fence up; the session then stays restricted and nobody is let in',

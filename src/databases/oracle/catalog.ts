@@ -33,7 +33,7 @@ export function buildCatalog(rows: ControlFileRows, timeZone?: string): ControlF
       hint: 'it must be mounted or open: V$DATABASE is empty before',
     });
   }
-  refuseContainer(database.cdb, clockRow.container);
+  refuseContainer(database, clockRow);
   const clock = readServerClock({ local: clockRow.local, utc: clockRow.utc, zone: clockRow.zone }, timeZone);
   const tree = readIncarnations(rows, clock);
   const sets = readBackupSets(rows, clock);
@@ -70,20 +70,38 @@ export function buildCatalog(rows: ControlFileRows, timeZone?: string): ControlF
       ...online.warnings,
       ...partial,
       ...warnOfMode(rows),
+      ...warnOfPluggables(rows),
     ],
   };
 }
 
 /** Inside of a pluggable database the views show its own files only, and nothing of the log that all share. */
-function refuseContainer(cdb: string | null, container: string | null): void {
+function refuseContainer(
+  { cdb, uniqueName }: ControlFileRows['database'][number],
+  { container, containerName }: ControlFileRows['clock'][number],
+): void {
   if (cdb !== 'YES' || container === null || container === '1' || container === '0') return;
   throw new ClonaError(
     'siteInvalid',
-    'the address leads into a pluggable database, not to the root of its container',
+    `the address leads into the pluggable database ${containerName ?? ''}, not to the root of its container`,
     {
-      hint: 'database.name is to be the service of the container database: backup and restore are of the whole; the restore of one pluggable database alone is not done by clona',
+      hint: `database.name is to be the service of the container database, by default ${uniqueName ?? 'its DB_UNIQUE_NAME'}: backup and restore are of the whole; the restore of one pluggable database alone is not done by clona`,
     },
   );
+}
+
+/**
+ * A pluggable database that was taken back by itself (PDB point-in-time recovery, FLASHBACK PLUGGABLE DATABASE) has a history of its
+ * own: between its two SCNs the whole holds what it held before. Redo and backups are of the whole, so nothing is out of reach.
+ */
+function warnOfPluggables({ pluggables, pluggableIncarnations }: ControlFileRows): string[] {
+  const names = new Map(pluggables.map(({ id, name }) => [id, name ?? '']));
+  return pluggableIncarnations
+    .filter(({ number, begin, end }) => Number(number ?? 0) > 0 && begin !== end)
+    .map(
+      ({ container, begin, end }) =>
+        `pluggable database ${names.get(container) ?? container ?? '?'} was taken back to ${begin ?? '?'} by itself when the whole stood at ${end ?? '?'}: a target between them holds what it held before that`,
+    );
 }
 
 function listFiles({ datafiles }: ControlFileRows): KnownFiles {

@@ -19,6 +19,7 @@ export const controlFileViews = {
       utc: date('SYS_EXTRACT_UTC(SYSTIMESTAMP)'),
       zone: 'DBTIMEZONE',
       container: "SYS_CONTEXT('USERENV', 'CON_ID')",
+      containerName: "SYS_CONTEXT('USERENV', 'CON_NAME')",
     },
   },
   database: {
@@ -275,6 +276,22 @@ export const controlFileViews = {
       used: 'PERCENT_SPACE_USED',
       reclaimable: 'PERCENT_SPACE_RECLAIMABLE',
       files: 'NUMBER_OF_FILES',
+    },
+  },
+  pluggables: {
+    from: 'V$PDBS',
+    columns: { id: 'CON_ID', name: 'NAME', openMode: 'OPEN_MODE', restricted: 'RESTRICTED' },
+  },
+  /** Since 12.2. */
+  pluggableIncarnations: {
+    from: 'V$PDB_INCARNATION',
+    columns: {
+      container: 'CON_ID',
+      database: 'DB_INCARNATION#',
+      number: 'PDB_INCARNATION#',
+      status: 'STATUS',
+      begin: 'BEGIN_RESETLOGS_SCN',
+      end: 'END_RESETLOGS_SCN',
     },
   },
   restorePoints: {

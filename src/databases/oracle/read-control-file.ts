@@ -28,6 +28,8 @@ export const viewsInOrder: readonly ViewName[] = [
   'recoveryArea',
   'areaUsage',
   'restorePoints',
+  'pluggables',
+  'pluggableIncarnations',
   'copies',
   'backupSets',
   'backupPieces',
@@ -55,9 +57,20 @@ const lacks: Partial<Record<ViewName, string>> = {
   backupMode: 'files in backup mode hold no low water mark',
   copies: 'copies of datafiles are left out',
   destinations: 'standbys hold no low water mark',
+  pluggables: 'the pluggable databases are not known by name',
+  pluggableIncarnations: 'what a pluggable database was taken back to by itself is not known',
   restorePoints: 'guaranteed restore points hold no low water mark',
   threads: 'after a crash the end of the online log is not known exactly',
 };
+
+/** Only a container database has them; V$PDB_INCARNATION is not there before 12.2. */
+const isForContainers: ReadonlySet<ViewName> = new Set(['pluggables', 'pluggableIncarnations']);
+
+function hasContainers(rows: Partial<Record<ViewName, unknown>>): boolean {
+  const [database] = (rows.database ?? []) as RowOf<'database'>[];
+  const [instance] = (rows.instance ?? []) as RowOf<'instance'>[];
+  return database?.cdb === 'YES' && !/^12\.1\b/.test(instance?.version ?? '');
+}
 
 export interface ControlFileReading {
   rows: ControlFileRows;
@@ -72,6 +85,10 @@ export async function readControlFile(session: OracleSession): Promise<ControlFi
   const denied: string[] = [];
   const warnings: string[] = [];
   for (const name of viewsInOrder) {
+    if (isForContainers.has(name) && !hasContainers(rows)) {
+      rows[name] = [];
+      continue;
+    }
     try {
       rows[name] = await readView(session, name);
     } catch (error) {

@@ -32,6 +32,8 @@ export interface RestoreFacts {
   copies?: Record<string, CopiedDatabase> | undefined;
   /** Archived logs in archive folders, by path. */
   keptLogs?: Record<string, KeptLog> | undefined;
+  /** Pluggable databases of a container database, its seed left out. */
+  pdbs?: string[] | undefined;
   /** Of V$PARAMETER: what a clone may take over; absent: remembered before they were read. */
   parameters?: Record<string, string>;
   /** Groups of the online log: how many bytes a clone's own groups need. */
@@ -72,6 +74,9 @@ export function readRestoreFacts(
     cdb: database?.cdb === 'YES',
     compatible: parameter('compatible'),
     zone: clock.zone,
+    ...(database?.cdb === 'YES'
+      ? { pdbs: rows.pluggables.flatMap(({ id, name }) => (name === null || Number(id) <= 2 ? [] : [name])) }
+      : {}),
     parameters: Object.fromEntries(
       rows.parameters.flatMap(({ name, value }) =>
         name !== null && value !== null && carriedParameters.has(name) ? [[name, value]] : [],

@@ -1,17 +1,17 @@
 import { ClonaError } from '../../errors.ts';
 import type { BindValues, OracleSql } from './connect.ts';
 import { runSqlPlus, type OracleTools } from './guest-tools.ts';
-import { quoteSqlText } from './rman-text.ts';
+import { quoteName, quoteSqlText } from './rman-text.ts';
 import { serverError } from './server-errors.ts';
 
 /**
  * A session `/ AS SYSDBA` through SQL*Plus on the machine itself: for a clone that no listener knows yet and for which
  * nobody has a password, by its operating system. Every call is a session of its own that commits at its end. Rows come as CSV (SET MARKUP
- * CSV, SQL*Plus 12.2 and newer), numbers whole. A row whose only column is null cannot be told from nothing, and is left out.
+ * CSV, SQL*Plus 12.2 and newer), numbers whole. `container`: a pluggable database in which they are done; else the root. A row whose only column is null cannot be told from nothing, and is left out.
  */
-export function openSqlPlusSession(tools: OracleTools, name = 'sql'): OracleSql {
+export function openSqlPlusSession(tools: OracleTools, name = 'sql', container?: string): OracleSql {
   const run = async (sql: string, what: string): Promise<string> => {
-    const { text, exitCode } = await runSqlPlus(tools, name, sqlPlusScript(sql));
+    const { text, exitCode } = await runSqlPlus(tools, name, sqlPlusScript(sql, container));
     if (/^SP2-0(?:158|281)/m.test(text)) {
       throw new ClonaError('serverUnfit', 'SQL*Plus on that machine is older than 12.2: it knows no CSV', {
         hint: 'install the client of 12.2 or newer beside it, or upgrade the machine first',
@@ -35,7 +35,7 @@ export function openSqlPlusSession(tools: OracleTools, name = 'sql'): OracleSql 
 const mark = 'clona-rows';
 
 /** A statement or a block, without a word of SQL*Plus's own around the rows. */
-function sqlPlusScript(sql: string): string {
+function sqlPlusScript(sql: string, container: string | undefined): string {
   const text = sql.trim();
   const isBlock = /^(?:BEGIN|DECLARE)\b/i.test(text);
   return [
@@ -45,6 +45,9 @@ function sqlPlusScript(sql: string): string {
     'SET TRIMSPOOL ON SQLBLANKLINES ON',
     'SET MARKUP CSV ON QUOTE ON',
     'CONNECT / AS SYSDBA',
+    ...(container === undefined
+      ? []
+      : [`ALTER SESSION SET CONTAINER = ${quoteName(container, 'a pluggable database')};`]),
     `PROMPT ${mark}`,
     isBlock ? `${text}\n/` : `${text.replace(/;$/, '')};`,
     'EXIT 0',

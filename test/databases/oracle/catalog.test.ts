@@ -345,6 +345,39 @@ describe('backups', () => {
     expect(warnings.join()).toContain('file1.dbf');
   });
 
+  test('a pluggable database is no place to read a catalog from: its name and the way to the root are said', () => {
+    const rows = openDatabase();
+    rows.database[0]!.cdb = 'YES';
+    rows.clock[0]!.container = '3';
+    rows.clock[0]!.containerName = 'SALES';
+    expect(() => buildCatalog(rows)).toThrow(
+      expect.objectContaining({
+        kind: 'siteInvalid',
+        message: expect.stringContaining('the pluggable database SALES'),
+        hint: expect.stringContaining('by default ERP'),
+      }),
+    );
+  });
+
+  test('a pluggable database that was taken back by itself is told of', () => {
+    const rows = openDatabase();
+    rows.database[0]!.cdb = 'YES';
+    rows.clock[0]!.container = '1';
+    addRow(rows, 'pluggables', { id: '3', name: 'SALES' });
+    const common = { container: '3', database: '1' };
+    addRow(rows, 'pluggableIncarnations', { ...common, number: '0', status: 'PARENT', begin: '1', end: '1' });
+    addRow(rows, 'pluggableIncarnations', {
+      ...common,
+      number: '1',
+      status: 'CURRENT',
+      begin: '300',
+      end: '400',
+    });
+    expect(buildCatalog(rows).warnings).toEqual([
+      'pluggable database SALES was taken back to 300 by itself when the whole stood at 400: a target between them holds what it held before that',
+    ]);
+  });
+
   test('a file that was created after the backup began is made from redo and is not missed', () => {
     const rows = openDatabase();
     addFile(rows, '3', '150');

@@ -266,6 +266,34 @@ describe('a restore that was killed', () => {
   });
 });
 
+test('a container database comes with its pluggable ones, each fenced from inside before anyone is let in', async () => {
+  live.instance.database!.control!.pdbs = ['SALES', 'HR'];
+  await insert(1);
+  await backUp(null);
+  const { catalog, facts } = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+  expect(facts).toMatchObject({ cdb: true, pdbs: ['SALES', 'HR'] });
+  await restore(String(catalog.backups[0]!.consistentFrom));
+  await using session = await openClone();
+  const containers = 'SELECT NAME, OPEN_MODE, RESTRICTED FROM V$PDBS WHERE CON_ID > 2 ORDER BY NAME';
+  expect(await session.query(containers)).toEqual([
+    ['HR', 'READ WRITE', 'YES'],
+    ['SALES', 'READ WRITE', 'YES'],
+  ]);
+  const tools = toolsOf(cloneTools, 'clone');
+  const { parts, logins } = await fenceOracleClone({
+    tools,
+    target: target(),
+    rules: [],
+    onProgress: silent,
+  });
+  expect(parts.map(({ name }) => name).slice(0, 2)).toEqual([
+    'pluggable database SALES',
+    'pluggable database HR',
+  ]);
+  expect(logins).toBe('ALLOWED');
+  expect((await session.query(containers)).map(([, , restricted]) => restricted)).toEqual(['NO', 'NO']);
+});
+
 describe('what RMAN does not hold', () => {
   const keystoreDir = (): string => join(folder, 'live/keystore/tde');
   const apart = (): string => join(folder, 'apart');

@@ -5,6 +5,7 @@ import { requireAdministrator, requirePrivilege, type Action, type Session } fro
 import { beginBackup, endBackup } from './physical/backup-mode.ts';
 import { mounted, opened, saveControl, type Database } from './physical/database.ts';
 import { writeControlFile } from './physical/files.ts';
+import { requireContainerMode } from './pluggable.ts';
 import { mount, openNormally, openResetlogs } from './physical/lifecycle.ts';
 import { requireKey } from './keystore.ts';
 import { parseRecover } from './recover-command.ts';
@@ -51,10 +52,11 @@ export function prepareDatabaseCommand(cursor: TokenCursor, session: Session): A
   throw new OraError(2231, 'missing or invalid option to ALTER DATABASE', cursor.token.at);
 }
 
-function mountStarted({ started }: Session['instance']): (database: Database) => void {
+function mountStarted(instance: Session['instance']): (database: Database) => void {
   return (database) => {
-    if (!started) throw new OraError(1034, 'ORACLE not available');
+    if (!instance.started) throw new OraError(1034, 'ORACLE not available');
     mount(database);
+    requireContainerMode(instance);
   };
 }
 

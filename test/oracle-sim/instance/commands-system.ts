@@ -1,5 +1,6 @@
 import { OraError } from '../wire/values.ts';
 import type { TokenCursor } from '../sql/cursor.ts';
+import { setRestricted } from './pluggable.ts';
 import { requirePrivilege, type Action, type Session } from './session.ts';
 import { knownParameters } from './parameters.ts';
 import { checkpoint, switchLog } from './physical/checkpoint.ts';
@@ -8,7 +9,8 @@ import { quiesce, unquiesce } from './quiesce.ts';
 import { databaseOf } from './startup.ts';
 
 /** ALTER SYSTEM … */
-export function prepareSystemCommand(cursor: TokenCursor, { instance, user }: Session): Action {
+export function prepareSystemCommand(cursor: TokenCursor, session: Session): Action {
+  const { instance, user } = session;
   requirePrivilege(user, 'ALTER SYSTEM');
   const switches = (): void => {
     const database = databaseOf(instance);
@@ -37,7 +39,7 @@ export function prepareSystemCommand(cursor: TokenCursor, { instance, user }: Se
     cursor.next();
     cursor.next();
     return () => {
-      instance.restricted = restricted;
+      setRestricted(instance, session.container(), restricted);
     };
   }
   if (cursor.accept('QUIESCE', 'RESTRICTED')) return quiescing(async () => quiesce(instance), user.name);

@@ -6,6 +6,7 @@ import { prepareCode } from './code-objects.ts';
 import { parseAlterTable } from './constraints.ts';
 import { prepareDatabaseCommand } from './commands-database.ts';
 import { prepareLock } from './commands-lock.ts';
+import { parseAlterPluggable, requireContainer } from './pluggable.ts';
 import { prepareSchemaCommand } from './commands-schema.ts';
 import { prepareSystemCommand } from './commands-system.ts';
 import { prepareTablespaceCommand } from './commands-tablespace.ts';
@@ -71,6 +72,7 @@ function parse(cursor: TokenCursor, session: Session): Action {
 
 function parseAlter(cursor: TokenCursor, session: Session): Action {
   if (cursor.accept('SYSTEM')) return prepareSystemCommand(cursor, session);
+  if (cursor.accept('PLUGGABLE', 'DATABASE')) return parseAlterPluggable(cursor, session);
   if (cursor.accept('DATABASE')) return prepareDatabaseCommand(cursor, session);
   if (cursor.accept('TABLESPACE')) return prepareTablespaceCommand(cursor, session);
   if (cursor.accept('TABLE')) return parseAlterTable(cursor, session);
@@ -80,11 +82,12 @@ function parseAlter(cursor: TokenCursor, session: Session): Action {
 }
 
 /** CURRENT_SCHEMA is done; the others change nothing here. What would change answers (NLS_…, TIME_ZONE) is refused. */
-const sessionParameters = new Set(['CURRENT_SCHEMA', 'DDL_LOCK_TIMEOUT', 'RESUMABLE_TIMEOUT']);
-const notSimulated = /^(?:NLS_\w+|TIME_ZONE|CONTAINER|ISOLATION_LEVEL|EVENTS)$/;
+const sessionParameters = new Set(['CONTAINER', 'CURRENT_SCHEMA', 'DDL_LOCK_TIMEOUT', 'RESUMABLE_TIMEOUT']);
+const notSimulated = /^(?:NLS_\w+|TIME_ZONE|ISOLATION_LEVEL|EVENTS)$/;
 
 function parseAlterSession(cursor: TokenCursor, session: Session): Action {
   let schema: string | null = null;
+  let container: string | null = null;
   if (!cursor.accept('SET')) throw new OraError(922, 'missing or invalid option', cursor.token.at);
   while (cursor.token.kind === 'word') {
     const { text, at } = cursor.next();
@@ -95,8 +98,13 @@ function parseAlterSession(cursor: TokenCursor, session: Session): Action {
     cursor.expect('=', 927, 'missing equal sign');
     const value = cursor.next().text;
     if (text === 'CURRENT_SCHEMA') schema = value;
+    if (text === 'CONTAINER') container = value;
   }
   return () => {
+    if (container !== null) {
+      requireContainer(session.instance, container);
+      session.setContainer(container);
+    }
     if (schema === null) return;
     if (findUser(session.instance, `"${schema}"`) === undefined)
       throw new OraError(1435, 'user does not exist');

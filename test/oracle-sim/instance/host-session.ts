@@ -9,6 +9,7 @@ import { definitionOf } from './definitions.ts';
 import type { Instance, SessionInfo } from './instance.ts';
 import { beginTransaction, endTransaction } from './physical/change.ts';
 import { preparePlsql } from './plsql.ts';
+import { containerId, rootName } from './pluggable.ts';
 import type { Session } from './session.ts';
 import { waitWhileQuiesced } from './quiesce.ts';
 import { databaseOf } from './startup.ts';
@@ -53,10 +54,11 @@ export function hostSession({
     endTransaction(database, transaction, commits);
   };
   let schema = user.name;
+  let container = rootName;
   const session: Session = {
     instance,
     user,
-    context: contextOf(instance, user, privilege, id),
+    context: contextOf(instance, user, privilege, id, () => container),
     dictionary: () => dictionary(info.transaction ?? 0, schema),
     transaction() {
       const database = databaseOf(instance);
@@ -70,6 +72,10 @@ export function hostSession({
       return info.transaction;
     },
     schema: () => schema,
+    container: () => container,
+    setContainer: (name) => {
+      container = name;
+    },
     setSchema: (name) => {
       schema = name;
     },
@@ -119,6 +125,7 @@ function contextOf(
   user: User,
   privilege: Privilege | null,
   id: number,
+  container: () => string,
 ): EvaluationContext {
   const { settings } = instance;
   const environment: Record<string, string> = {
@@ -130,8 +137,6 @@ function contextOf(
     INSTANCE_NAME: settings.instanceName,
     SERVER_HOST: settings.hostName,
     SERVICE_NAME: settings.serviceName,
-    CON_NAME: settings.cdb ? 'CDB$ROOT' : settings.databaseName,
-    CON_ID: settings.cdb ? '1' : '0',
     ISDBA: privilege === 'SYSDBA' ? 'TRUE' : 'FALSE',
     SID: String(id),
     CDB_NAME: settings.cdb ? settings.databaseName : '',
@@ -147,6 +152,9 @@ function contextOf(
     sessionOffsetMinutes: 0,
     definition: (type, name, owner) => definitionOf(instance, type, name, owner),
     userEnvironment(name) {
+      const id = containerId(instance, container());
+      if (name === 'CON_ID') return String(id);
+      if (name === 'CON_NAME') return id === 0 ? settings.databaseName : container();
       if (!Object.hasOwn(environment, name)) throw new OraError(2003, 'invalid USERENV parameter');
       return environment[name] || null;
     },

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { User } from './accounts.ts';
+import type { PluggableState } from './pluggable.ts';
 import type { LongOperation } from './long-operations.ts';
 import { createDatabase } from './physical/create.ts';
 import type { Database } from './physical/database.ts';
@@ -66,6 +67,8 @@ export interface Instance {
   sessions: Map<number, SessionInfo>;
   /** Keys of the keystore that was opened with its password; null: none was. */
   keystoreKeys: readonly string[] | null;
+  /** By name; all are MOUNTED after a start. */
+  pluggables: Map<string, PluggableState>;
   /** V$SESSION_LONGOPS: gone at the next start. */
   longOperations: LongOperation[];
   /** Awaited at every step of a long operation: others get their turn; a test may hold it there. */
@@ -118,6 +121,7 @@ export function createInstance(given: Partial<InstanceSettings>, users: User[]):
     fromSpfile: database !== null && database.open !== null,
     sessions: new Map(),
     keystoreKeys: null,
+    pluggables: new Map(),
     longOperations: [],
     pace: setImmediate,
     endSessions: () => {},

@@ -15,6 +15,9 @@ export interface Session {
   /** CURRENT_SCHEMA: where names without one are looked for and made. */
   schema(): string;
   setSchema(name: string): void;
+  /** ALTER SESSION SET CONTAINER. */
+  container(): string;
+  setContainer(name: string): void;
   commit(): void;
   rollback(): void;
   /** Until its end: SET TRANSACTION READ ONLY. */

@@ -33,6 +33,7 @@ export function startUp(instance: Instance, { force, restricted, until, pfile }:
   instance.started = true;
   instance.longOperations = [];
   instance.keystoreKeys = null;
+  instance.pluggables = new Map();
   instance.restricted = restricted;
   instance.startedAt = instance.settings.now();
   if (until === 'NOMOUNT') return;

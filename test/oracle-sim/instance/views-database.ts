@@ -38,7 +38,7 @@ export const databaseViews: Record<string, Rows> = {
           control.restorePoints.some(({ guaranteed }) => guaranteed),
         ),
         DB_UNIQUE_NAME: instance.database?.parameters.get('db_unique_name') ?? settings.uniqueName,
-        CDB: settings.cdb ? 'YES' : 'NO',
+        CDB: settings.cdb || control.pdbs !== undefined ? 'YES' : 'NO',
         CON_ID: 0,
         CON_DBID: control.dbid,
       },

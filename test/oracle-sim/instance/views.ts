@@ -9,6 +9,7 @@ import { fileViews } from './views-files.ts';
 import { destinationViews } from './views-destinations.ts';
 import { databaseViews } from './views-database.ts';
 import { outletViews } from './views-outlets.ts';
+import { pluggableViews } from './pluggable.ts';
 import { schemaViews } from './views-schema.ts';
 import type { Rows } from './view-rows.ts';
 
@@ -148,6 +149,7 @@ const views: Record<string, Rows> = {
   ...backupViews,
   ...schemaViews,
   ...longOperationViews,
+  ...pluggableViews,
   ...outletViews,
 };
 

@@ -17,6 +17,8 @@ export interface SqlPlus {
   feedback: boolean;
   numberWidth: number;
   /** SET MARKUP CSV ON [DELIMITER c] [QUOTE ON | OFF]. */
+  /** ALTER SESSION SET CONTAINER: SYSDBA has a session for each statement, which is put there again. */
+  container: string | null;
   csv: { delimiter: string; quotes: boolean } | null;
   autoRecovery: boolean;
   logSource: string | null;

@@ -31,6 +31,7 @@ export async function runSqlPlus({ tool, argv, cwd, stdin }: ToolCall, server: S
     feedback: true,
     numberWidth: 10,
     csv: null,
+    container: null,
     autoRecovery: false,
     logSource: null,
     onError: { exit: null },
@@ -75,6 +76,10 @@ async function runSql(plus: SqlPlus, { text, kind }: ScriptPart): Promise<void> 
       throw new OraError(1034, 'ORACLE not available');
     using own = plus.session === null ? openLocalSql(plus.server) : null;
     const local = plus.session ?? own!; // one of the two is there
+    const container = /^\s*alter\s+session\s+set\s+container\s*=\s*(.+)$/i.exec(text)?.[1];
+    if (container !== undefined) plus.container = container;
+    else if (own !== null && plus.container !== null)
+      await own.run(`ALTER SESSION SET CONTAINER = ${plus.container}`);
     const { columns, outcome, kind: ran } = await local.run(text);
     if (outcome.rows !== null) printRows(plus, columns, outcome.rows);
     else if (plus.feedback)

@@ -10,7 +10,7 @@ import { services } from './services.ts';
  */
 const noLinks = { open_links: '0', open_links_per_instance: '0' };
 
-const links: OracleFenceItem = {
+export const links: OracleFenceItem = {
   name: 'database links',
   apply: async ({ session }) => setParameters(session, noLinks, 'restart'),
   findHoles: async ({ session }) => {

@@ -137,6 +137,8 @@ export interface ControlFile {
   restorePoints: RestorePoint[];
   /** Its tablespaces and its backups are encrypted with it. */
   masterKey?: string;
+  /** Names of its pluggable databases; absent: it is no container database. */
+  pdbs?: string[];
   flashbackOn: boolean;
   lastRecid: number;
   /** Recovery stopped there, and RESETLOGS may open; null: nothing was recovered. */
