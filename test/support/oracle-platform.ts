@@ -122,8 +122,8 @@ export async function cutAllOracleMachines(root: string): Promise<void> {
 }
 
 export interface OraclePlatformHooks {
-  /** Told before a command runs on a machine: where a test kills its own process. */
-  onCommand?: (machine: string, argv: readonly string[], stdin: string) => void;
+  /** Told when a command has run on a machine, before anybody knows of it: where a test kills its own process. */
+  afterCommand?: (machine: string, argv: readonly string[], stdin: string) => void;
 }
 
 /**
@@ -165,14 +165,15 @@ export function openOraclePlatform(site: Site, root: string, hooks: OraclePlatfo
   };
 }
 
-function guestOf(root: string, name: string, { onCommand }: OraclePlatformHooks): Guest {
+function guestOf(root: string, name: string, { afterCommand }: OraclePlatformHooks): Guest {
   const { data, socket } = places(root, name);
   const guest = createHostGuest(data);
   return {
     ...guest,
     run: async (argv, options) => {
-      onCommand?.(name, argv, typeof options.stdin === 'string' ? options.stdin : '');
-      return guest.run(argv, options);
+      const result = await guest.run(argv, options);
+      afterCommand?.(name, argv, typeof options.stdin === 'string' ? options.stdin : '');
+      return result;
     },
     forward: async () => {
       const stream = connect(socket);
