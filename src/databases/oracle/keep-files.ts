@@ -27,7 +27,7 @@ export async function keepFiles(
   label: string,
   now: () => Date,
 ): Promise<KeptReport> {
-  if (!/^[\w.$#-]{1,60}$/.test(label)) throw new ClonaError('usage', `"${label}" is no name for a folder`);
+  if (!/^[\w.$#@-]{1,80}$/.test(label)) throw new ClonaError('usage', `"${label}" is no name for a folder`);
   const { platform } = tools.guest;
   const folder = joinGuest(platform, settings.folder, label);
   await makePrivateFolder(tools, folder);

@@ -1,5 +1,7 @@
 import { proveByValidate } from '../../databases/oracle/prove.ts';
 import { rememberGrade } from '../../databases/oracle/site-catalog.ts';
+import { endLeftBackupMode } from '../../databases/oracle/cure-left.ts';
+import { keepFiles } from '../../databases/oracle/keep-files.ts';
 import { takeRmanBackup } from '../../databases/oracle/take-backup.ts';
 import { ClonaError } from '../../errors.ts';
 import { withProgress } from '../../progress.ts';
@@ -8,10 +10,11 @@ import { planRecovery } from '../../recovery/plan.ts';
 import type { Site } from '../../site/site.ts';
 import type { MachineAccess } from '../machine/access.ts';
 import type { BackupTaken, Step } from '../operations.ts';
+import { keepSettingsOf } from '../oracle-keep.ts';
 import { toJson } from '../step.ts';
 import { backupTag } from './names.ts';
 import { placesOf, readAndRemember } from './places.ts';
-import { withTools } from './sessions.ts';
+import { addressOf, withTools } from './sessions.ts';
 
 /** Notes of the step: an attempt that began, and one whose log was judged whole. Only the second is a backup (R15). */
 type Attempt = { attempt: number; judged: boolean; seconds: number };
@@ -31,6 +34,7 @@ export async function backUpLive(site: Site, live: MachineAccess, step: Step): P
       hint: 'clona catalog says what is missing in it',
     });
   }
+  await keepBeside(site, live, backup.label, step);
   const grade = await withProgress(step.onProgress, 'read the backup again', async () =>
     withTools(site, live, `${step.key}/validate`, step.signal, async (tools) => {
       const proof = await proveByValidate(tools, catalog, backup.label);
@@ -55,6 +59,8 @@ async function takeOrFind(site: Site, live: MachineAccess, step: Step): Promise<
   const started = performance.now();
   await withProgress(step.onProgress, 'back up with RMAN', async () =>
     withTools(site, live, `${step.key}/backup`, step.signal, async (tools) => {
+      for (const detail of await endLeftBackupMode(addressOf(live), tools, site.archive.location))
+        step.onProgress({ step: 'back up with RMAN', state: 'running', detail });
       const tag = backupTag(step.key, attempt);
       await takeRmanBackup(tools, { kind: 'managed', level: null, tag, channels: 1, compressed: true });
     }),
@@ -62,6 +68,17 @@ async function takeOrFind(site: Site, live: MachineAccess, step: Step): Promise<
   const done: Attempt = { attempt, judged: true, seconds: (performance.now() - started) / 1000 };
   await step.notes.write(toJson(done));
   return done;
+}
+
+/** What RMAN's pieces do not hold: parameters, password file, wallet, keystore, where the site wants them kept. */
+async function keepBeside(site: Site, live: MachineAccess, label: string, step: Step): Promise<void> {
+  const keep = keepSettingsOf(site);
+  if (keep === undefined) return;
+  await withProgress(step.onProgress, 'keep parameters, passwords and keys', async () =>
+    withTools(site, live, `${step.key}/keep`, step.signal, async (tools) =>
+      keepFiles(tools, keep, label, () => new Date()),
+    ),
+  );
 }
 
 function describe({ label, finishedAt, bytes }: Backup, grade: number, seconds: number): BackupTaken {

@@ -10,7 +10,7 @@ import { liveInstance, oracleSection, restoreTarget, toolsOn } from './settings.
 /**
  * A full clone's disks hold production's database, which its own services may have started under production's name. Both
  * instances are stopped and the folders of the restore emptied before the first byte of the archive comes: what is proven
- * then is the archive alone. Also what a restore that was killed has left, since one is never gone on with.
+ * then is the archive alone.
  */
 export async function clearOracle(
   site: Site,

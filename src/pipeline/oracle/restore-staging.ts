@@ -1,7 +1,9 @@
 import type { OracleCatalog } from '../../databases/oracle/site-catalog.ts';
 import { joinGuest } from '../../databases/oracle/rman-text.ts';
 import { readLiveState } from '../../databases/oracle/live/state.ts';
-import { restoreOracle } from '../../databases/oracle/restore.ts';
+import type { OracleTools } from '../../databases/oracle/guest-tools.ts';
+import { readKept } from '../../databases/oracle/place-kept-files.ts';
+import { restoreOracle, type OracleRestoreOptions } from '../../databases/oracle/restore.ts';
 import { ClonaError } from '../../errors.ts';
 import { quotePowerShell } from '../../guest/powershell.ts';
 import { quoteSh } from '../../guest/quote.ts';
@@ -11,6 +13,9 @@ import { planRecovery } from '../../recovery/plan.ts';
 import { parsePosition } from '../../recovery/position.ts';
 import { nameOf, withGuest, withMachine, type MachineAccess, type SiteAccess } from '../machine/access.ts';
 import type { Bearing, RestorePlan, Restored, Step } from '../operations.ts';
+import { resolveSecret } from '../../site/secret.ts';
+import type { Site } from '../../site/site.ts';
+import { keepSettingsOf } from '../oracle-keep.ts';
 import { readAndRemember } from './places.ts';
 import { withTools } from './sessions.ts';
 import { oracleSection, restoreTarget } from './settings.ts';
@@ -106,7 +111,7 @@ function noRoom(needed: number, free: number): ClonaError {
 
 /**
  * Restores into the machine, exactly up to the bearing; the clone is left open for administrators alone, until its fence
- * stands. One that was killed begins anew in empty folders: nobody can say what RMAN had written; one that was done is found.
+ * stands. One that was killed goes on where that can be known (restore-mark.ts); one that was done is found.
  */
 export async function restoreStaging(
   access: SiteAccess,
@@ -128,7 +133,12 @@ export async function restoreStaging(
       const done = await readMark(tools.guest, mark, signal);
       if (done !== null && (await readLiveState(tools)).openMode === 'READ WRITE') return done;
       const started = performance.now();
-      await platform.clearForRestore(machine.facts, machine.door, tools.guest, step.key, signal);
+      // Once: what is there afterwards is this restore's own, and says how far it came.
+      const cleared = joinGuest(target.platform, tools.workDir, 'cleared');
+      if ((await readText(tools.guest, cleared, signal)) === null) {
+        await platform.clearForRestore(machine.facts, machine.door, tools.guest, step.key, signal);
+        await tools.guest.writeFile(cleared, '', 0o600, signal);
+      }
       const scn = parsePosition(until.position, 'the restore point');
       const restored = await restoreOracle({
         ...found,
@@ -137,7 +147,9 @@ export async function restoreStaging(
         tools,
         until: { kind: 'scn', scn },
         onProgress,
+        ...(await readKeep(site, tools, found, plan)),
       });
+      for (const detail of restored.warnings) onProgress({ step: 'restore', state: 'running', detail });
       const reached = restored.branchPosition < scn ? restored.branchPosition : scn;
       const result = describe(plan, until, found, reached, (performance.now() - started) / 1000);
       await tools.guest.writeFile(mark, JSON.stringify(result), 0o600, signal);
@@ -147,13 +159,35 @@ export async function restoreStaging(
 }
 
 async function readMark(guest: Guest, path: string, signal: AbortSignal): Promise<Restored | null> {
+  const text = await readText(guest, path, signal);
+  // Written above, by this very step.
+  return text === null ? null : (JSON.parse(text) as Restored);
+}
+
+async function readText(guest: Guest, path: string, signal: AbortSignal): Promise<string | null> {
   try {
-    // Written above, by this very step.
-    return JSON.parse((await guest.readFile(path, signal)).toString('utf8')) as Restored;
+    return (await guest.readFile(path, signal)).toString('utf8');
   } catch {
     signal.throwIfAborted();
     return null;
   }
+}
+
+/** What the site keeps beside the backup: parameters, password file, wallet, keystore. */
+async function readKeep(
+  site: Site,
+  tools: OracleTools,
+  { catalog }: OracleCatalog,
+  plan: PlanAnswer,
+): Promise<Pick<OracleRestoreOptions, 'kept' | 'keystorePassword'>> {
+  const keep = keepSettingsOf(site);
+  const backup = catalog.backups.find(({ label }) => label === plan.backup);
+  if (keep === undefined || backup === undefined) return {};
+  const password = site.database.oracle?.keep?.keystorePassword;
+  return {
+    kept: await readKept(tools, keep, backup),
+    keystorePassword: password === undefined ? undefined : await resolveSecret(password),
+  };
 }
 
 function describe(
