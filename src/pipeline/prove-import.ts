@@ -122,6 +122,7 @@ export async function importNewest(
     defaultTablespace: wanted.defaultTablespace,
     encryptionPassword:
       wanted.encryptionPassword === undefined ? undefined : await resolveSecret(wanted.encryptionPassword),
+    acceptCharacterLoss: wanted.acceptCharacterLoss,
     parallel: { degree: wanted.parallel, licensed: wanted.parallelLicensed },
     liveNames: { mode: wanted.liveNames, accepted: wanted.accepted },
     before,
@@ -138,10 +139,22 @@ type Wanted = NonNullable<NonNullable<Site['database']['oracle']>['import']>;
 
 function requireImport({ database }: Site): Wanted {
   const wanted = database.oracle?.import;
-  if (wanted !== undefined) return wanted;
+  if (wanted !== undefined) return withNames(wanted);
   throw new ClonaError('siteInvalid', 'the site file says nothing of an import (database.oracle.import)', {
     hint: 'docs/how-to/oracle-import.md shows what it needs; PostgreSQL is imported by clona refresh',
   });
+}
+
+/** Names are written as in SQL: without quotes in any case. The dictionary knows them in capitals. */
+function withNames(wanted: Wanted): Wanted {
+  const { directory, tablespaces, defaultTablespace } = wanted;
+  const pairs = Object.entries(tablespaces).map(([from, to]) => [readSchemaName(from), readSchemaName(to)]);
+  return {
+    ...wanted,
+    directory: readSchemaName(directory),
+    tablespaces: Object.fromEntries(pairs) as Record<string, string>,
+    defaultTablespace: readSchemaName(defaultTablespace),
+  };
 }
 
 function withServer(live: DatabaseAddress, connectString: string | undefined): DatabaseAddress {

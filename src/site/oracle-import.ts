@@ -33,6 +33,9 @@ export const oracleImport = (folder: string) =>
         .meta({ description: "from LIVE's tablespaces to those of the copies" }),
       defaultTablespace: tablespace('where the copies lie'),
       encryptionPassword: secret(folder, 'the ENCRYPTION_PASSWORD of the exports').optional(),
+      acceptCharacterLoss: flag(
+        'import although the character set of this server lacks letters of the dump: they become replacement signs',
+      ).default(false),
       parallel: integer(1, 64, 'workers of the import; more than 1 is a paid feature').default(1),
       parallelLicensed: flag('this server may use Data Pump in parallel (Enterprise Edition)').default(false),
       liveNames: z

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { pumpOf } from '../pump/state.ts';
 import { OraError } from '../wire/values.ts';
 import type { TokenCursor } from '../sql/cursor.ts';
 import { parseType } from '../sql/view-columns.ts';
@@ -195,6 +196,11 @@ function parseDropUser(cursor: TokenCursor, session: Session): Action {
       throw new OraError(1922, `CASCADE must be specified to drop '${name}'`);
     if ([...instance.sessions.values()].some((one) => one.user === name))
       throw new OraError(1940, 'cannot drop a user that is currently connected');
+    // A job of Data Pump that still fills it holds its tables.
+    const busy = [...pumpOf(instance).jobs.values()].some(
+      ({ state, remapSchema }) => state === 'EXECUTING' && [...remapSchema.values()].includes(name),
+    );
+    if (busy) throw new OraError(54, 'resource busy and acquire with NOWAIT specified or timeout expired');
     for (const place of tables) saveTable(database!, session.transaction(), place, null);
     if (database !== null && database.open !== null) {
       for (const object of listCode(database)) if (object.owner === name) saveCode(session, object, true);

@@ -12,6 +12,7 @@ import type { Command } from '../sql/session.ts';
 import { parseType } from '../sql/view-columns.ts';
 import type { Session } from './session.ts';
 import { databaseOf } from './startup.ts';
+import { bytesOf } from '../pump/characters.ts';
 import { opened } from './physical/database.ts';
 import { findPlace, findTable, saveTable, type StoredTable } from './tables.ts';
 
@@ -113,7 +114,11 @@ function prepareInsert(context: ParseContext, session: Session): Run {
     const place = openTable(session, target, 'INSERT', at);
     const row: Given[string][] = place.table.columns.map(() => null);
     for (const [index, value] of compiled.entries()) {
-      row[places[index]!] = store(value.evaluate([], environment), place.table.columns[places[index]!]!.type);
+      row[places[index]!] = store(
+        value.evaluate([], environment),
+        place.table.columns[places[index]!]!.type,
+        session.instance,
+      );
     }
     saveTable(databaseOf(session.instance), session.transaction(), place, {
       ...place.table,
@@ -193,7 +198,7 @@ function prepareUpdate(context: ParseContext, session: Session): Run {
   return changeRows(session, target, 'UPDATE', at, where, (row, environment, stored, { columns }) => {
     const changed = [...stored];
     for (const { index, value } of sets)
-      changed[index] = store(value.evaluate(row, environment), columns[index]!.type);
+      changed[index] = store(value.evaluate(row, environment), columns[index]!.type, session.instance);
     return changed;
   });
 }
@@ -211,7 +216,7 @@ function prepareDelete(context: ParseContext, session: Session): Run {
 }
 
 /** A value as a block holds it. */
-function store(value: SqlValue, type: string): Given[string] {
+function store(value: SqlValue, type: string, { settings }: Session['instance']): Given[string] {
   if (value === null) return null;
   const parsed = parseType(type);
   if (parsed.kind === 'NUMBER') return toNumber(value);
@@ -227,10 +232,8 @@ function store(value: SqlValue, type: string): Given[string] {
   if (parsed.kind !== 'VARCHAR2')
     throw new OraError(932, `inconsistent datatypes: expected ${parsed.kind} got CHAR`);
   const text = toText(value)!;
-  if (Buffer.byteLength(text) > parsed.size)
-    throw new OraError(
-      12899,
-      `value too large for column (actual: ${Buffer.byteLength(text)}, maximum: ${parsed.size})`,
-    );
+  const bytes = bytesOf(text, settings.characterSet);
+  if (bytes > parsed.size)
+    throw new OraError(12899, `value too large for column (actual: ${bytes}, maximum: ${parsed.size})`);
   return text;
 }

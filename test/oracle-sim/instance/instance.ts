@@ -19,6 +19,8 @@ export interface InstanceSettings {
   edition: 'EE' | 'SE2';
   /** A container database: sessions are in its root; its PDBs are what a test gives for V$PDBS. */
   cdb: boolean;
+  /** NLS_CHARACTERSET; exports are in it, imports into it. */
+  characterSet: string;
   /** DBTIMEZONE, and the zone of the host, in which DATE columns of the control file are written. */
   databaseOffsetMinutes: number;
   hostOffsetMinutes: number;
@@ -97,6 +99,7 @@ const defaults: InstanceSettings = {
   version: [19, 21, 0],
   edition: 'EE',
   cdb: false,
+  characterSet: 'AL32UTF8',
   databaseOffsetMinutes: 0,
   hostOffsetMinutes: 0,
   status: 'OPEN',

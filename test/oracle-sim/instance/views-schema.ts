@@ -67,6 +67,16 @@ function tables(instance: Instance): ReturnType<typeof listTables> {
   return database === null || database.open === null ? [] : listTables(database);
 }
 
+function resumableRows(instance: Instance): Given[] {
+  const { faults, jobs } = pumpOf(instance);
+  if (faults.waitsForRoom === undefined) return [];
+  return Array.from(jobs.values(), ({ owner, name }) => ({
+    NAME: `${owner}.${name}.1`,
+    STATUS: 'SUSPENDED',
+    ERROR_MSG: faults.waitsForRoom ?? null,
+  }));
+}
+
 /** Users, their rights, and the objects of their schemas. */
 export const schemaViews: Record<string, Rows> = {
   DBA_USERS: (instance) => instance.users.map((user, index) => userRow(instance, user, index)),
@@ -134,15 +144,8 @@ export const schemaViews: Record<string, Rows> = {
       DIRECTORY_NAME: name,
       DIRECTORY_PATH: path,
     })),
-  DBA_RESUMABLE: (instance) => {
-    const { faults, jobs } = pumpOf(instance);
-    if (faults.waitsForRoom === undefined) return [];
-    return Array.from(jobs.values(), ({ owner, name }) => ({
-      NAME: `${owner}.${name}.1`,
-      STATUS: 'SUSPENDED',
-      ERROR_MSG: faults.waitsForRoom ?? null,
-    }));
-  },
+  DBA_RESUMABLE: resumableRows,
+  USER_RESUMABLE: resumableRows,
   DBA_DATAPUMP_JOBS: (instance) =>
     Array.from(pumpOf(instance).jobs.values(), ({ owner, name, operation, state, degree }) => ({
       OWNER_NAME: owner,

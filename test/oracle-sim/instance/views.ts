@@ -72,25 +72,28 @@ const instanceViews: Record<string, Rows> = {
         ? []
         : [{ XIDUSN: 1, XIDSLOT: transaction % 32, XIDSQN: transaction, STATUS: 'ACTIVE', CON_ID: 0 }],
     ),
-  NLS_DATABASE_PARAMETERS: () =>
-    Object.entries(nls).map(([name, value]) => ({ PARAMETER: name, VALUE: value })),
-  DATABASE_PROPERTIES: ({ settings }) => [
+  NLS_DATABASE_PARAMETERS: (instance) =>
+    Object.entries(nlsOf(instance)).map(([name, value]) => ({ PARAMETER: name, VALUE: value })),
+  DATABASE_PROPERTIES: (instance) => [
     {
       PROPERTY_NAME: 'DBTIMEZONE',
-      PROPERTY_VALUE: offsetText(settings.databaseOffsetMinutes),
+      PROPERTY_VALUE: offsetText(instance.settings.databaseOffsetMinutes),
       DESCRIPTION: 'DB time zone',
     },
-    ...Object.entries(nls).map(([name, value]) => ({ PROPERTY_NAME: name, PROPERTY_VALUE: value })),
+    ...Object.entries(nlsOf(instance)).map(([name, value]) => ({
+      PROPERTY_NAME: name,
+      PROPERTY_VALUE: value,
+    })),
   ],
 };
 
-const nls = {
-  NLS_CHARACTERSET: 'AL32UTF8',
+const nlsOf = ({ settings }: Instance) => ({
+  NLS_CHARACTERSET: settings.characterSet,
   NLS_NCHAR_CHARACTERSET: 'AL16UTF16',
   NLS_LANGUAGE: 'AMERICAN',
   NLS_TERRITORY: 'AMERICA',
   NLS_RDBMS_VERSION: '19.0.0.0.0',
-} as const;
+});
 
 function instanceRow(instance: Instance): Given {
   const { settings, status, startedAt, restricted } = instance;

@@ -112,7 +112,7 @@ function writeFiles(
       job: `"${job.owner}"."${job.name}"`,
       platform: 'x86_64/Linux 2.4.xx',
       instance: settings.instanceName,
-      characterSet: pumpOf(instance).characterSet,
+      characterSet: settings.characterSet,
       version: `${String(major).padStart(2, '0')}.${String(minor).padStart(2, '0')}.00.00.00`,
       createdAt: hostTime(instance, settings.now()),
       encryption: job.encryptionPassword === null ? 'none' : 'password',

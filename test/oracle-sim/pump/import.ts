@@ -6,6 +6,7 @@ import { mounted } from '../instance/physical/database.ts';
 import type { Session } from '../instance/session.ts';
 import { databaseOf } from '../instance/startup.ts';
 import { findPlace, pageOf, saveTable } from '../instance/tables.ts';
+import { convertRows } from './characters.ts';
 import { hashPassword, readDump, type DumpContent, type DumpedTable } from './dump-file.ts';
 import { PumpLog } from './log.ts';
 import { badDump, badOperation } from './refusal.ts';
@@ -172,10 +173,12 @@ function importTable(session: Bench, job: PumpJob, dumped: DumpedTable, log: Pum
     job.errors += 1;
     return;
   }
+  const converted = convertRows(owner, name, dumped.table, instance.settings.characterSet);
+  log.add(...converted.errors);
   const lost = faults.loseRows?.table === name ? faults.loseRows.rows : 0;
-  const rows = dumped.table.rows.slice(0, dumped.table.rows.length - lost);
+  const rows = converted.rows.slice(0, converted.rows.length - lost);
   saveTable(database, session.transaction(), place, { ...dumped.table, rows, constraints });
-  log.row('imported', owner, name, dumped.table.rows.length);
+  log.row('imported', owner, name, converted.rows.length, dumped.table.rows.length);
 }
 
 /** REMAP_SCHEMA changes owners; the bodies keep what they say. */

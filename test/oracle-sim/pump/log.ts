@@ -35,9 +35,11 @@ export class PumpLog {
     this.lines.push(...lines);
   }
 
-  row(verb: 'imported' | 'exported', owner: string, table: string, rows: number): void {
+  row(verb: 'imported' | 'exported', owner: string, table: string, rows: number, of = rows): void {
     const name = `"${owner}"."${table}"`.padEnd(50);
-    this.lines.push(`. . ${verb} ${name} ${(rows * 0.1 + 5).toFixed(2)} KB ${String(rows).padStart(7)} rows`);
+    this.lines.push(
+      `. . ${verb} ${name} ${(rows * 0.1 + 5).toFixed(2)} KB ${of === rows ? String(rows).padStart(7) : `${String(rows).padStart(7)} out of ${of}`} rows`,
+    );
   }
 
   close({ name, owner, errors }: PumpJob, state: 'COMPLETED' | 'NOT RUNNING'): void {

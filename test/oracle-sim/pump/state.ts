@@ -44,7 +44,6 @@ export interface PumpJob {
 
 export interface Pump {
   directories: Map<string, string>;
-  characterSet: string;
   faults: PumpFaults;
   jobs: Map<string, PumpJob>;
   handles: Map<number, PumpJob>;
@@ -58,7 +57,6 @@ export function pumpOf(instance: Instance): Pump {
   if (known !== undefined) return known;
   const pump: Pump = {
     directories: new Map(),
-    characterSet: 'AL32UTF8',
     faults: {},
     jobs: new Map(),
     handles: new Map(),

@@ -22,9 +22,13 @@ export function readSchemaName(text: string): string {
   const quoted = /^"([^"\p{Cc}]{1,128})"$/u.exec(text)?.[1];
   if (quoted !== undefined) return quoted;
   if (/^\p{L}[\p{L}\p{N}_$#]{0,127}$/u.test(text)) return text.toUpperCase();
-  throw new ClonaError('usage', `${JSON.stringify(text)} is no name of a schema`, {
-    hint: 'a name that holds other signs than letters, digits, _, $ and # is written in double quotes inside of the single ones: \'"My ERP"\'',
-  });
+  throw new ClonaError(
+    'usage',
+    `${JSON.stringify(text)} is no name of a schema, a tablespace or a directory`,
+    {
+      hint: 'a name that holds other signs than letters, digits, _, $ and # is written in double quotes inside of the single ones: \'"My ERP"\'',
+    },
+  );
 }
 
 /** CLONA_ERP of ERP, with prefix X: X_ERP. A name in mixed case keeps it: CLONA_Erp. */
@@ -73,7 +77,12 @@ export const markTable = 'CLONA$IMPORT';
  * The user of the copy: nobody can log on as it (no password, so none can leak), it may do nothing but own, and it has no
  * right on LIVE's schema (R21). NO AUTHENTICATION needs 18c; before, the account is locked with a password nobody knows.
  */
-export function createCloneUser(options: CloneUserOptions, majorVersion: number, random: string): string[] {
+export function createCloneUser(
+  options: CloneUserOptions,
+  majorVersion: number,
+  random: string,
+  jobName = '',
+): string[] {
   const { pair, tablespaces, defaultTablespace, temporaryTablespace } = options;
   const user = quoteName(pair.clone, 'the name of the CLONA schema');
   const inTablespace = `DEFAULT TABLESPACE ${quoteName(defaultTablespace, 'the default tablespace')}`;
@@ -89,9 +98,12 @@ export function createCloneUser(options: CloneUserOptions, majorVersion: number,
   return [
     `CREATE USER ${user} ${without} ${inTablespace}${temporary} ${quotas.join(' ')} ACCOUNT LOCK`,
     `CREATE TABLE ${user}."${markTable}" (LIVE_SCHEMA VARCHAR2(128), STATE VARCHAR2(20), WHY VARCHAR2(1000))`,
-    `INSERT INTO ${user}."${markTable}" (LIVE_SCHEMA, STATE) VALUES (${quoteSqlText(pair.live, "LIVE's schema")}, 'importing')`,
+    `INSERT INTO ${user}."${markTable}" (LIVE_SCHEMA, STATE, WHY) VALUES (${quoteSqlText(pair.live, "LIVE's schema")}, 'importing', ${quoteSqlText(`${jobMark}${jobName}`, 'the job')})`,
   ];
 }
+
+/** While the import runs the mark says by which job: a run that was killed has left it in the server. */
+export const jobMark = 'job ';
 
 /** `usable` or `unusable` and why; people and the next run find it in the schema itself. */
 export function markClone(pair: SchemaPair, state: 'usable' | 'unusable', why: string): string {

@@ -83,13 +83,18 @@ export function compareConstraints(
 ): ImportFinding[] {
   const findings: ImportFinding[] = [];
   const known = new Map(before?.map((constraint) => [keyOf(constraint), constraint]));
+  if (before !== undefined) findings.push(...compareGenerated(before, after));
   for (const constraint of after) {
     const { table, name, enabled, validated, referencedSchema } = constraint;
     const object = `${table}.${name}`;
     if (referencedSchema === pair.live) {
       findings.push(failed('constraint', object, `points to a table of ${pair.live}`));
     }
-    const was = known.get(keyOf(constraint));
+    // Those that the server named are counted against production above.
+    const was =
+      before !== undefined && constraint.generated
+        ? { enabled: false, validated: false }
+        : known.get(keyOf(constraint));
     if (!enabled && was?.enabled !== false) findings.push(failed('constraint', object, 'is disabled'));
     else if (!enabled) findings.push(warning('constraint', object, 'is disabled, as in production'));
     else if (!validated && was?.validated !== false) {
@@ -107,9 +112,41 @@ export function compareConstraints(
   return findings;
 }
 
-/** Names that the server gave are others in the copy: those are told apart by nothing, so they are compared by table and type. */
-function keyOf({ table, name, type, generated }: ConstraintFact): string {
-  return JSON.stringify([table, generated ? `generated ${type}` : name]);
+function keyOf({ table, name }: ConstraintFact): string {
+  return JSON.stringify([table, name]);
+}
+
+/** Names that the server gave are others in the copy, and nothing else tells those of one kind in a table apart: they are counted. */
+function compareGenerated(
+  before: readonly ConstraintFact[],
+  after: readonly ConstraintFact[],
+): ImportFinding[] {
+  const groups = new Map<string, { was: ConstraintFact[]; is: ConstraintFact[] }>();
+  for (const [key, facts] of [
+    ['was', before],
+    ['is', after],
+  ] as const) {
+    for (const fact of facts) {
+      if (!fact.generated) continue;
+      const name = `${fact.table} (${fact.type}, named by the server)`;
+      const group = groups.get(name) ?? { was: [], is: [] };
+      group[key].push(fact);
+      groups.set(name, group);
+    }
+  }
+  return [...groups].flatMap(([object, { was, is }]) => {
+    const count = (facts: readonly ConstraintFact[], rule: (fact: ConstraintFact) => boolean): number =>
+      facts.filter(rule).length;
+    const states = [
+      ['are in the copy', () => true],
+      ['are enabled', ({ enabled }: ConstraintFact) => enabled],
+      ['are validated', ({ validated }: ConstraintFact) => validated],
+    ] as const;
+    const lost = states.find(([, rule]) => count(is, rule) < count(was, rule));
+    if (lost === undefined) return [];
+    const [what, rule] = lost;
+    return [failed('constraint', object, `${count(is, rule)} of ${count(was, rule)} constraints ${what}`)];
+  });
 }
 
 /** Invalid objects before and after: what production has as invalid may stay so, what became invalid is a fault. */
@@ -145,14 +182,23 @@ export interface RightFact {
   object: string | null;
 }
 
-/** R21: the copy's user may do nothing, least of all with LIVE's schema. What everybody may is told. */
-export function judgeRights(pair: SchemaPair, rights: readonly RightFact[]): ImportFinding[] {
+/**
+ * R21: the copy's user may do nothing, least of all with LIVE's schema. What everybody may with it is told where it only reads, and
+ * a fault where it may change LIVE, unless somebody has accepted it by its words: `EXECUTE on ERP.PAY`.
+ */
+export function judgeRights(
+  pair: SchemaPair,
+  rights: readonly RightFact[],
+  accepted: readonly string[] = [],
+): ImportFinding[] {
   return rights.flatMap(({ grantee, privilege, on, object }) => {
     const what = on === null ? privilege : `${privilege} on ${on}.${object}`;
     if (grantee === pair.clone)
       return [failed('right', pair.clone, `has the right ${what}: it must have none`)];
-    return on === pair.live
-      ? [warning('right', pair.live, `everybody may ${what}, so the copy may, too`)]
-      : [];
+    if (on !== pair.live) return [];
+    const said = `everybody may ${what}, so the copy may, too`;
+    // To read LIVE harms nobody; whatever else may change it, also a routine that runs with its owner's rights.
+    const harmless = /^(?:SELECT|READ|REFERENCES|DEBUG|USE|QUERY REWRITE|ON COMMIT REFRESH)$/.test(privilege);
+    return [(harmless || accepted.includes(what) ? warning : failed)('right', pair.live, said)];
   });
 }

@@ -22,7 +22,7 @@ export interface DumpDecision {
 export function decideDump(
   set: DumpSet,
   server: ImportServer,
-  given: { encryptionPassword: boolean },
+  given: { encryptionPassword: boolean; acceptCharacterLoss?: boolean | undefined },
 ): DumpDecision {
   const name = set.files.map((file) => file.name).join(', ');
   if (!set.complete) {
@@ -45,9 +45,15 @@ export function decideDump(
   }
   const from = set.files.find((file) => file.characterSet !== null)?.characterSet ?? null;
   if (from !== null && server.characterSet !== null && losesCharacters(from, server.characterSet)) {
-    warnings.push(
-      `the dump is in ${from}, this database in ${server.characterSet}: letters that it lacks become replacement signs, and texts may outgrow their columns`,
-    );
+    const said = `the dump is in ${from}, this database in ${server.characterSet}: letters that it lacks become replacement signs`;
+    // No count and no error would ever tell: grade 4 says that every row arrived (R15).
+    if (given.acceptCharacterLoss !== true) {
+      throw new ClonaError('serverUnfit', said, {
+        hint: `import into a database in ${from}, or say acceptCharacterLoss: true and have it told with every proof`,
+        details: { dump: from, server: server.characterSet },
+      });
+    }
+    warnings.push(said);
   }
   return { warnings };
 }

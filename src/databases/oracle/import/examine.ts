@@ -98,7 +98,9 @@ export async function examineClone(options: {
   const constraints = await readConstraints(session, pair.clone);
   findings.push(...compareConstraints(pair, before?.constraints, constraints));
   findings.push(...compareInvalid(before?.invalid, await readInvalid(session, pair.clone)));
-  findings.push(...judgeRights(pair, await readRights(session, pair.clone, pair.live)));
+  findings.push(
+    ...judgeRights(pair, await readRights(session, pair.clone, pair.live), where.liveNames.accepted),
+  );
   return {
     tables: Object.keys(rows).length,
     rows: Object.values(rows).reduce((sum, count) => sum + BigInt(count), 0n),

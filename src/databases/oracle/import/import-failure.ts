@@ -94,6 +94,12 @@ const reasons: readonly Reason[] = [
     hint: 'name one for it in the remapping of tablespaces, or create it',
   },
   {
+    codes: ['ORA-01950'],
+    kind: 'siteInvalid',
+    what: 'the dump names a tablespace in which the copy has no quota',
+    hint: 'name it in the remapping of tablespaces: every tablespace of the schema needs one of the copies',
+  },
+  {
     codes: ['ORA-39070', 'ORA-39087', 'ORA-29283'],
     kind: 'siteInvalid',
     what: 'the directory of the dump cannot be used',

@@ -33,6 +33,8 @@ export interface SchemaImportOptions {
   tablespaces: Readonly<Record<string, string>>;
   defaultTablespace: string;
   encryptionPassword?: string | undefined;
+  /** Goes on where this database's character set lacks letters of the dump's; default false. */
+  acceptCharacterLoss?: boolean | undefined;
   parallel: ImportJob['parallel'];
   liveNames: LiveNamePolicy;
   /** Where LIVE's schemas still are as they were exported (the restored database): compared before and after. */
@@ -85,6 +87,7 @@ export async function importIntoCloneSchemas(options: SchemaImportOptions): Prom
   if (set.type === 'original' && options.original === undefined) throw unreadable(options.dumpFiles);
   const { warnings } = decideDump(set, server, {
     encryptionPassword: options.encryptionPassword !== undefined,
+    acceptCharacterLoss: options.acceptCharacterLoss,
   });
   const before = await withProgress(onProgress, 'read the schemas as they were', async () =>
     readBefore(options, pairs),

@@ -3,6 +3,7 @@ import { withProgress, type OnProgress } from '../../../progress.ts';
 import type { OracleSession } from '../connect.ts';
 import { createCloneUser, decideCloneUser, dropCloneUser, type SchemaPair } from './clone-schema.ts';
 import { findUser } from './read-schema.ts';
+import { endLeftJob } from './run-job.ts';
 import type { ImportJob } from './job-text.ts';
 
 interface MakeUsers {
@@ -19,15 +20,24 @@ interface MakeUsers {
 export async function makeCloneUsers(options: MakeUsers): Promise<void> {
   const { session, pairs, job, defaultTablespace, randomPassword, majorVersion, onProgress } = options;
   const drops: SchemaPair[] = [];
+  const leftJobs = new Set<string>();
   for (const pair of pairs) {
-    const decision = decideCloneUser(pair, await findUser(session, pair.clone));
+    const found = await findUser(session, pair.clone);
+    const decision = decideCloneUser(pair, found);
     if (decision.do === 'refuse') {
       throw new ClonaError('targetOccupied', decision.why, {
         hint: 'drop it yourself when nobody needs it, or choose another prefix',
         details: { schema: pair.clone },
       });
     }
-    if (decision.do === 'replace') drops.push(pair);
+    if (decision.do !== 'replace') continue;
+    drops.push(pair);
+    if (found.job !== null) leftJobs.add(found.job);
+  }
+  for (const left of leftJobs) {
+    await withProgress(onProgress, `end the job ${left} of a run that was killed`, async () =>
+      endLeftJob(session, left),
+    );
   }
   for (const pair of pairs) {
     await withProgress(onProgress, `create ${pair.clone}`, async () => {
@@ -37,6 +47,7 @@ export async function makeCloneUsers(options: MakeUsers): Promise<void> {
         { pair, tablespaces, defaultTablespace },
         majorVersion,
         randomPassword,
+        job.name,
       );
       const [create, ...rest] = statements;
       if (create !== undefined) await session.execute(create);

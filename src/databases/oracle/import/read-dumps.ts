@@ -4,6 +4,7 @@ import { decodeJobLog } from '../../../proof/job-log-text.ts';
 import { judgeJobLog, type JobLogJudgement } from '../../../proof/job-log.ts';
 import type { OracleSession } from '../connect.ts';
 import { joinGuest } from '../rman-text.ts';
+import { refusedCall } from './import-failure.ts';
 import { groupDumpSets, readDumpFile, readDumpNames, type DumpFile, type DumpSet } from './dump-set.ts';
 import { askDumpFile } from './job-text.ts';
 
@@ -33,7 +34,10 @@ export async function readDumpFiles(
       const { ftype, answer } = await session.execute(sql, binds, ['ftype', 'answer']);
       files.push(readDumpFile(name, Number(ftype ?? 0), answer ?? ''));
     } catch (error) {
-      const { details, message } = toClonaError(error);
+      const { details, message, cause } = toClonaError(error);
+      // What ORA-39211 wraps may be a version that is too new, which no other copy of the file would mend.
+      const said = cause instanceof Error ? cause.message : message;
+      if (/\bORA-39142\b/.test(said)) throw refusedCall(said, error);
       // ORA-39211: no information; ORA-31640: cannot be opened; the others (no right, connection) concern them all.
       if (!/^ORA-(?:39211|31640|31619|39143)$/.test(String(details?.['code']))) throw error;
       files.push({ ...readDumpFile(name, 0, ''), why: message });

@@ -1,7 +1,7 @@
 import type { OracleSession } from '../connect.ts';
 import { quoteName } from '../rman-text.ts';
 import { readCount } from '../values.ts';
-import { markTable } from './clone-schema.ts';
+import { jobMark, markTable } from './clone-schema.ts';
 import type { ConstraintFact, InvalidObject, RightFact, SchemaFacts } from './compare.ts';
 
 /** Tables that hold rows of their own: no nested or external ones, no overflow, none in the recycle bin, not our mark. */
@@ -57,6 +57,8 @@ export async function countRows(
 export interface FoundUser {
   exists: boolean;
   markedFor: string | null;
+  /** The job that was importing into it when the mark was written last; null: none. */
+  job: string | null;
 }
 
 /** Whether a user is there, and whose copy it says it is. */
@@ -66,16 +68,18 @@ export async function findUser(session: OracleSession, name: string): Promise<Fo
     { name },
     'reading DBA_USERS',
   );
-  if (readCount(user?.[0] ?? null) === 0) return { exists: false, markedFor: null };
+  if (readCount(user?.[0] ?? null) === 0) return { exists: false, markedFor: null, job: null };
   const [marked] = await session.query(
     'SELECT COUNT(*) FROM DBA_TABLES WHERE OWNER = :name AND TABLE_NAME = :mark',
     { name, mark: markTable },
     'reading DBA_TABLES',
   );
-  if (readCount(marked?.[0] ?? null) === 0) return { exists: true, markedFor: null };
+  if (readCount(marked?.[0] ?? null) === 0) return { exists: true, markedFor: null, job: null };
   const from = `${quoteName(name, 'a schema')}."${markTable}"`;
-  const [row] = await session.query(`SELECT LIVE_SCHEMA FROM ${from}`, {}, `reading ${from}`);
-  return { exists: true, markedFor: row?.[0] ?? null };
+  const [row] = await session.query(`SELECT LIVE_SCHEMA, STATE, WHY FROM ${from}`, {}, `reading ${from}`);
+  const [live = null, state, why] = row ?? [];
+  const job = state === 'importing' && why?.startsWith(jobMark) === true ? why.slice(jobMark.length) : '';
+  return { exists: true, markedFor: live, job: job === '' ? null : job };
 }
 
 export interface ServerFacts {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ClonaError } from '../../../errors.ts';
 import type { OnProgress } from '../../../progress.ts';
 import type { OracleSession } from '../connect.ts';
+import { quoteName } from '../rman-text.ts';
 import { refusedCall } from './import-failure.ts';
 import {
   askJob,
@@ -89,15 +90,19 @@ async function runCall(session: OracleSession, handle: string, call: PlsqlCall):
 }
 
 /** Data Pump suspends a statement that finds no room, and says so only here and, later, in its log (ORA-39171). */
-const suspended = `SELECT ERROR_MSG FROM DBA_RESUMABLE WHERE STATUS = 'SUSPENDED' AND NAME LIKE :job_name AND ROWNUM = 1`;
+const suspended = (view: string): string =>
+  `SELECT ERROR_MSG FROM ${view} WHERE STATUS = 'SUSPENDED' AND NAME LIKE :job_name AND ROWNUM = 1`;
 
-/** What it waits for; null: nothing. A user who may not see it waits on. */
+/** What it waits for; null: nothing. Workers run as the user of the job, so everybody may see his own. */
 async function askForRoom({ session, job }: RunJobOptions): Promise<string | null> {
-  try {
-    const [row] = await session.query(suspended, { job_name: `%${job.name}%` }, 'reading DBA_RESUMABLE');
+  const ask = async (view: string): Promise<string | null> => {
+    const [row] = await session.query(suspended(view), { job_name: `%${job.name}%` }, `reading ${view}`);
     return row?.[0] ?? null;
+  };
+  try {
+    return await ask('DBA_RESUMABLE');
   } catch (error) {
-    if (error instanceof ClonaError && codeOf(error) === 'ORA-00942') return null;
+    if (error instanceof ClonaError && codeOf(error) === 'ORA-00942') return ask('USER_RESUMABLE');
     throw error;
   }
 }
@@ -149,6 +154,29 @@ async function endFromOutside({ job, openOther }: RunJobOptions): Promise<void> 
     if (handle !== undefined && handle !== null) await runPlain(other, stopJob(handle));
   } catch {
     // It ended by itself, or the server is gone: the interruption is told as it is.
+  }
+}
+
+/**
+ * Ends the job of a run that was killed: the server knows nothing of that, and would go on to fill the schema that is about to be made
+ * anew. One whose processes are gone leaves its master table, which is dropped by name. Nothing there: nothing is done.
+ */
+export async function endLeftJob(session: OracleSession, name: string): Promise<void> {
+  const rows = await session.query(
+    `SELECT OWNER_NAME, STATE FROM DBA_DATAPUMP_JOBS WHERE JOB_NAME = :name AND OPERATION = 'IMPORT' AND OWNER_NAME = USER`,
+    { name },
+    'reading DBA_DATAPUMP_JOBS',
+  );
+  const [owner] = rows[0] ?? [];
+  if (owner === undefined || owner === null) return;
+  try {
+    const attach = 'BEGIN :handle := DBMS_DATAPUMP.ATTACH(job_name => :name); END;';
+    const { handle } = await session.execute(attach, { name }, ['handle']);
+    if (handle !== undefined && handle !== null) await runPlain(session, stopJob(handle));
+  } catch {
+    // It cannot be attached to any more: what is left of it is its table.
+    const table = `${quoteName(owner, 'the owner of the job')}.${quoteName(name, 'the job')}`;
+    await session.execute(`DROP TABLE ${table} PURGE`);
   }
 }
 

@@ -174,6 +174,44 @@ describe('a log of an import becomes an error that helps', () => {
   });
 });
 
+describe('constraints that the server named', () => {
+  const named = (name: string, more = {}) => constraint({ name, generated: true, type: 'C', ...more });
+  test.each<[string, ConstraintFact[], ConstraintFact[], RegExp | null]>([
+    [
+      'have other names in the copy',
+      [named('SYS_C1'), named('SYS_C2')],
+      [named('SYS_C8'), named('SYS_C9')],
+      null,
+    ],
+    [
+      'are fewer',
+      [named('SYS_C1'), named('SYS_C2')],
+      [named('SYS_C8')],
+      /1 of 2 constraints are in the copy/,
+    ],
+    [
+      'are disabled, one more than in production',
+      [named('SYS_C1'), named('SYS_C2', { enabled: false, validated: false })],
+      [
+        named('SYS_C8', { enabled: false, validated: false }),
+        named('SYS_C9', { enabled: false, validated: false }),
+      ],
+      /0 of 1 constraints are enabled/,
+    ],
+    [
+      'are not validated',
+      [named('SYS_C1')],
+      [named('SYS_C8', { validated: false })],
+      /0 of 1 constraints are validated/,
+    ],
+  ])('%s', (_, before, after, text) => {
+    const findings = compareConstraints(pair, before, after).filter(({ severity }) => severity === 'failed');
+    if (text === null) expect(findings).toEqual([]);
+    else
+      expect(findings).toMatchObject([{ severity: 'failed', text: expect.stringMatching(text) as string }]);
+  });
+});
+
 test('any right of the copy is a fault, one of everybody on LIVE is told', () => {
   const right = (grantee: string, on: string | null) => ({
     grantee,

@@ -105,6 +105,14 @@ test('COMPATIBLE decides, and the hint says what raising it means', () => {
   expect(decide(newer)).toEqual({ warnings: [] });
 });
 
+test('letters that would be lost are refused, and told where somebody accepts it', () => {
+  const [set] = groupDumpSets([file(1, { characterSet: 'AL32UTF8' })]);
+  const small = { ...server, characterSet: 'WE8MSWIN1252' };
+  expect(kindOf(() => decideDump(set!, small, { encryptionPassword: false }))).toEqual(['serverUnfit', 2]);
+  const accepted = { encryptionPassword: false, acceptCharacterLoss: true };
+  expect(decideDump(set!, small, accepted).warnings[0]).toContain('replacement signs');
+});
+
 test('a password opens it, a keystore is warned of, another update of a release is no other version', () => {
   expect(decide([file(1, { encryption: 'password' })], {}, true).warnings).toEqual([]);
   expect(decide([file(1, { encryption: 'wallet' })]).warnings[0]).toContain('keystore');

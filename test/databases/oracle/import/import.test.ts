@@ -7,7 +7,7 @@ import {
 } from '../../../../src/databases/oracle/import/import.ts';
 import { connectOracle } from '../../../../src/databases/oracle/connect.ts';
 import { ClonaError, toClonaError } from '../../../../src/errors.ts';
-import type { PumpFaults } from '../../../oracle-sim/pump/state.ts';
+import { newJob, type PumpFaults } from '../../../oracle-sim/pump/state.ts';
 import { makeTestFolder } from '../../../support/machine.ts';
 import { cutFile, openPumpWorld, type PumpWorld } from '../../../support/oracle-pump.ts';
 
@@ -189,6 +189,7 @@ describe('failed half-way, the copy is marked unusable', () => {
       4,
     ],
     ['a wrong key', {}, { encryptionPassword: 'wrong' }, 'secretMissing', 2],
+    ['a tablespace without a quota', {}, { tablespaces: {} }, 'siteInvalid', 2],
   ])('%s', async (name, faults, options, kind, exitCode) => {
     await world.exportErp(name === 'a wrong key' ? { password: 'right' } : {});
     world.pump.faults = faults;
@@ -260,6 +261,125 @@ test('a connection that breaks ends the job on the server, and the copy is unusa
   expect([...world.pump.jobs.keys()]).toEqual([]);
   await using again = await connectOracle(world.options().address, signal);
   expect(await again.query('SELECT state FROM clona_erp."CLONA$IMPORT"')).toEqual([['unusable']]);
+});
+
+test('a user who may not see what all wait for sees his own', async () => {
+  await world.exportErp();
+  world.pump.faults = { hang: true, waitsForRoom: 'ORA-01536: space quota exceeded for tablespace USERS' };
+  world.sim.faults.failing.push({
+    statement: /DBA_RESUMABLE/,
+    code: 942,
+    text: 'table or view does not exist',
+  });
+  expect(await fails({ roomWaitMs: 0 })).toMatchObject({ kind: 'diskFull', exitCode: 6 });
+});
+
+test('a run that was killed half-way is repeated: its job is ended, and its copy made anew', async () => {
+  await world.exportErp();
+  await importIntoCloneSchemas(world.options());
+  const left = newJob('CLONA_KILLED', 'CLONA', 'IMPORT');
+  Object.assign(left, { state: 'EXECUTING', remapSchema: new Map([['ERP', 'CLONA_ERP']]) });
+  world.pump.jobs.set(left.name, left);
+  await world.run(`UPDATE clona_erp."CLONA$IMPORT" SET state = 'importing', why = 'job CLONA_KILLED'`);
+  await world.run('DELETE FROM clona_erp.orders');
+  const report = await importIntoCloneSchemas(world.options({ label: 'again' }));
+  expect(report).toMatchObject({ passed: true, rows: '4' });
+  expect([...world.pump.jobs.keys()]).toEqual([]);
+});
+
+test('while it runs the copy says by which job, so that the next run can end it', async () => {
+  await world.exportErp();
+  world.pump.faults = { hang: true };
+  const stop = new AbortController();
+  const said = Promise.withResolvers<string | null>();
+  let asked = false;
+  const ask = async (): Promise<void> => {
+    said.resolve(await world.one('SELECT why FROM clona_erp."CLONA$IMPORT"'));
+    stop.abort(new ClonaError('interrupted', 'interrupted'));
+  };
+  const running = importIntoCloneSchemas(
+    world.options({
+      signal: stop.signal,
+      onProgress: ({ step, state: now }) => {
+        if (step !== 'import CLONA_TEST' || now !== 'running' || asked) return;
+        asked = true;
+        void ask();
+      },
+    }),
+  );
+  await expect(running).rejects.toMatchObject({ exitCode: 130 });
+  expect(await said.promise).toBe('job CLONA_TEST');
+});
+
+describe('character sets', () => {
+  test('a server that lacks letters of the dump is refused before anything is created, unless that is accepted', async () => {
+    await world.run("INSERT INTO erp.orders VALUES (4, 'Żywiec')");
+    await world.exportErp();
+    world.sim.instance.settings.characterSet = 'WE8MSWIN1252';
+    expect(await fails()).toMatchObject({ kind: 'serverUnfit', exitCode: 2 });
+    expect(await cloneExists()).toBe('0');
+    const report = await importIntoCloneSchemas(world.options({ acceptCharacterLoss: true }));
+    expect(report.warnings[0]).toContain('replacement signs');
+    expect(await world.one('SELECT note FROM clona_erp.orders WHERE id = 4')).toBe('¿ywiec');
+  });
+
+  test('rows that outgrow their columns are missing rows, whatever the closing line says', async () => {
+    world.sim.instance.settings.characterSet = 'WE8MSWIN1252';
+    await world.run(`INSERT INTO erp.orders VALUES (4, '${'š'.repeat(30)}')`);
+    await world.exportErp();
+    world.sim.instance.settings.characterSet = 'AL32UTF8';
+    expect(await fails()).toMatchObject({
+      kind: 'proofFailed',
+      exitCode: 4,
+      message: expect.stringContaining('ORA-12899') as string,
+    });
+    expect(await state()).toBe('unusable');
+  });
+});
+
+test('a version that is too new is told as such where the server does not even describe the file', async () => {
+  await world.exportErp();
+  world.sim.faults.failing.push({
+    statement: /GET_DUMPFILE_INFO/,
+    code: 39_211,
+    text: 'unable to retrieve dumpfile information as specified\nORA-39142: incompatible version number 6.1 in dump file "erp01.dmp"',
+  });
+  expect(await fails()).toMatchObject({ kind: 'databaseVersion', exitCode: 2 });
+});
+
+test.each([
+  ['Erp Live', '"CLONA_Erp Live"'],
+  ['My$Erp#1', '"CLONA_My$Erp#1"'],
+  ['erp', '"CLONA_erp"'],
+])('a schema made as "%s" is imported under its very letters', async (schema, clone) => {
+  await world.run(
+    `CREATE USER "${schema}" IDENTIFIED BY secret QUOTA UNLIMITED ON ERP`,
+    `CREATE TABLE "${schema}"."Order Lines" (id NUMBER)`,
+    `INSERT INTO "${schema}"."Order Lines" VALUES (1)`,
+    `CREATE OR REPLACE PROCEDURE "${schema}"."Pay" IS BEGIN INSERT INTO "${schema}"."Order Lines" VALUES (2); END;`,
+  );
+  await world.exportErp({ schemas: [schema] });
+  const refused = await importIntoCloneSchemas(world.options({ schemas: [schema] }));
+  expect(refused.findings).toMatchObject([
+    { kind: 'live-name', object: 'PROCEDURE Pay', severity: 'failed' },
+  ]);
+  const options = world.options({ schemas: [schema], liveNames: { mode: 'rewrite', accepted: [] } });
+  expect(await importIntoCloneSchemas(options)).toMatchObject({ passed: true, rewritten: ['PROCEDURE Pay'] });
+  expect(await world.one(`SELECT COUNT(*) FROM ${clone}."Order Lines"`)).toBe('1');
+});
+
+test('what everybody may do to LIVE the copy may do, too: that is a fault, until somebody answers for it', async () => {
+  await world.run('CREATE USER public IDENTIFIED BY secret', 'GRANT INSERT ON erp.orders TO public');
+  await world.exportErp();
+  const report = await importIntoCloneSchemas(world.options());
+  expect(report).toMatchObject({
+    passed: false,
+    findings: [
+      { kind: 'right', severity: 'failed', text: expect.stringContaining('INSERT on ERP.ORDERS') as string },
+    ],
+  });
+  const accepted = world.options({ liveNames: { mode: 'refuse', accepted: ['INSERT on ERP.ORDERS'] } });
+  expect(await importIntoCloneSchemas(accepted)).toMatchObject({ passed: true });
 });
 
 test('a privilege to compile that is missing is told, and judged by what is invalid', async () => {
