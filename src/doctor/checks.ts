@@ -21,6 +21,7 @@ import {
   oracleRman,
   oracleUnrecoverable,
 } from './oracle-backup-checks.ts';
+import { oracleRestorePoints } from './oracle-restore-points.ts';
 import { oracleArchiving, oracleReachable, oracleRedo, oracleVersion } from './oracle-checks.ts';
 import { oracleDevices } from './oracle-device-checks.ts';
 import { secretsResolve } from './secret-checks.ts';
@@ -84,6 +85,7 @@ export const checks = {
   oracleRedo: { topic: 'database', rules: ['R14'], look: oracleRedo },
   oracleDevices: { topic: 'database', rules: ['R14', 'R16'], look: oracleDevices },
   oracleRecoveryArea: { topic: 'database', rules: ['R12'], look: oracleRecoveryArea },
+  oracleRestorePoints: { topic: 'database', rules: ['R11', 'R12'], look: oracleRestorePoints },
   oracleBackupMode: { topic: 'database', rules: ['R8'], look: oracleBackupMode },
   oracleLastBackup: { topic: 'database', rules: ['R7', 'R18'], look: oracleLastBackup },
   oracleLogCopies: { topic: 'database', rules: ['R14'], look: oracleLogCopies },

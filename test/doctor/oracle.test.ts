@@ -161,6 +161,17 @@ describe('what doctor finds', () => {
     ],
     ['no recovery area', (rows) => void rows.recoveryArea.pop(), /^warning: there is no recovery area/],
     [
+      'a guaranteed restore point that was forgotten',
+      (rows) =>
+        addRow(rows, 'restorePoints', {
+          name: 'CLONA_1',
+          scn: '900',
+          guaranteed: 'YES',
+          storage: '250000000',
+        }),
+      /^warning: guaranteed restore point CLONA_1 keeps .*, 25 % of the recovery area, and grows/,
+    ],
+    [
       'backup mode left on',
       (rows) =>
         void Object.assign(rows.backupMode[0]!, { status: 'ACTIVE', change: '950', time: at('19:00') }),

@@ -301,6 +301,7 @@ export const controlFileViews = {
       scn: 'SCN',
       incarnation: 'DATABASE_INCARNATION#',
       guaranteed: 'GUARANTEE_FLASHBACK_DATABASE',
+      storage: 'STORAGE_SIZE',
     },
   },
 } as const satisfies Record<string, View>;
