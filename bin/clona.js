@@ -31,11 +31,10 @@ async function run() {
   const { main } = await import(fromSource ? '../src/cli/main.ts' : '../dist/src/cli/main.js');
   for (const [signal, exit] of Object.entries(exits)) process.off(signal, exit);
   await main(process.argv.slice(2));
-  // A connection that a library forgot to close, or a pipe that nobody opens, must not keep the command line waiting.
+  // A connection or timer that a library leaves, or a pipe that nobody opens, must not keep the command line waiting: a
+  // release that waits for people would do so after every verb.
   const signal = { 130: 'SIGINT', 143: 'SIGTERM' }[process.exitCode];
-  const end = () => (signal === undefined ? process.exit() : process.kill(process.pid, signal));
-  // Whoever asked for the end waits for it.
-  setTimeout(end, signal === undefined ? 2000 : 250).unref();
+  setTimeout(() => (signal === undefined ? process.exit() : process.kill(process.pid, signal)), 250).unref();
 }
 
 /** The npm package `node` may have brought a Node.js that is new enough. */
