@@ -4,6 +4,7 @@ import { checkpoint } from './checkpoint.ts';
 import {
   currentIncarnation,
   mounted,
+  nextScn,
   parameter,
   removeFile,
   saveControl,
@@ -47,7 +48,8 @@ export function createRestorePoint(database: Database, name: string, guaranteed:
   const incarnation = currentIncarnation(control).number;
   control.restorePoints.push({
     name,
-    scn: control.checkpointScn,
+    // The moment itself: a guaranteed one begins with a checkpoint.
+    scn: guaranteed || database.open === null ? control.checkpointScn : nextScn(database),
     at: database.now(),
     incarnation,
     guaranteed,
