@@ -12,7 +12,7 @@ import { viewRows } from './views.ts';
 
 /** Everybody may read these. */
 const forEverybody =
-  /^(?:DUAL|ALL_.*|USER_.*|SESSION_.*|NLS_.*|DATABASE_PROPERTIES|V\$VERSION|V\$OPTION|V\$SESSION_LONGOPS)$/;
+  /^(?:DUAL|ALL_.*|USER_.*|SESSION_.*|NLS_.*|DATABASE_PROPERTIES|V\$VERSION|V\$OPTION|V\$NLS_PARAMETERS|V\$SESSION_LONGOPS)$/;
 /** Fixed views that need no control file. */
 const withoutControlFile = new Set([
   'DUAL',
@@ -20,6 +20,7 @@ const withoutControlFile = new Set([
   'V$PARAMETER',
   'V$VERSION',
   'V$OPTION',
+  'V$NLS_PARAMETERS',
   'V$SESSION',
   'V$SESSION_LONGOPS',
   'V$SYSSTAT',

@@ -72,6 +72,8 @@ const instanceViews: Record<string, Rows> = {
         ? []
         : [{ XIDUSN: 1, XIDSLOT: transaction % 32, XIDSQN: transaction, STATUS: 'ACTIVE', CON_ID: 0 }],
     ),
+  V$NLS_PARAMETERS: (instance) =>
+    Object.entries(nlsOf(instance)).map(([name, value]) => ({ PARAMETER: name, VALUE: value, CON_ID: 0 })),
   NLS_DATABASE_PARAMETERS: (instance) =>
     Object.entries(nlsOf(instance)).map(([name, value]) => ({ PARAMETER: name, VALUE: value })),
   DATABASE_PROPERTIES: (instance) => [
