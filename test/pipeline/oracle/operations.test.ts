@@ -204,7 +204,9 @@ test('nothing commits by itself', async ({ sql }) => {
       toolsOn(access.site, facts, door.guest!, name, signal),
     );
     const run = (workDir: string): ReturnType<typeof spawn> =>
-      spawn('sh', ['-c', 'sleep 60; :', `cmdfile=${workDir}/backup.rman`], { stdio: 'ignore' });
+      spawn('sh', ['-c', 'read -r _', `cmdfile=${workDir}/backup.rman`], {
+        stdio: ['pipe', 'ignore', 'ignore'],
+      });
     const [left, kept] = [run(own!.workDir), run(other!.workDir)];
     const ended = once(left, 'exit');
     await endLeftPrograms(own!);
