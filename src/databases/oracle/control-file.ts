@@ -82,6 +82,8 @@ export const controlFileViews = {
       checkpoint: 'CHECKPOINT_CHANGE#',
       lastRedo: 'LAST_REDO_CHANGE#',
       lastRedoTime: date('LAST_REDO_TIME'),
+      enabledFrom: 'ENABLE_CHANGE#',
+      disabledFrom: 'DISABLE_CHANGE#',
     },
   },
   onlineLogs: {

@@ -109,8 +109,9 @@ function instanceRow(instance: Instance): Given {
     VERSION_FULL: `${settings.version.join('.')}.0.0`,
     STARTUP_TIME: hostTime(instance, startedAt),
     STATUS: status,
-    PARALLEL: 'NO',
-    'THREAD#': 1,
+    PARALLEL:
+      new Set(instance.database?.control?.threads.map(({ thread }) => thread)).size > 1 ? 'YES' : 'NO',
+    'THREAD#': instance.database?.thread ?? 1,
     ARCHIVER: instance.database?.control?.logMode === 'NOARCHIVELOG' ? 'STOPPED' : 'STARTED',
     LOGINS: restricted ? 'RESTRICTED' : 'ALLOWED',
     SHUTDOWN_PENDING: 'NO',
