@@ -74,7 +74,7 @@ export async function installOracle(
     hostName,
     port: listenerPort,
     socket: join(dataPath, listenerSocket),
-    logBytes: 1_000_000,
+    logBytes: 200_000,
   };
   await writeFile(join(on, 'dbs', 'orapw'), `${sysPassword}\n`, { mode: 0o640 });
   await writeFile(join(on, 'machine.json'), JSON.stringify(settings));

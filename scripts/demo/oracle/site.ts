@@ -13,7 +13,6 @@ export interface OracleSiteFacts {
   /** ORACLE_HOME. */
   home: string;
   address: DatabaseAddress;
-  sysPassword: string;
   live: string;
 }
 
@@ -21,7 +20,7 @@ export interface OracleSiteFacts {
 export async function writeOracleSite(
   folder: string,
   { server, user, password, guests }: SimulatedVsphere,
-  { guest, home, address, sysPassword, live }: OracleSiteFacts,
+  { guest, home, address, live }: OracleSiteFacts,
 ): Promise<Site> {
   const secret = async (name: string, value: string): Promise<string> => {
     await writeFile(join(folder, name), `${value}\n`, { mode: 0o600 });
@@ -61,7 +60,7 @@ export async function writeOracleSite(
         instance: 'ERP',
         timeZone: 'UTC',
         schemas: ['ERP'],
-        staging: { name: 'CLONA', password: await secret('sys-password', sysPassword), recoverySize: '1GB' },
+        staging: { name: 'CLONA', recoverySize: '1GB' },
       },
       businessCounts: [
         count('orders', 'SELECT COUNT(*) AS orders, SUM(net_cents) AS net FROM erp.sales_order'),

@@ -62,7 +62,6 @@ export async function openOracleWorld(
     guest,
     home: software.home,
     address,
-    sysPassword: passwords.sys,
     live,
   });
   const disk = guests.disk(id, 'system');

@@ -101,6 +101,9 @@ export interface BootPlace {
   ports: ReadonlyMap<number, string>;
 }
 
+/** 127.0.0.1 and no other address: the rest of 127/8 is what the machines beside it have here, as a network of theirs. */
+const loopbackAlone = ['ip link set lo up', 'ip addr flush dev lo', 'ip addr add 127.0.0.1/32 dev lo'];
+
 /**
  * $1 the machine's folder, $2 where disks are mounted, $3 its cards, $4 what it must not see; then the command. The
  * shell stays process 1: it buries the orphans that Node.js would leave as zombies.
@@ -112,7 +115,7 @@ function firstProcess({ mounts, loopback }: Pick<BootPlace, 'mounts' | 'loopback
   ]);
   return `mount --make-rprivate / &&
 mount --bind "$1/system" "$2/system" && mount --bind "$1/data" "$2/data" && mount --bind "$3" /sys/class/net &&
-${[...more, ...(loopback ? ['ip link set lo up'] : [])].map((line) => `${line} &&\n`).join('')}mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs "$4" || exit 125
+${[...more, ...(loopback ? loopbackAlone : [])].map((line) => `${line} &&\n`).join('')}mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs "$4" || exit 125
 shift 4
 "$@"
 exit $?`;

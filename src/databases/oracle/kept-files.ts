@@ -70,8 +70,7 @@ export function chooseKept(
   const byTime = [...manifests].sort((a, b) => (a.at < b.at ? -1 : 1));
   const { label, finishedAt } = backup;
   return (
-    // RMAN's tag; a second backup of that tag has its time behind it.
-    byTime.findLast((one) => one.label === label || label.startsWith(`${one.label}@`)) ??
+    byTime.find((one) => one.label === label) ??
     byTime.findLast(({ at }) => finishedAt === null || at <= finishedAt) ??
     byTime[0]
   );

@@ -19,8 +19,6 @@ export const viewsInOrder: readonly ViewName[] = [
   'threads',
   'database',
   'instance',
-  'versions',
-  'languages',
   'parameters',
   'incarnations',
   'backupMode',

@@ -5,7 +5,7 @@ import { keepFiles } from '../../databases/oracle/keep-files.ts';
 import { takeRmanBackup } from '../../databases/oracle/take-backup.ts';
 import { ClonaError } from '../../errors.ts';
 import { withProgress } from '../../progress.ts';
-import type { Backup } from '../../recovery/catalog.ts';
+import type { Backup, Catalog } from '../../recovery/catalog.ts';
 import { planRecovery } from '../../recovery/plan.ts';
 import type { Site } from '../../site/site.ts';
 import type { MachineAccess } from '../machine/access.ts';
@@ -88,5 +88,19 @@ function describe({ label, finishedAt, bytes }: Backup, grade: number, seconds: 
 /** Can what is archived alone bring LIVE back to the end of its archived log? */
 export async function isArchiveWhole(site: Site, live: MachineAccess, signal: AbortSignal): Promise<boolean> {
   const { catalog } = await readAndRemember(site, live, signal);
-  return planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' }).reachable;
+  return reachesNow(catalog);
+}
+
+/**
+ * "latest" ends before a gap, and counts as reached. Right after a revert that is so: what LIVE wrote between its last archived log
+ * and the new incarnation is in no archive, so no backup of before leads into it. Pure.
+ */
+export function reachesNow(catalog: Catalog): boolean {
+  const { incarnations, currentIncarnation, logs } = catalog;
+  const plan = planRecovery(catalog, { until: { kind: 'latest' }, lost: 'online-log' });
+  const ends = [
+    ...incarnations.flatMap(({ id, branchPosition }) => (id === currentIncarnation ? [branchPosition] : [])),
+    ...logs.flatMap(({ incarnation, next }) => (incarnation === currentIncarnation ? [next] : [])),
+  ];
+  return plan.reachable && plan.redoTo !== null && ends.every((end) => end <= plan.redoTo!); // looked at before
 }

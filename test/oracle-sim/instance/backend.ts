@@ -26,7 +26,10 @@ export function createBackend(server: Server): Backend {
     listen: (connectData) => listen(instance, connectData),
     findAccount(name) {
       const user = findUser(instance, name);
-      return user === undefined ? null : accountOf(user);
+      if (user !== undefined) return accountOf(user);
+      // Who is in the database's own files cannot be known before they are open.
+      if (instance.database !== null) requireOpen(instance);
+      return null;
     },
     identity: () => identityOf(instance),
     logOn(account, privilege) {
@@ -57,8 +60,7 @@ function openHost(
     instance,
     user: acting,
     privilege,
-    dictionary: (transaction, schema, asOf) =>
-      createDictionary({ instance, given, user: acting, transaction, currentSchema: schema, asOf }),
+    dictionary: (transaction, schema) => createDictionary(instance, given, acting, transaction, schema),
     beforeStatement,
     id,
     serial,
@@ -96,6 +98,11 @@ function servicesOf({ settings, database }: Instance): string[] {
   return [own, ...(of('service_names')?.split(',') ?? [])].map((name) => name.trim());
 }
 
+function requireOpen({ status }: Instance): void {
+  if (status === 'DOWN') throw new OraError(1034, 'ORACLE not available');
+  if (status !== 'OPEN') throw new OraError(1033, 'ORACLE initialization or shutdown in progress');
+}
+
 export function checkLogOn(instance: Instance, account: Account, privilege: Privilege | null): User {
   const user = findUser(instance, account.name)!; // whoever asks has found it a moment ago
   if (account.refusal !== null) throw new OraError(account.refusal, messages[account.refusal]!);
@@ -104,8 +111,7 @@ export function checkLogOn(instance: Instance, account: Account, privilege: Priv
     throw new OraError(1017, 'invalid username/password; logon denied');
   }
   if (user.name === 'SYS') throw new OraError(28009, 'connection as SYS should be as SYSDBA or SYSOPER');
-  if (instance.status === 'DOWN') throw new OraError(1034, 'ORACLE not available');
-  if (instance.status !== 'OPEN') throw new OraError(1033, 'ORACLE initialization or shutdown in progress');
+  requireOpen(instance);
   if (instance.archiverStuck) {
     throw new OraError(257, 'Archiver error. Connect AS SYSDBA only until resolved.');
   }

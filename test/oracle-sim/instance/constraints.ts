@@ -139,7 +139,9 @@ function addConstraint(constraint: StoredConstraint): Change {
     if (constraint.enabled && (constraint.type === 'P' || constraint.type === 'U')) {
       const seen = new Set(table.rows.map((row) => JSON.stringify(keys.map((key) => String(row[key])))));
       if (seen.size < table.rows.length) {
-        throw new OraError(2437, `cannot validate (${constraint.name}) - primary key violated`);
+        throw constraint.type === 'P'
+          ? new OraError(2437, `cannot validate (${constraint.name}) - primary key violated`)
+          : new OraError(2299, `cannot validate (${constraint.name}) - duplicate keys found`);
       }
     }
     return { ...table, constraints: [...constraints, constraint] };

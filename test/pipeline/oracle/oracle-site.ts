@@ -19,9 +19,7 @@ export interface OracleSite {
   access: SiteAccess;
   operations: Operations;
   /** A session in LIVE's or a clone's database, the caller's to dispose of. */
-  session: (machine: string, user?: string) => Promise<OracleSession>;
-  /** LIVE's. */
-  systemDisk: string;
+  session: (machine: string) => Promise<OracleSession>;
 }
 
 /** Makes LIVE with a small ERP, its site file, kits and smoke tests in `root`. */
@@ -62,15 +60,11 @@ export async function openOracleSite(root: string, hooks: OraclePlatformHooks = 
   return {
     access,
     operations: await operationsOn(access, () => {}),
-    systemDisk: oracleDisks(join(root, 'machines'), 'live').system,
-    session: async (machine, user) => {
+    session: async (machine) => {
       const signal = AbortSignal.timeout(60_000);
       const facts = await platform.machines.describe(machine, signal);
       const door = await platform.openDoor(facts, signal);
-      const session = await connectOracle(
-        { ...door.address, ...(user === undefined ? {} : { user }) },
-        signal,
-      );
+      const session = await connectOracle(door.address, signal);
       return {
         ...session,
         [Symbol.asyncDispose]: async () => {

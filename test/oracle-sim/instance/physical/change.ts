@@ -9,8 +9,8 @@ import {
   opened,
   writeOnlineLog,
   type Database,
-  redoOf,
 } from './database.ts';
+import { deltaOf, digestOf } from './delta.ts';
 import { applyRedo, committedContent, stateOf, transactionTable, undoFile } from './pages.ts';
 import type { PageState, Redo } from './types.ts';
 
@@ -23,16 +23,20 @@ function write(database: Database, file: number, page: string, to: PageState): b
   const key = `${file}/${page}`;
   const image = known.backup?.active === true && !open.imaged.has(key);
   if (image) open.imaged.add(key);
+  const from = stateOf(data.pages.get(page));
+  // A whole block stands for itself, whatever is found where it goes.
+  const base = image ? null : from.content;
+  const { content, transaction, before } = to;
   const redo: Redo = {
     kind: 'change',
     scn: nextScn(database),
     file,
     page,
-    from: stateOf(data.pages.get(page)),
-    to,
+    from: { digest: digestOf(from.content), transaction: from.transaction },
+    to: { content: deltaOf(base, content), transaction, before: deltaOf(base, before) },
     image,
   };
-  redoOf(open, database.thread).push(redo);
+  open.redo.push(redo);
   // A whole block is what makes backup mode dear: 8 KB, against the change alone.
   database.redoBytes += image ? 8192 : (to.content?.length ?? 0) + 64;
   applyRedo(data, redo, known);
@@ -106,7 +110,7 @@ export function changePage(
 export function loadWithoutLogging(database: Database, file: number, page: string, content: string): void {
   const open = opened(database);
   const scn = nextScn(database);
-  redoOf(open, database.thread).push({ kind: 'nologging', scn, file, page });
+  open.redo.push({ kind: 'nologging', scn, file, page });
   open.files.get(file)!.pages.set(page, { content, transaction: 0, before: null, head: scn, tail: scn });
   const known = findFile(mounted(database), file);
   known.unrecoverableScn = scn;

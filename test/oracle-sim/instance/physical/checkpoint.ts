@@ -14,11 +14,10 @@ import {
   saveControl,
   writeOnlineLog,
   type Database,
-  redoOf,
 } from './database.ts';
 import { readRedoLog, redoLogBytes, writeRedoLog } from './files.ts';
 import { requireAreaRoom } from './recovery-area.ts';
-import type { ArchivedLog, LogGroup } from './types.ts';
+import type { LogGroup } from './types.ts';
 import { join } from 'node:path';
 import { stampOf } from './stamps.ts';
 
@@ -52,10 +51,10 @@ export function logFileName(sequence: number, thread: number, resetlogsId: numbe
 }
 
 /** ALTER SYSTEM SWITCH LOGFILE; in ARCHIVELOG mode the log is archived at once, or the switch waits for it. */
-export function switchLog(database: Database, thread = database.thread): void {
+export function switchLog(database: Database): void {
   const control = mounted(database);
   const open = opened(database);
-  const group = currentGroup(control, thread);
+  const group = currentGroup(control);
   const scn = nextScn(database);
   const at = database.now();
   group.nextScn = scn;
@@ -68,8 +67,7 @@ export function switchLog(database: Database, thread = database.thread): void {
     Object.assign(group, { nextScn: null, nextAt: null, status: 'CURRENT' });
     throw error;
   }
-  const own = control.groups.filter((one) => one.thread === thread);
-  const next = own[(own.indexOf(group) + 1) % own.length]!;
+  const next = control.groups[(control.groups.indexOf(group) + 1) % control.groups.length]!;
   Object.assign(next, {
     sequence: group.sequence + 1,
     status: 'CURRENT',
@@ -79,8 +77,8 @@ export function switchLog(database: Database, thread = database.thread): void {
     nextScn: null,
     nextAt: null,
   });
-  open.redo.set(thread, []);
-  writeOnlineLog(database, thread);
+  open.redo = [];
+  writeOnlineLog(database);
   checkpoint(database);
 }
 
@@ -92,7 +90,7 @@ function archive(database: Database, group: LogGroup): void {
   const { resetlogsScn, resetlogsAt } = currentIncarnation(control);
   const { thread, sequence, firstScn, firstAt } = group;
   const name = join(archiveFolder(database), logFileName(sequence, thread, stampOf(resetlogsAt)));
-  const records = redoOf(opened(database), thread);
+  const records = opened(database).redo;
   const log = {
     dbid: control.dbid,
     thread,
@@ -115,12 +113,11 @@ function archive(database: Database, group: LogGroup): void {
   }
   // A name that is there already is another log's, of before a revert: the archiver does not write over it (ORA-27038).
   if (existsSync(name)) throw archiverStuck;
-  let copies: ArchivedLog['copies'];
   try {
     requireAreaRoom(database, name, redoLogBytes(log));
     for (const member of group.members) writeRedoLog(member, log);
     writeRedoLog(name, log);
-    copies = archiveElsewhere(database, log);
+    archiveElsewhere(database, log);
   } catch {
     throw archiverStuck;
   }
@@ -129,7 +126,6 @@ function archive(database: Database, group: LogGroup): void {
   control.archived.push({
     recid: control.lastRecid,
     name,
-    copies,
     thread,
     sequence,
     resetlogsScn,
@@ -150,24 +146,15 @@ function archive(database: Database, group: LogGroup): void {
 }
 
 /** The other destinations: a folder is written, a service is sent to. */
-function archiveElsewhere(
-  database: Database,
-  log: Parameters<typeof writeRedoLog>[1],
-): { destination: number; name: string }[] {
-  const written: { destination: number; name: string }[] = [];
+function archiveElsewhere(database: Database, log: Parameters<typeof writeRedoLog>[1]): void {
   for (let id = 2; id <= 31; id += 1) {
     if (/^defer/i.test(parameter(database, `log_archive_dest_state_${id}`) ?? '')) continue;
     const value = parameter(database, `log_archive_dest_${id}`) ?? '';
     const [, kind, place] = /^\s*(LOCATION|SERVICE)\s*=\s*"?([^\s"]+)/i.exec(value) ?? [];
     if (kind === undefined || place === undefined) continue;
     if (kind.toUpperCase() === 'SERVICE') database.shipped.push(place);
-    else {
-      const name = join(place, logFileName(log.sequence, log.thread, stampOf(log.resetlogsAt)));
-      writeRedoLog(name, log);
-      written.push({ destination: id, name });
-    }
+    else writeRedoLog(join(place, logFileName(log.sequence, log.thread, stampOf(log.resetlogsAt))), log);
   }
-  return written;
 }
 
 /** The records of the online log that is not archived yet, for recovery with the current control file. */

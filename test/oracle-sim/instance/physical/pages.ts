@@ -1,4 +1,5 @@
 import { OraError } from '../../wire/values.ts';
+import { applyDelta, digestOf } from './delta.ts';
 import type { ControlDatafile, DataFile, Page, PageState, Redo } from './types.ts';
 
 export const undoFile = 3;
@@ -12,8 +13,8 @@ export function stateOf(page: Page | undefined): PageState {
   return { content: page.content, transaction: page.transaction, before: page.before };
 }
 
-function same(a: PageState, b: PageState): boolean {
-  return a.content === b.content && a.transaction === b.transaction;
+function isMadeFrom(state: PageState, from: { digest: string; transaction: number }): boolean {
+  return state.transaction === from.transaction && digestOf(state.content) === from.digest;
 }
 
 export function corrupt(file: ControlDatafile, page: string): OraError {
@@ -47,9 +48,17 @@ export function applyRedo(data: DataFile, redo: Redo, known: ControlDatafile): v
   if (!redo.image) {
     if (found !== undefined && found.head !== found.tail) throw corrupt(known, redo.page);
     if (found !== undefined && found.head >= redo.scn) return;
-    if (!same(stateOf(found), redo.from)) throw corrupt(known, redo.page);
+    if (!isMadeFrom(stateOf(found), redo.from)) throw corrupt(known, redo.page);
   }
-  data.pages.set(redo.page, { ...redo.to, head: redo.scn, tail: redo.scn });
+  const base = redo.image ? null : (found?.content ?? null);
+  const { content, transaction, before } = redo.to;
+  data.pages.set(redo.page, {
+    content: applyDelta(base, content),
+    transaction,
+    before: applyDelta(base, before),
+    head: redo.scn,
+    tail: redo.scn,
+  });
 }
 
 /** Content of a block that was loaded without redo and then recovered (ORA-26040). */

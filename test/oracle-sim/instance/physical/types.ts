@@ -37,20 +37,9 @@ export interface LogGroup {
   nextAt: number | null;
 }
 
-/** Redo of one node of a cluster; a single instance has one. */
-export interface RedoThread {
-  thread: number;
-  /** From there on recovery needs its logs. */
-  enabledFrom: bigint;
-  /** null: it is enabled. */
-  disabledFrom: bigint | null;
-}
-
 export interface ArchivedLog {
   recid: number;
   name: string;
-  /** Further destinations on this machine. */
-  copies?: { destination: number; name: string }[];
   thread: number;
   sequence: number;
   resetlogsScn: bigint;
@@ -142,7 +131,6 @@ export interface ControlFile {
   current: number;
   files: ControlDatafile[];
   groups: LogGroup[];
-  threads: RedoThread[];
   archived: ArchivedLog[];
   sets: BackupSet[];
   copies: DatafileCopy[];
@@ -194,14 +182,18 @@ export interface DataFile {
   pages: Map<string, Page>;
 }
 
+/** A text whole, or by what of its base begins it and ends it. */
+export type Delta = string | null | { keep: number; text: string; end: number };
+
 export type Redo =
   | {
       kind: 'change';
       scn: bigint;
       file: number;
       page: string;
-      from: PageState;
-      to: PageState;
+      /** What it was made from: a digest tells it. */
+      from: { digest: string; transaction: number };
+      to: { content: Delta; transaction: number; before: Delta };
       image: boolean;
     }
   | { kind: 'endBackup'; scn: bigint; file: number; beginScn: bigint }

@@ -4,4 +4,4 @@ SELECT order_no FROM erp.sales_order WHERE customer_id NOT IN (SELECT id FROM er
 
 -- check: orders have a value
 -- expect: no rows
-SELECT order_no FROM erp.order_value WHERE gross_cents <= 0;
+SELECT order_no FROM erp.sales_order WHERE net_cents + vat_cents <= 0;
