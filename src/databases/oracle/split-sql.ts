@@ -10,7 +10,7 @@ export interface OracleStatement {
 }
 
 const blockStart =
-  /^(?:begin|declare)\b|^create\s+(?:or\s+replace\s+)?(?:(?:non)?editionable\s+)?(?:procedure|function|package|trigger|type)\b/i;
+  /^(?:<<|(?:begin|declare)\b)|^create\s+(?:or\s+replace\s+)?(?:(?:non)?editionable\s+)?(?:procedure|function|package|trigger|type)\b/i;
 const quotedText =
   /[nN]?[qQ]'(?:\[[^]*?\]'|\{[^]*?\}'|\([^]*?\)'|<[^]*?>'|([^\s[{(<])[^]*?\1')|'(?:[^']|'')*'|"[^"]*"|--[^\n]*|\/\*[^]*?\*\//y;
 

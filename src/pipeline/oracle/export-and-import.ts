@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connectOracle, type OracleSql } from '../../databases/oracle/connect.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
-import { makeFolder, type OracleTools } from '../../databases/oracle/guest-tools.ts';
+import { makeFolder, runExpdp, type OracleTools } from '../../databases/oracle/guest-tools.ts';
 import { importIntoCloneSchemas, type SchemaImportReport } from '../../databases/oracle/import/import.ts';
 import { joinGuest, quoteName, quoteSqlText } from '../../databases/oracle/rman-text.ts';
 import { ClonaError } from '../../errors.ts';
@@ -64,29 +64,19 @@ export async function exportAndImport(work: ExportAndImport): Promise<SchemaImpo
   }
 }
 
-/** A parameter file: names in double quotes would need quotes of the shell's. A dump that a kill left is in the way (ORA-27038). */
+/** A dump that a kill left is in the way (ORA-27038). */
 async function runExport(tools: OracleTools, folder: string, schemas: readonly string[]): Promise<void> {
-  const { guest, home, instanceName, signal, workDir } = tools;
+  const { guest, signal } = tools;
   await removeFiles(tools, folder);
-  const parameters = joinGuest(guest.platform, workDir, 'export.par');
-  const text = [
-    `DIRECTORY=${directory}`,
-    `SCHEMAS=${schemas.map((name) => quoteName(name, 'a schema')).join(',')}`,
-    `DUMPFILE=${dumpFile}`,
-    `LOGFILE=${logFile}`,
-    '',
-  ].join('\n');
-  await guest.writeFile(parameters, text, 0o640, signal);
-  const program = joinGuest(guest.platform, joinGuest(guest.platform, home, 'bin'), 'expdp');
-  const env = { ORACLE_HOME: home, ORACLE_SID: instanceName, NLS_LANG: 'AMERICAN_AMERICA.AL32UTF8' };
-  const { stdout, stderr } = await guest.run([program, '/ as sysdba', `PARFILE=${parameters}`], {
-    signal,
-    cwd: workDir,
-    env,
-  });
+  const { text } = await runExpdp(tools, [
+    `directory=${directory}`,
+    `schemas=${schemas.map((name) => quoteName(name, 'a schema')).join(',')}`,
+    `dumpfile=${dumpFile}`,
+    `logfile=${logFile}`,
+  ]);
   const log = await guest.readFile(joinGuest(guest.platform, folder, logFile), signal).then(
     (content) => content.toString('utf8'),
-    () => `${stdout}${stderr}`,
+    () => text,
   );
   const { verdict, findings } = judgeJobLog(log);
   if (verdict === 'ok' || verdict === 'warning') return;

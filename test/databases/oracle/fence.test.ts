@@ -484,7 +484,7 @@ test.each<[string, string[]]>([
   ["UPDATE a SET b = 'x;y'; DELETE FROM c;", ["UPDATE a SET b = 'x;y'", 'DELETE FROM c']],
   ['BEGIN a; b; END;', ['BEGIN a; b; END;']],
   ['BEGIN a; END;\n/\nDELETE FROM c\n/\n', ['BEGIN a; END;', 'DELETE FROM c']],
-  ['-- cut; off\nDELETE FROM c -- all; of it\n', ['-- cut; off\nDELETE FROM c -- all; of it']],
+  ['-- cut; off\nDELETE FROM c -- all; of it\n', ['DELETE FROM c -- all; of it']],
   [
     'CREATE OR REPLACE PROCEDURE p IS BEGIN NULL; END;',
     ['CREATE OR REPLACE PROCEDURE p IS BEGIN NULL; END;'],

@@ -32,7 +32,7 @@ function dieAt(place: string): void {
 const places: readonly [machine: string, text: string, place: string][] = [
   ['live', 'backup.rman', 'RMAN has backed LIVE up'],
   ['staging', '/nid', 'the clone has another name'],
-  ['staging', 'export.par', 'what was restored is exported'],
+  ['staging', 'proof.dmp', 'what was restored is exported'],
   ['live', 'up.sql', 'the kit is in LIVE'],
   ['live', 'after-revert.sql', 'LIVE has a new incarnation'],
 ];
