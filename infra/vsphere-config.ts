@@ -13,7 +13,11 @@ const number = (low: number, high: number) =>
 /** The keys of `pulumi config` for the platform vsphere. */
 export const vsphereConfig = {
   site: text.optional().describe('whose machine it is, shown in vCenter'),
-  vsphereServer: text.optional().describe('vCenter: host or host:port'),
+  vsphereServer: z
+    .string()
+    .regex(/^[^/@\s]+$/, { error: 'host or host:port, no URL' })
+    .optional()
+    .describe('vCenter: host or host:port'),
   vsphereUser: text.optional().describe('the user who clones'),
   vspherePassword: text.optional().describe('its password, set with --secret; default: VSPHERE_PASSWORD'),
   vsphereAuthority: text.optional().describe("file: certificate of the authority that signed the vCenter's"),
@@ -83,10 +87,26 @@ export function checkVsphereConfig(
   ] as const) {
     if (!has(key) && !has(other)) mistakes.push({ key, problem: `is missing: it or ${other} is needed` });
   }
-  if (has('datastore') && has('datastoreCluster')) {
-    mistakes.push({ key: 'datastoreCluster', problem: 'stands beside datastore' });
+  for (const [key, other] of [
+    ['datastoreCluster', 'datastore'],
+    ['host', 'isolatedPortGroup'],
+  ] as const) {
+    if (has(key) && has(other)) mistakes.push({ key, problem: `stands beside ${other}` });
   }
+  const { vsphereAuthority } = values;
+  if (typeof vsphereAuthority === 'string')
+    mistakes.push(...refuseFile('vsphereAuthority', vsphereAuthority));
   return mistakes;
+}
+
+function refuseFile(key: string, file: string): Mistake[] {
+  try {
+    readFileSync(file);
+    return [];
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    return [{ key, problem: `the file ${file} cannot be read: ${reason}` }];
+  }
 }
 
 /** Of keys that `checkVsphereConfig` found complete. */

@@ -72,7 +72,7 @@ async function takeGuards(run: string): Promise<void> {
     title: 'snapshot of LIVE',
     evidence: 'guard.snapshot',
     work: async ({ operations }, step) => operations.snapshot(step, 'live', run),
-    describe: ({ name }) => name,
+    describe: ({ name, wayBack = [] }) => [name, ...wayBack].join('; '),
   });
 }
 

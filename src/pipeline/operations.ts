@@ -191,7 +191,13 @@ export interface StoppedLive {
   /** False: it was killed, and may have left the server stopped. */
   isWorking: boolean;
 }
-export type SnapshotTaken = { name: string; createdAt: string; escapes: string[] };
+export type SnapshotTaken = {
+  name: string;
+  createdAt: string;
+  escapes: string[];
+  /** How LIVE would go back and what that does to its history, told before the first change; engines that have only one way say nothing. */
+  wayBack?: string[];
+};
 export type PipelineEvent =
   | 'refreshFailed'
   | 'signoffWanted'

@@ -4,7 +4,7 @@ const text = (position: bigint | null): string | null => (position === null ? nu
 
 /** A catalog file (docs/catalog.md): what `parseCatalog` reads. Positions become decimal strings. */
 export function catalogToJson(catalog: Catalog): Record<string, unknown> {
-  const { incarnations, backups, logs, onlineLogs, changesWithoutRedo } = catalog;
+  const { incarnations, backups, logs, onlineLogs, changesWithoutRedo, idleThreads } = catalog;
   return {
     engine: catalog.engine,
     database: catalog.database,
@@ -20,5 +20,8 @@ export function catalogToJson(catalog: Catalog): Record<string, unknown> {
     ...(changesWithoutRedo === undefined
       ? {}
       : { changesWithoutRedo: changesWithoutRedo.map((one) => ({ ...one, position: text(one.position) })) }),
+    ...(idleThreads === undefined
+      ? {}
+      : { idleThreads: idleThreads.map((one) => ({ ...one, from: text(one.from), to: text(one.to) })) }),
   };
 }

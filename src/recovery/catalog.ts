@@ -11,6 +11,8 @@ export interface Catalog {
   onlineLogs: OnlineLog[];
   /** What was changed without redo and is therefore in no log (NOLOGGING, UNLOGGED, wal_level minimal). */
   changesWithoutRedo?: ChangeWithoutRedo[];
+  /** By the server's word: a thread that was disabled wrote no log, and none is missing. */
+  idleThreads?: IdleThread[];
 }
 
 export interface ChangeWithoutRedo {
@@ -74,4 +76,12 @@ export interface OnlineLog {
   end: Position;
   firstTime: string | null;
   endTime: string | null;
+}
+
+export interface IdleThread {
+  incarnation: number;
+  thread: number;
+  from: Position;
+  /** null: it still is, up to the end of all that is known. */
+  to: Position | null;
 }

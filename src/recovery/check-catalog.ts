@@ -6,7 +6,7 @@ import { refuse, top, type Place } from './fields.ts';
  * Throws `catalogInvalid` with the path of the first fault. Adapters that build a catalog call it too.
  */
 export function checkCatalog(catalog: Catalog): void {
-  const { incarnations, backups, logs, onlineLogs, changesWithoutRedo = [] } = catalog;
+  const { incarnations, backups, logs, onlineLogs, changesWithoutRedo = [], idleThreads = [] } = catalog;
   const known = checkIncarnations(incarnations);
   if (!known.has(catalog.currentIncarnation)) {
     refuse(top, 'currentIncarnation', `there is no incarnation ${catalog.currentIncarnation}`);
@@ -15,6 +15,7 @@ export function checkCatalog(catalog: Catalog): void {
   checkBelonging('logs', logs, known);
   checkBelonging('onlineLogs', onlineLogs, known);
   checkBelonging('changesWithoutRedo', changesWithoutRedo, known);
+  checkBelonging('idleThreads', idleThreads, known);
   checkBackups(backups);
 }
 

@@ -65,7 +65,13 @@ export function readCoverage(catalog: Catalog, path: Path, lost: Lost): Coverage
     const entry = describeLog(path, log, log.end, log.endTime, onlineUsable, null);
     if (entry !== null) known.push(entry);
   }
-  return { path, threads: coverThreads(known), archivedLogs, known, onlineUsable };
+  return {
+    path,
+    threads: coverThreads(known, readIdle(catalog, path, known)),
+    archivedLogs,
+    known,
+    onlineUsable,
+  };
 }
 
 function describeLog(
@@ -83,7 +89,22 @@ function describeLog(
   return { depth, thread, first, next, cutEnd, firstTime, nextTime, usable, archived };
 }
 
-function coverThreads(known: readonly KnownLog[]): ThreadCoverage[] {
+interface Idle extends Held {
+  thread: number;
+}
+
+/** Stretches in which a thread was disabled: nothing of it is missing there. One that goes on ends with all that is known. */
+function readIdle({ idleThreads = [] }: Catalog, path: Path, known: readonly KnownLog[]): Idle[] {
+  return idleThreads.flatMap(({ incarnation, thread, from, to }) => {
+    const depth = path.depthOf.get(incarnation);
+    if (depth === undefined) return [];
+    const end = to ?? known.reduce((high, { cutEnd }) => upper(high, cutEnd), from);
+    const cutEnd = cutAt(end, path.cuts[depth] ?? null);
+    return from < cutEnd ? [{ thread, first: from, cutEnd }] : [];
+  });
+}
+
+function coverThreads(known: readonly KnownLog[], idle: readonly Idle[]): ThreadCoverage[] {
   const byThread = new Map<number, { firstKnown: Position; archived: KnownLog[]; online: KnownLog[] }>();
   for (const log of known) {
     let thread = byThread.get(log.thread);
@@ -99,14 +120,22 @@ function coverThreads(known: readonly KnownLog[]): ThreadCoverage[] {
   return [...byThread]
     .sort(([a], [b]) => a - b)
     .map(([thread, { firstKnown, archived, online }]) => {
-      const stretches = joinStretches(archived);
-      const usable = online.length === 0 ? stretches : joinStretches([...archived, ...online]);
+      const rests = idle.filter((one) => one.thread === thread);
+      const held = [...archived, ...rests];
+      const stretches = joinStretches(held);
+      const usable = online.length === 0 ? stretches : joinStretches([...held, ...online]);
       return { thread, firstKnown, archived: stretches, usable };
     });
 }
 
+/** What holds [first, cutEnd). */
+interface Held {
+  first: Position;
+  cutEnd: Position;
+}
+
 /** Joins what touches or overlaps. */
-function joinStretches(logs: readonly KnownLog[]): Stretches {
+function joinStretches(logs: readonly Held[]): Stretches {
   const starts: Position[] = [];
   const ends: Position[] = [];
   for (const { first, cutEnd } of sortByFirst(logs)) {

@@ -88,6 +88,11 @@ function readThreads(catalog: Catalog): Threads {
   // A5: only CURRENT's counts.
   for (const { incarnation, thread, first, end } of catalog.onlineLogs)
     if (incarnation === catalog.currentIncarnation) add(incarnation, thread, first, end, true);
+  for (const { incarnation, thread, from, to } of catalog.idleThreads ?? []) {
+    // One that goes on is no gap anywhere: nothing of it is known above.
+    const own = all.get(incarnation)?.get(thread);
+    if (own !== undefined && to !== null) add(incarnation, thread, from, to, true);
+  }
   return new Map(
     [...all].map(([incarnation, threads]) => [
       incarnation,

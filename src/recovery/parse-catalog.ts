@@ -5,6 +5,7 @@ import type {
   BackupKind,
   Catalog,
   ChangeWithoutRedo,
+  IdleThread,
   Incarnation,
   OnlineLog,
   RecordState,
@@ -59,6 +60,7 @@ export function readCatalog(root: RawRecord, logs: ArchivedLog[]): Catalog {
     logs,
     onlineLogs: root['onlineLogs'] === undefined ? [] : readEach(root, 'onlineLogs', readOnlineLog),
     ...(changes.length > 0 && { changesWithoutRedo: readEach(root, 'changesWithoutRedo', readChange) }),
+    ...(root['idleThreads'] !== undefined && { idleThreads: readEach(root, 'idleThreads', readIdle) }),
   };
   checkCatalog(catalog);
   return catalog;
@@ -162,6 +164,14 @@ function readOnlineLog(record: RawRecord, place: Place): OnlineLog {
     firstTime: readTime(record, 'firstTime', place),
     endTime: readTime(record, 'endTime', place),
   };
+}
+
+function readIdle(record: RawRecord, place: Place): IdleThread {
+  const from = readPosition(record, 'from', place);
+  const to = readPositionOrNull(record, 'to', place);
+  if (to !== null && from >= to) refuse(place, 'to', `${to} is not above from, ${from}`);
+  const incarnation = readInteger(record, 'incarnation', place, 1);
+  return { incarnation, thread: readInteger(record, 'thread', place, 0), from, to };
 }
 
 function readChange(record: RawRecord, place: Place): ChangeWithoutRedo {

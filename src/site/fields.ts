@@ -9,6 +9,14 @@ import { durationPattern, parseDuration, parseSize, sizePattern } from './units.
  * duration, like 26h or 7d") and what editors show; `description` is what the key is for.
  */
 
+/**
+ * For what no single key can tell: asked although a key has a mistake of its own, so that one run shows all of them.
+ * Values may then be of any kind.
+ */
+export const evenWithOtherMistakes = {
+  when: ({ value }: { value: unknown }): boolean => typeof value === 'object' && value !== null,
+};
+
 export const text = (description: string, examples?: string[]) =>
   z
     .string()

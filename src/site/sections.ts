@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { sameName } from '../gate/signing.ts';
 import {
   duration,
+  evenWithOtherMistakes,
   flag,
   integer,
   label,
@@ -37,7 +38,14 @@ export const machines = (folder: string) =>
 const vsphere = (folder: string) =>
   z
     .strictObject({
-      server: text('vCenter: host or host:port'),
+      server: z
+        .string()
+        .regex(/^(?:\[[0-9A-Fa-f:.]+\]|[\p{L}\p{N}._-]+)(?::\d{1,5})?$/u)
+        .meta({
+          title: 'a host name or address, or one with a port, and no URL',
+          examples: ['vcenter.example.com', 'vcenter.example.com:8443'],
+          description: 'vCenter: host or host:port',
+        }),
       user: text('the user who clones; needs no right to change the production machine'),
       password: secret(folder, 'password of user'),
       promotionUser: text('the user who snapshots and reverts production; default: user').optional(),
@@ -82,6 +90,9 @@ const vsphere = (folder: string) =>
     .superRefine((value, context) => {
       const refuse = (key: string, message: string): void =>
         context.addIssue({ code: 'custom', path: [key], message });
+      if (value.isolatedPortGroup !== undefined && value.host !== undefined) {
+        refuse('host', 'stands beside isolatedPortGroup: a clone is on one network');
+      }
       if (value.cluster === undefined && value.resourcePool === undefined) {
         refuse('cluster', 'is missing: clones need a cluster, a host or a resourcePool to run on');
       }
@@ -98,7 +109,7 @@ const vsphere = (folder: string) =>
       if ((value.promotionUser === undefined) !== (value.promotionPassword === undefined)) {
         refuse('promotionPassword', 'promotionUser and promotionPassword are given together or not at all');
       }
-    })
+    }, evenWithOtherMistakes)
     .meta({ description: 'the platform vsphere' });
 
 const hostKey = (description: string) =>

@@ -120,7 +120,7 @@ archive: { location: archive, retention: { redundancy: 1, windowDays: 0 } }
           { kind: 'managed', grade: 2 },
         ],
       });
-      const restored = await run(restoreVerb, {
+      const options = {
         guest: '127.0.0.1',
         oracleHome: tools[1]!.home,
         to: join(folder, 'clone/data'),
@@ -128,7 +128,18 @@ archive: { location: archive, retention: { redundancy: 1, windowDays: 0 } }
         catalogFrom: [join(folder, 'archive/area')],
         name: 'CLONAERP',
         until: 'latest',
+      };
+      const dry = await run(restoreVerb, { ...options, dryRun: true });
+      expect(dry.json).toMatchObject({
+        dryRun: true,
+        refused: null,
+        clone: { version: '19.21.0.0.0', running: null, memoryBytes: expect.any(Number) },
+        parameters: expect.arrayContaining([
+          expect.objectContaining({ name: 'db_block_size', verdict: 'carried' }),
+        ]),
       });
+      expect(dry.human).toMatch(/space: .* free/);
+      const restored = await run(restoreVerb, options);
       expect(restored.json).toMatchObject({
         name: 'CLONAERP',
         restricted: false,

@@ -1,4 +1,11 @@
-import type { ArchivedLog, Backup, Catalog, Incarnation, OnlineLog } from '../../src/recovery/catalog.ts';
+import type {
+  ArchivedLog,
+  Backup,
+  Catalog,
+  IdleThread,
+  Incarnation,
+  OnlineLog,
+} from '../../src/recovery/catalog.ts';
 import { asPosition } from '../../src/recovery/position.ts';
 
 /** Catalogs by hand, positions as plain numbers. */
@@ -61,6 +68,10 @@ export function online(first: number, end: number, more: Partial<OnlineLog> = {}
     endTime: null,
     ...more,
   };
+}
+
+export function idle(from: number, to: number | null, more: Partial<IdleThread> = {}): IdleThread {
+  return { incarnation: 1, thread: 2, from: at(from), to: to === null ? null : at(to), ...more };
 }
 
 export function catalogOf(parts: Partial<Catalog>): Catalog {

@@ -4,7 +4,7 @@ import { catalogToJson } from '../../src/recovery/catalog-json.ts';
 import { parseCatalog } from '../../src/recovery/parse-catalog.ts';
 import { asPosition } from '../../src/recovery/position.ts';
 import { anyCatalog } from './arbitrary.ts';
-import { bk, catalogOf, inc } from './build.ts';
+import { bk, catalogOf, idle, inc } from './build.ts';
 
 const runs = Number(process.env['CLONA_RUNS'] ?? 500);
 
@@ -15,14 +15,21 @@ test('a catalog that is written is read as it was', () => {
     how: fc.constantFrom('NOLOGGING', 'UNLOGGED', 'wal_level minimal' as const),
   });
   fc.assert(
-    fc.property(anyCatalog, fc.option(fc.array(change, { minLength: 1 })), (catalog, changes) => {
-      const incarnation = catalog.currentIncarnation;
-      const written =
-        changes === null
-          ? catalog
-          : { ...catalog, changesWithoutRedo: changes.map((one) => ({ ...one, incarnation })) };
-      expect(parseCatalog(JSON.stringify(catalogToJson(written)))).toEqual(written);
-    }),
+    fc.property(
+      anyCatalog,
+      fc.option(fc.array(change, { minLength: 1 })),
+      fc.boolean(),
+      (given, changes, rests) => {
+        const incarnation = given.currentIncarnation;
+        const idleThreads = [idle(5, 9, { incarnation }), idle(7, null, { incarnation })];
+        const catalog = rests ? { ...given, idleThreads } : given;
+        const written =
+          changes === null
+            ? catalog
+            : { ...catalog, changesWithoutRedo: changes.map((one) => ({ ...one, incarnation })) };
+        expect(parseCatalog(JSON.stringify(catalogToJson(written)))).toEqual(written);
+      },
+    ),
     { numRuns: runs },
   );
 });

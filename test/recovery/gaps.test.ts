@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/recovery/catalog.ts';
 import { findCurrentGaps, findGaps } from '../../src/recovery/gaps.ts';
 import { readReach, reachToJson } from '../../src/recovery/reach.ts';
-import { bk, catalogOf, inc, log, online } from './build.ts';
+import { bk, catalogOf, idle, inc, log, online } from './build.ts';
 
 function gapsOf(parts: Partial<Catalog>): string[] {
   return findGaps(catalogOf(parts)).map(
@@ -51,6 +51,22 @@ describe('gaps of the log', () => {
       'of a thread alone',
       { logs: [log(1, 1, 300), log(1, 1, 100, { thread: 2 }), log(3, 200, 300, { thread: 2 })] },
       ['1/2: 100 to 200'],
+    ],
+    [
+      'none where a thread was disabled',
+      {
+        logs: [log(1, 1, 300), log(1, 1, 100, { thread: 2 }), log(3, 200, 300, { thread: 2 })],
+        idleThreads: [idle(100, 200), idle(300, null), idle(1, 9, { thread: 3 })],
+      },
+      [],
+    ],
+    [
+      'where a thread was disabled for a part of it',
+      {
+        logs: [log(1, 1, 300), log(1, 1, 100, { thread: 2 }), log(3, 200, 300, { thread: 2 })],
+        idleThreads: [idle(120, 200)],
+      },
+      ['1/2: 100 to 120'],
     ],
     [
       "the parent's tail before the branch",

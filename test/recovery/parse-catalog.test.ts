@@ -324,6 +324,26 @@ describe('a wrong field is named by its path', () => {
       (c) => (c['changesWithoutRedo'] = [{ incarnation: 6, position: null, object: 'x', how: 'UNLOGGED' }]),
       'changesWithoutRedo[0].incarnation: there is no incarnation 6',
     ],
+    [
+      'a thread at rest in an unknown incarnation',
+      (c) => (c['idleThreads'] = [{ incarnation: 6, thread: 2, from: '5', to: null }]),
+      'idleThreads[0].incarnation: there is no incarnation 6',
+    ],
+    [
+      'a thread that rests for nothing',
+      (c) => (c['idleThreads'] = [{ incarnation: 1, thread: 2, from: '5', to: '5' }]),
+      'idleThreads[0].to: 5 is not above from, 5',
+    ],
+    [
+      'a thread at rest from nowhere',
+      (c) => (c['idleThreads'] = [{ incarnation: 1, thread: 2, from: null, to: '5' }]),
+      'idleThreads[0].from: null is not a position',
+    ],
+    [
+      'a thread at rest without a thread',
+      (c) => (c['idleThreads'] = [{ incarnation: 1, from: '1', to: '5' }]),
+      'idleThreads[0].thread: a whole number from 0 is needed here, found nothing',
+    ],
   ])('%s', ([, change, said]) => {
     expect(spoil(change)).toBe(said);
   });

@@ -6,7 +6,7 @@ import { listIncarnations } from '../../src/recovery/incarnations.ts';
 import { planRecovery } from '../../src/recovery/plan.ts';
 import { asPosition } from '../../src/recovery/position.ts';
 import { defaultQuestion, parseUntil, type Question } from '../../src/recovery/question.ts';
-import { bk, catalogOf, inc, log, online, workedExample } from './build.ts';
+import { bk, catalogOf, idle, inc, log, online, workedExample } from './build.ts';
 
 function plan(catalog: Catalog, until = 'latest', more: Partial<Question> = {}): PlanAnswer {
   return planRecovery(catalog, { until: parseUntil(until), lost: 'database', ...more });
@@ -178,6 +178,53 @@ describe('A3: latest and the end of the log', () => {
   test('of several threads the lowest end is the latest', () => {
     const two = { ...one, logs: [log(1, 1, 90), log(1, 1, 70, { thread: 2 })], onlineLogs: [] };
     expect(brief(plan(two))).toBe('1@70 B 10-70 [1/1/1 1/2/1] opens');
+  });
+
+  describe('a thread that was disabled', () => {
+    const second = { thread: 2 };
+    const logs = [log(1, 1, 90), log(1, 1, 50, second), log(2, 70, 90, second)];
+    const both = { ...one, logs, onlineLogs: [] };
+
+    test.each<[string, Partial<Catalog>, string]>([
+      ['counts as a gap where nobody says so', {}, '1@50 B 10-50 [1/1/1 1/2/1] opens'],
+      ['is not missed there', { idleThreads: [idle(50, 70)] }, '1@90 B 10-90 [1/1/1 1/2/1 1/2/2] opens'],
+      ['is missed behind it', { idleThreads: [idle(50, 69)] }, '1@69 B 10-69 [1/1/1 1/2/1] opens'],
+      [
+        'is not missed as another thread',
+        { idleThreads: [idle(50, 70, { thread: 3 })] },
+        '1@50 B 10-50 [1/1/1 1/2/1] opens',
+      ],
+      [
+        'and still is, holds nobody up',
+        { logs: logs.slice(0, 2), idleThreads: [idle(50, null)] },
+        '1@90 B 10-90 [1/1/1 1/2/1] opens',
+      ],
+      [
+        'and still is, needs the online log of the other one only',
+        { logs: logs.slice(0, 2), idleThreads: [idle(50, null)], onlineLogs: [online(90, 99)] },
+        '1@99 B 10-99 [1/1/1 1/2/1] online',
+      ],
+      [
+        'on an abandoned branch says nothing of this one',
+        {
+          incarnations: [inc(1), inc(2, 1, 60)],
+          idleThreads: [idle(60, 70, { incarnation: 2 })],
+        },
+        '1@50 B 10-50 [1/1/1 1/2/1] opens',
+      ],
+      [
+        'on a PARENT is not missed up to the branch, and no further',
+        {
+          currentIncarnation: 2,
+          incarnations: [inc(1), inc(2, 1, 60)],
+          logs: [log(1, 1, 60), log(1, 60, 90, { incarnation: 2 }), log(1, 1, 50, second)],
+          idleThreads: [idle(50, 80)],
+        },
+        '1@60 B 10-60 [1/1/1 1/2/1] reset 1, opens',
+      ],
+    ])('%s', (_, more, expected) => {
+      expect(brief(plan({ ...both, ...more }))).toBe(expected);
+    });
   });
 
   test('the latest may lie on a PARENT', () => {

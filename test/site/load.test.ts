@@ -176,6 +176,30 @@ departments:
     expect(mistakes(text).map((mistake) => mistake.key)).toEqual([key]);
   });
 
+  test('between keys are told together with those within them', () => {
+    const lines = [
+      'machines:',
+      '  platform: vsphere',
+      '  live: { name: "" }',
+      '  vsphere: { server: https://vc/, user: x, password: plain, datacenter: d, datastore: a, datastoreCluster: b, isolatedPortGroup: a, host: c, promotionUser: y, colour: red }',
+      'guest: { user: u, privateKey: "file:k" }',
+      'staging: { name: a/b }',
+    ];
+    const found = mistakes(`${whole}${lines.join('\n')}\n`).map(({ key }) => key);
+    expect(found.toSorted()).toEqual([
+      'guest.hostKey',
+      'machines.live.name',
+      'machines.vsphere.cluster',
+      'machines.vsphere.colour',
+      'machines.vsphere.datastoreCluster',
+      'machines.vsphere.host',
+      'machines.vsphere.password',
+      'machines.vsphere.promotionPassword',
+      'machines.vsphere.server',
+      'staging.name',
+    ]);
+  });
+
   test('of YAML itself is named with its line, as is a key given twice', () => {
     expect(mistakes('name: [a\nb: c\n')[0]).toMatchObject({
       line: 2,

@@ -77,7 +77,7 @@ export interface WorldOptions {
   director?: string;
   /** The site file says where LIVE's database is; without it is reached through the guest. */
   byUrl?: boolean;
-  /** The site file lies apart from archive, state and smoke tests, and the isolated network in a folder of the vCenter. */
+  /** The site file lies apart from archive, state and smoke tests, and LIVE and the isolated network in folders of the vCenter. */
   siteApart?: boolean;
 }
 
@@ -87,12 +87,12 @@ export async function createVsphereWorld(siteFile = '', options: WorldOptions = 
   opened.defer(async () => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const vsphere = opened.use(await startSimulatedVsphere(join(folder, 'host')));
   const live = await installDatabase(vsphere, 'DC0_H0_VM0', { max_connections: 40, fsync: false }, signal);
+  const { guests } = vsphere;
+  await writeFile(join(guests.disk(await vsphere.guestOf('DC0_H0_VM0'), 'system'), 'VERSION'), '1.0\n');
   const site = await writeSite(opened, { folder, vsphere, live }, siteFile, options);
   const session = async (database = 'erp'): Promise<Connection> =>
     connect({ ...live.address, database }, signal);
   await fillDatabase(session);
-  const { guests } = vsphere;
-  await writeFile(join(guests.disk(await vsphere.guestOf('DC0_H0_VM0'), 'system'), 'VERSION'), '1.0\n');
   const owned = opened.move();
   return {
     folder,
@@ -119,10 +119,6 @@ async function writeSite(
   vsphere.settings.director = director;
   if (director !== undefined)
     more.push(`promotionUser: ${director}`, `promotionPassword: file:${at('vcenter-password')}`);
-  if (siteApart === true) {
-    vsphere.arrange('folder.create', '/DC0/network/closed');
-    vsphere.arrange('object.mv', '/DC0/network/VM Network', '/DC0/network/closed');
-  }
   if (jumpHost === true) {
     vsphere.settings.network = 'inner';
     more.push(jumpText(opened.use(await openJumpHost(vsphere.guests, folder))));
@@ -130,16 +126,30 @@ async function writeSite(
   if (byUrl === true)
     await writeFile(join(folder, 'database-url'), await serveDatabase(opened, live), { mode: 0o600 });
   const database = byUrl === true ? `url: file:${at('database-url')}` : 'name: erp';
-  await writeFile(
-    sitePath,
-    `${siteText(vsphere, live, { at, more, database, state, network: `${siteApart === true ? 'closed/' : ''}VM Network` })}${siteFile}`,
-  );
+  const words = { at, more, database, state, ...(siteApart === true ? fileAway(vsphere) : filed) };
+  await writeFile(sitePath, `${siteText(vsphere, live, words)}${siteFile}`);
   await mkdir(join(folder, 'smoke'));
   await writeFile(
     join(folder, 'smoke', 'orders.sql'),
     '-- check: orders are whole\n-- expect: no rows\nselect id from orders where total < 0;\n',
   );
   return { sitePath, state };
+}
+
+const filed = { network: 'VM Network', liveName: 'DC0_H0_VM0' };
+
+/** Into folders of the inventory, as most vCenters have them, with names that are none of a file. */
+function fileAway({ arrange }: SimulatedVsphere): typeof filed {
+  const found = { network: 'closed/VM Network', liveName: 'Büro Sarajevo/DC0_H0_VM0' };
+  for (const [root, path] of [
+    ['/DC0/network', found.network],
+    ['/DC0/vm', found.liveName],
+  ] as const) {
+    const [folder = '', name = ''] = path.split('/');
+    arrange('folder.create', `${root}/${folder}`);
+    arrange('object.mv', `${root}/${name}`, `${root}/${folder}`);
+  }
+  return found;
 }
 
 async function fillDatabase(session: (database?: string) => Promise<Connection>): Promise<void> {
@@ -213,18 +223,19 @@ interface SiteWords {
   database: string;
   state: string;
   network: string;
+  liveName: string;
 }
 
 function siteText(
   { server, user, guests }: SimulatedVsphere,
   { guest, binDir, socketDir }: LiveDatabase,
-  { at, more, database, state, network }: SiteWords,
+  { at, more, database, state, network, liveName }: SiteWords,
 ): string {
   return `
 name: test
 machines:
   platform: vsphere
-  live: { name: DC0_H0_VM0 }
+  live: { name: ${liveName} }
   vsphere:
     server: ${server}
     user: ${user}

@@ -6,6 +6,7 @@ import { putTogether, type BackupEntry, type KnownFiles } from './backups.ts';
 import { readServerClock, type ServerClock } from './clock.ts';
 import type { ControlFileRows } from './control-file.ts';
 import { fileKey, readBackupSets, readFileBackups, statesOf, type BackupSet } from './file-backups.ts';
+import { readIdleThreads } from './idle-threads.ts';
 import { ownerOnPath, readIncarnations, type IncarnationTree } from './incarnations.ts';
 import { readLogs, readOnlineLogs } from './logs.ts';
 import { markOwnLogs } from './own-log.ts';
@@ -55,6 +56,8 @@ export function buildCatalog(rows: ControlFileRows, timeZone?: string): ControlF
     logs,
     onlineLogs: online.onlineLogs,
   };
+  const idle = readIdleThreads(rows, tree);
+  if (idle.length > 0) catalog.idleThreads = idle;
   const unrecoverable = readUnrecoverable(rows, tree);
   if (unrecoverable.length > 0) catalog.changesWithoutRedo = unrecoverable;
   checkCatalog(catalog);

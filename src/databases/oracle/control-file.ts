@@ -58,6 +58,8 @@ export const controlFileViews = {
       activeState: 'ACTIVE_STATE',
     },
   },
+  versions: { from: 'V$VERSION', columns: { banner: 'BANNER' } },
+  languages: { from: 'V$NLS_PARAMETERS', columns: { name: 'PARAMETER', value: 'VALUE' } },
   parameters: { from: 'V$PARAMETER', columns: { name: 'NAME', value: 'VALUE' } },
   incarnations: {
     from: 'V$DATABASE_INCARNATION',
@@ -80,6 +82,8 @@ export const controlFileViews = {
       checkpoint: 'CHECKPOINT_CHANGE#',
       lastRedo: 'LAST_REDO_CHANGE#',
       lastRedoTime: date('LAST_REDO_TIME'),
+      enabledFrom: 'ENABLE_CHANGE#',
+      disabledFrom: 'DISABLE_CHANGE#',
     },
   },
   onlineLogs: {
@@ -320,9 +324,12 @@ export type ControlFileRows = { [Name in ViewName]: RowOf<Name>[] };
 export function selectView(name: ViewName): string {
   const { from, columns }: View = controlFileViews[name];
   const list = Object.values(columns).join(', ');
-  const only =
-    name === 'parameters' ? ` WHERE NAME IN (${parameterNames.map((one) => `'${one}'`).join(', ')})` : '';
-  return `SELECT ${list} FROM ${from}${only}`;
+  return `SELECT ${list} FROM ${from}${onlyThose(name)}`;
+}
+
+function onlyThose(name: ViewName): string {
+  if (name === 'parameters') return ` WHERE NAME IN (${parameterNames.map((one) => `'${one}'`).join(', ')})`;
+  return name === 'languages' ? " WHERE PARAMETER IN ('NLS_CHARACTERSET', 'NLS_NCHAR_CHARACTERSET')" : '';
 }
 
 /** Those of V$PARAMETER that a clone takes over where the site keeps no parameter file (clone-parameters.ts says how). */

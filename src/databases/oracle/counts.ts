@@ -99,8 +99,7 @@ async function askAsOf(
 }
 
 function sayBriefly(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return /\b(?:ORA|PLS)-\d{5}\b[^\n]*/.exec(text)?.[0].slice(0, 200) ?? text.slice(0, 200);
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200) ?? '';
 }
 
 /** Each question by itself; one row of numbers each, exact whatever their size. */

@@ -70,7 +70,8 @@ export function chooseKept(
   const byTime = [...manifests].sort((a, b) => (a.at < b.at ? -1 : 1));
   const { label, finishedAt } = backup;
   return (
-    byTime.find((one) => one.label === label) ??
+    // RMAN's tag; a second backup of that tag has its time behind it.
+    byTime.findLast((one) => one.label === label || label.startsWith(`${one.label}@`)) ??
     byTime.findLast(({ at }) => finishedAt === null || at <= finishedAt) ??
     byTime[0]
   );

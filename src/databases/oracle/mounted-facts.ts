@@ -1,4 +1,5 @@
 import { ClonaError } from '../../errors.ts';
+import { editionOf } from './restore-facts.ts';
 import type { MountedFacts } from './restore-program.ts';
 
 export interface MountedDatabase extends MountedFacts {
@@ -7,6 +8,8 @@ export interface MountedDatabase extends MountedFacts {
   openResetlogs: string;
   dbid: string;
   name: string;
+  /** Of the clone's software; null: it does not say. */
+  edition: string | null;
   /** V$DATAFILE: number and name, as the control file has them. */
   datafiles: { file: number; name: string }[];
 }
@@ -18,6 +21,7 @@ const lines = {
   temp: 'TO_CHAR(FILE#) FROM V$TEMPFILE',
   tracking: 'STATUS FROM V$BLOCK_CHANGE_TRACKING',
   point: `NAME FROM V$RESTORE_POINT WHERE GUARANTEE_FLASHBACK_DATABASE = 'YES'`,
+  edition: 'BANNER FROM V$VERSION',
   database: `FLASHBACK_ON || '|' || OPEN_MODE || '|' || TO_CHAR(DBID) || '|' || NAME || '|' || OPEN_RESETLOGS FROM V$DATABASE`,
 } as const;
 
@@ -54,6 +58,7 @@ export function readMountedFacts(output: string): MountedDatabase {
     changeTracking: of('tracking').includes('ENABLED'),
     flashback: flashback !== 'NO',
     restorePoints: of('point'),
+    edition: of('edition').flatMap((banner) => editionOf(banner) ?? [])[0] ?? null,
     openMode,
     openResetlogs,
     dbid,

@@ -19,6 +19,8 @@ export const viewsInOrder: readonly ViewName[] = [
   'threads',
   'database',
   'instance',
+  'versions',
+  'languages',
   'parameters',
   'incarnations',
   'backupMode',

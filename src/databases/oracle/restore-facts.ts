@@ -32,6 +32,10 @@ export interface RestoreFacts {
   copies?: Record<string, CopiedDatabase> | undefined;
   /** Archived logs in archive folders, by path. */
   keptLogs?: Record<string, KeptLog> | undefined;
+  /** As V$VERSION says it: Enterprise Edition, Standard Edition 2 …; absent: not known. */
+  edition?: string | undefined;
+  /** NLS_CHARACTERSET; absent: not known. */
+  characterSet?: string | undefined;
   /** Pluggable databases of a container database, its seed left out. */
   pdbs?: string[] | undefined;
   /** Of V$PARAMETER: what a clone may take over; absent: remembered before they were read. */
@@ -46,6 +50,15 @@ export interface CopiedDatabase {
   controlFile: string | null;
   /** Folders of its archived logs. */
   logDirs: string[];
+}
+
+/** The edition in a line of V$VERSION. */
+export function editionOf(banner: string): string | null {
+  return (
+    /\b(?:Enterprise|Standard|Express|Personal) Edition(?: (?:One|2|High Performance|Extreme Performance))?/.exec(
+      banner,
+    )?.[0] ?? null
+  );
 }
 
 export function readRestoreFacts(
@@ -74,6 +87,8 @@ export function readRestoreFacts(
     cdb: database?.cdb === 'YES',
     compatible: parameter('compatible'),
     zone: clock.zone,
+    edition: rows.versions.flatMap(({ banner }) => editionOf(banner ?? '') ?? [])[0],
+    characterSet: rows.languages.find(({ name }) => name === 'NLS_CHARACTERSET')?.value ?? undefined,
     ...(database?.cdb === 'YES'
       ? { pdbs: rows.pluggables.flatMap(({ id, name }) => (name === null || Number(id) <= 2 ? [] : [name])) }
       : {}),

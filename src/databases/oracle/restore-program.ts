@@ -223,9 +223,19 @@ export function writeAfterNid(
     'STARTUP FORCE RESTRICT MOUNT',
     keystorePlace,
     `ALTER DATABASE ${open};`,
+    ...otherThreads(facts).map((thread) => `ALTER DATABASE DISABLE THREAD ${thread};`),
     ...(facts.cdb ? ['ALTER PLUGGABLE DATABASE ALL OPEN RESTRICTED;'] : []),
     'SELECT DBID, NAME, OPEN_MODE FROM V$DATABASE;',
   ]);
+}
+
+/**
+ * A cluster is restored as one instance, which writes the lowest thread: the others get no redo any more, and an enabled thread
+ * without an instance would have to be archived for ever (Real Application Clusters Administration Guide).
+ */
+function otherThreads({ onlineLogs }: RestoreFacts): number[] {
+  const threads = [...new Set(onlineLogs.map(({ thread }) => thread))].sort((a, b) => a - b);
+  return threads.slice(1);
 }
 
 /** An instance anew, whatever runs under its name; nobody is let in. */

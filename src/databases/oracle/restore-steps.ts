@@ -1,3 +1,4 @@
+import { ClonaError } from '../../errors.ts';
 import { withProgress } from '../../progress.ts';
 import {
   runNid,
@@ -13,6 +14,7 @@ import { mountedQueries, readMountedFacts, type MountedDatabase } from './mounte
 import { copiedDatabase, placeCopies, placeKeptLogs } from './place-copies.ts';
 import type { OracleRestoreOptions } from './restore.ts';
 import type { RestoreStage } from './restore-mark.ts';
+import type { RestoreFacts } from './restore-facts.ts';
 import {
   nidArguments,
   openKeystore,
@@ -48,6 +50,7 @@ export async function restoreAndOpen(run: RestoreRun): Promise<string> {
   const mount = writeMountProgram(facts, reach, opensKeystore ? null : before, controlFile);
   await step(run, 'mount', async () => runRman(tools, 'mount', mount), null);
   const mounted = await ask(tools);
+  refuseEdition(facts, mounted);
   if (copied !== null) {
     const files = await placeCopies(run, copied, mounted);
     const script = writeUserManagedRecovery(plan, files, mounted, target, null);
@@ -82,6 +85,15 @@ export async function closeAndRename(
   const log = joinGuest(target.platform, tools.workDir, 'nid.log');
   await step(run, 'rename', async () => runNid(tools, nidArguments(facts, target, log), log), null);
   return false;
+}
+
+/** Software of a smaller edition opens the files, and then refuses what the application does in them (ORA-00439). */
+function refuseEdition({ edition }: RestoreFacts, { edition: here }: MountedDatabase): void {
+  if (edition === undefined || here === null) return;
+  if (!edition.startsWith('Enterprise') || here.startsWith('Enterprise')) return;
+  throw new ClonaError('serverUnfit', `production runs ${edition}, the clone has ${here}`, {
+    hint: 'install the edition of production on the clone: partitions and other features would be refused there (ORA-00439)',
+  });
 }
 
 /** Under which name its control file mounts says whether nid was through (ORA-01103 under the other one). */

@@ -21,6 +21,7 @@ import {
 } from './restore-mark.ts';
 import type { RestoreUntil } from './restore-program.ts';
 import { abortClone, closeAndRename, openAsClone, restoreAndOpen, type RestoreRun } from './restore-steps.ts';
+import { openSqlPlusSession } from './sqlplus-session.ts';
 import { decideFromFacts, type RestoreTarget } from './restore-target.ts';
 
 export interface OracleRestoreOptions {
@@ -46,6 +47,8 @@ export interface OracleRestore {
   branchPosition: Position;
   /** What every program printed, by step: evidence. */
   outputs: Record<string, string>;
+  /** NLS_CHARACTERSET of the clone; null: it does not say. */
+  characterSet: string | null;
   /** Where an earlier try was taken up, and why; null: it began from nothing. */
   resumed: string | null;
   /** What of production's parameters the clone has, each with its reason. */
@@ -65,6 +68,7 @@ export interface OracleRestore {
 export async function restoreOracle(options: OracleRestoreOptions): Promise<OracleRestore> {
   const { plan, facts, target, tools, kept = null } = options;
   refuseReachless(options);
+  refuseUnseen(options);
   const controlFile = findControlFile(options);
   requireWalletRoot(facts, kept);
   await makeFolder(tools.guest, tools.workDir, tools.signal);
@@ -113,12 +117,23 @@ export async function restoreOracle(options: OracleRestoreOptions): Promise<Orac
       hint: 'nid did not change it: its output is kept; the clone must not be used',
     });
   }
+  const characterSet = await readCharacterSet(tools);
+  if (facts.characterSet !== undefined && characterSet !== null && characterSet !== facts.characterSet) {
+    throw new ClonaError(
+      'recoveryFailed',
+      `the clone has ${characterSet}, production ${facts.characterSet}`,
+      {
+        hint: 'a restore does not change the character set: is it the archive of this database?',
+      },
+    );
+  }
   if (from !== 'restored') await reach('restored');
   return {
     dbid,
     name,
     branchPosition: asPosition(BigInt(mark.branchPosition ?? 0)),
     outputs: run.outputs,
+    characterSet,
     resumed: resumption.kind === 'begin' ? null : resumption.reason,
     parameters: decisions,
     placed,
@@ -133,6 +148,15 @@ function refuseReachless({ plan }: OracleRestoreOptions): void {
   });
 }
 
+/** A disk group of ASM is of production's own storage: a clone sees it never, or could write to it. */
+function refuseUnseen({ plan, facts }: OracleRestoreOptions): void {
+  const inAsm = facts.pieces[plan.backup ?? '']?.find((path) => path.startsWith('+'));
+  if (inAsm === undefined) return;
+  throw new ClonaError('questionInvalid', `the backup lies in a disk group of ASM: ${inAsm}`, {
+    hint: 'a clone sees only files: BACKUP … FORMAT into the archive, or BACKUP BACKUPSET … FORMAT copies what is there',
+  });
+}
+
 function findControlFile({ plan, catalog, facts }: OracleRestoreOptions): string {
   const path = tracePath(readLineage(catalog), plan.target.incarnation).incarnations;
   // The control file beside the copies knows their files; one of RMAN's may be of a time when there were others.
@@ -142,6 +166,12 @@ function findControlFile({ plan, catalog, facts }: OracleRestoreOptions): string
   throw new ClonaError('archiveDamaged', 'no backup of the control file is known: a restore cannot begin', {
     hint: 'CONFIGURE CONTROLFILE AUTOBACKUP ON in production, back up, and run clona catalog',
   });
+}
+
+async function readCharacterSet(tools: OracleTools): Promise<string | null> {
+  const sql = "SELECT VALUE FROM NLS_DATABASE_PARAMETERS WHERE PARAMETER = 'NLS_CHARACTERSET'";
+  const [row] = await openSqlPlusSession(tools, 'ask').query(sql);
+  return row?.[0] ?? null;
 }
 
 /** The mark says that these folders hold nothing but this restore, half done: they are emptied, the mark last of all. */

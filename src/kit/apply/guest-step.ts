@@ -9,6 +9,7 @@ import type { Kit } from '../check.ts';
 import type { KitStep } from '../manifest.ts';
 import { readTree } from '../tree.ts';
 import type { StepOutput } from './output.ts';
+import * as windows from './windows-step.ts';
 
 /** The machine as its guest sees it. */
 export interface KitPlace {
@@ -30,23 +31,22 @@ export interface GuestWork {
 }
 
 /** On the system disk, so that program files are only renamed from there. */
-export function kitFolder({ place, kit }: Pick<GuestWork, 'place' | 'kit'>): string {
-  return joinGuest(place.systemDisk, `.clona-kit-${kit.hash.slice(0, 16)}`);
+export function kitFolder({ guest, place, kit }: Pick<GuestWork, 'guest' | 'place' | 'kit'>): string {
+  return joinGuest(place.systemDisk, `.clona-kit-${kit.hash.slice(0, 16)}`, guest.platform);
 }
 
-export function joinGuest(folder: string, path: string): string {
-  return `${folder.replace(/\/+$/, '')}/${path}`;
+/** A path of the kit (with slashes) in a folder of the guest. */
+export function joinGuest(folder: string, path: string, platform: Guest['platform'] = 'linux'): string {
+  return platform === 'windows'
+    ? `${folder.replace(/[\\/]+$/, '')}\\${path.replaceAll('/', '\\')}`
+    : `${folder.replace(/\/+$/, '')}/${path}`;
 }
 
 /** Brings the kit's files into the guest; what an earlier run left there is replaced. */
 export async function uploadKit(work: GuestWork): Promise<void> {
   const { guest, kit, signal } = work;
-  if (guest.platform !== 'linux') {
-    throw new ClonaError('kitUnfit', 'kits with sqlplus, run, files or service steps need a Linux guest', {
-      hint: 'Windows guests take kits of sql steps only, so far',
-    });
-  }
   const folder = kitFolder(work);
+  if (guest.platform === 'windows') return windows.uploadToWindows(guest, kit, folder, signal);
   await mustRun(guest, ['rm', '-rf', '--', folder], { signal });
   await mustRun(guest, ['mkdir', '-p', '--', folder], { signal });
   const packer = pack();
@@ -78,7 +78,8 @@ async function packTree(packer: ReturnType<typeof pack>, kit: Kit, signal: Abort
 }
 
 export async function removeKit(work: GuestWork): Promise<void> {
-  if (work.guest.platform !== 'linux') return;
+  if (work.guest.platform === 'windows')
+    return windows.removeFromWindows(work.guest, kitFolder(work), work.signal);
   await mustRun(work.guest, ['rm', '-rf', '--', kitFolder(work)], { signal: work.signal });
 }
 
@@ -132,13 +133,19 @@ async function startStep(
   switch (step.kind) {
     case 'run':
       return 'argv' in step.command
-        ? guest.run(inKit(step.command.argv, folder), options)
+        ? guest.run(inKit(step.command.argv, folder, guest.platform), options)
         : guest.runShell(step.command.script, options);
     case 'service':
+      if (guest.platform === 'windows')
+        return guest.runShell(windows.serviceScript(step.action, step.service), options);
       return guest.run(serviceCommand(step, place), options);
     case 'files': {
-      const from = joinGuest(folder, step.from);
-      const to = joinGuest(place.systemDisk, step.to);
+      const from = joinGuest(folder, step.from, guest.platform);
+      const to = joinGuest(place.systemDisk, step.to, guest.platform);
+      if (guest.platform === 'windows') {
+        const write = step.replace ? windows.replaceScript : windows.mergeScript;
+        return guest.runShell(write(from, to), options);
+      }
       return guest.run(['sh', '-c', step.replace ? replaceScript : mergeScript, 'sh', from, to], options);
     }
     default:
@@ -147,9 +154,14 @@ async function startStep(
 }
 
 /** "bin/post.sh" means the kit's file: a shell would look for it there, exec would not. */
-function inKit([program = '', ...rest]: readonly string[], folder: string): string[] {
-  const relative = program.includes('/') && !program.startsWith('/');
-  return [relative ? joinGuest(folder, program.replace(/^(?:\.\/)+/, '')) : program, ...rest];
+function inKit(
+  [program = '', ...rest]: readonly string[],
+  folder: string,
+  platform: Guest['platform'],
+): string[] {
+  const relative = program.includes('/') && !/^(?:\/|[A-Za-z]:)/.test(program);
+  const inside = program.replace(/^(?:\.\/)+/, '');
+  return [relative ? joinGuest(folder, inside, platform) : program, ...rest];
 }
 
 /** A machine that has the whole disk has systemd; one that lives in a folder of a host has init scripts in it. */

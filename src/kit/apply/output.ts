@@ -1,14 +1,28 @@
 const mask = '•••';
 const shortestSecret = 3;
 
+/**
+ * What a secret is called, as a word or as a part of one: PGPASSWORD, DB_PASSWORD, client-secret, aws_secret_access_key.
+ * Begun at the beginning of a word only: what a kit says may be 64 KiB of one word.
+ */
+const called = String.raw`(?:[\w-]{0,60}(?:password|passwd|passphrase|passwort|kennwort|lozinka|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)|(?:[\w-]{0,60}[_-])?(?:pass|pwd))(?:[_-][\w-]{0,60})?`;
+const quoted = String.raw`"[^"]*"|'(?:[^']|'')*'`;
+
 /** Words that are followed by a secret, as programs and servers print them. */
 const patterns: readonly [RegExp, string][] = [
+  [new RegExp(String.raw`(?<![\w-])(${called}["']?\s*[=:]\s*)(?:${quoted}|[^\s,;&"'<]+)`, 'gi'), `$1${mask}`],
+  [new RegExp(String.raw`(?<!\S)(-${called}\s+)(?:${quoted}|[^\s"'-]\S*)`, 'gi'), `$1${mask}`],
+  [new RegExp(String.raw`(<(?:\w+:)?${called}>)[^<]+`, 'gi'), `$1${mask}`],
+  [/\b(password\s+)('(?:[^']|'')*')/gi, `$1${mask}`],
+  [/\b(identified\s+by\s+(?:values\s+)?)("[^"]*"|'[^']*'|[^\s;]+)/gi, `$1${mask}`],
+  [/\b(authorization:\s*(?:bearer|basic)\s+)\S+/gi, `$1${mask}`],
+  // user/password@database, as Oracle's tools take it.
   [
-    /\b((?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&"']+)/gi,
+    /\b((?:sqlplus|expdp|impdp|exp|imp|rman|conn|connect|userid)\b[^\S\n]*=?(?:[^\S\n]*-\w+)*[^\S\n]*["']?[\w$#.]+\/)[^\s@"'/]+/gi,
     `$1${mask}`,
   ],
-  [/\b(password\s+)('(?:[^']|'')*')/gi, `$1${mask}`],
-  [/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s@/]+@/gi, `$1${mask}@`],
+  [/(\b[a-z][a-z0-9+.-]{0,30}:\/\/[^\s:/@]*:)[^\s@/]+@/gi, `$1${mask}@`],
+  [/(-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?(?=-----END|$)/g, `$1${mask}`],
 ];
 
 /** Takes known secrets, and what looks like one, out of a text. */

@@ -67,15 +67,16 @@ export async function runSqlPlusStep(step: SqlPlusStep, work: GuestWork, place: 
 async function runScript(step: SqlPlusStep, work: GuestWork, place: SqlPlusPlace): Promise<void> {
   const { guest, output, signal, env } = work;
   const token = randomBytes(8).toString('hex');
-  const path = joinGuest(kitFolder(work), step.file);
+  const path = joinGuest(kitFolder(work), step.file, guest.platform);
   const judge = createSqlPlusJudge(token, step.tolerate, (line) => output.line(line));
+  const program = programOf(step, place, guest.platform);
   let result: CommandResult;
   try {
-    result = await guest.run([programOf(step, place), '-S', '/nolog'], {
+    result = await guest.run([program, '-S', '/nolog'], {
       signal,
       timeoutMs: step.timeoutMs,
       // @name looks here, and so do spool files.
-      cwd: path.slice(0, path.lastIndexOf('/')),
+      cwd: path.slice(0, Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'))),
       env: {
         ...env,
         ORACLE_HOME: place.home,
@@ -113,13 +114,18 @@ async function runScript(step: SqlPlusStep, work: GuestWork, place: SqlPlusPlace
     output.line(`${compilationWarnings} objects were created with compilation errors`);
   if (ok) return;
   if (result.exitCode === 127) {
-    throw new ClonaError('kitStepFailed', `there is no ${programOf(step, place)} on the machine`, {});
+    throw new ClonaError('kitStepFailed', `there is no ${program} on the machine`, {});
   }
   throw new ClonaError('kitStepFailed', `${step.file}: ${failure}`);
 }
 
-function programOf({ client }: SqlPlusStep, { home, sqlclHome }: SqlPlusPlace): string {
+function programOf(
+  { client }: SqlPlusStep,
+  { home, sqlclHome }: SqlPlusPlace,
+  platform: 'linux' | 'windows',
+): string {
+  const end = platform === 'windows' ? '.exe' : '';
   return client === 'sqlcl'
-    ? joinGuest(sqlclHome ?? joinGuest(home, 'sqlcl'), 'bin/sql')
-    : joinGuest(home, 'bin/sqlplus');
+    ? joinGuest(sqlclHome ?? joinGuest(home, 'sqlcl', platform), `bin/sql${end}`, platform)
+    : joinGuest(home, `bin/sqlplus${end}`, platform);
 }

@@ -1,8 +1,10 @@
 import { guardLive, releaseGuard, runChecked } from '../../databases/oracle/live/guard.ts';
-import type { LiveGuard } from '../../databases/oracle/live/decide.ts';
+import { foretellReset, type LiveGuard } from '../../databases/oracle/live/decide.ts';
 import { readLiveState } from '../../databases/oracle/live/state.ts';
 import { flashBackLive, reopenAfterRevert } from '../../databases/oracle/live/take-back.ts';
 import type { OracleTools } from '../../databases/oracle/guest-tools.ts';
+import { asPosition } from '../../recovery/position.ts';
+import { readAndRemember } from './places.ts';
 import { joinGuest } from '../../databases/oracle/rman-text.ts';
 import { ClonaError } from '../../errors.ts';
 import type { Guest } from '../../guest/guest.ts';
@@ -32,9 +34,26 @@ export async function takeSnapshot(
       const guard = await noteGuard(tools, machine.facts, snapshot);
       await writeGuard(tools.guest, machine.facts, guard, signal);
       await runChecked(tools, 'checkpoint', ['ALTER SYSTEM CHECKPOINT;']);
-      return machines.createSnapshot(nameOf(access, name), snapshot, signal);
+      const taken = await machines.createSnapshot(nameOf(access, name), snapshot, signal);
+      return machine.facts.role === 'live'
+        ? { ...taken, wayBack: await foretell(access, guard, machine, signal) }
+        : taken;
     });
   });
+}
+
+/** What a way back would do, by LIVE's own control file and what is remembered of it. */
+async function foretell(
+  { site }: SiteAccess,
+  guard: LiveGuard,
+  machine: Parameters<typeof readAndRemember>[1],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { catalog } = await readAndRemember(site, machine, signal);
+  const [resetlogs, at] = [guard.resetlogs, guard.scn].map((text) => asPosition(BigInt(text)));
+  if (resetlogs === undefined || at === undefined) return guard.reasons;
+  // The way comes first; what it does to history is said by the catalog, which knows backups and logs by name.
+  return [guard.reasons[0] ?? '', ...foretellReset(catalog, resetlogs, at).sentences];
 }
 
 async function noteGuard(tools: OracleTools, { role }: MachineFacts, snapshot: string): Promise<LiveGuard> {

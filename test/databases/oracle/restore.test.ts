@@ -395,6 +395,38 @@ describe('what RMAN does not hold', () => {
   });
 });
 
+test.each<[string, (found: Awaited<ReturnType<typeof readOracleCatalog>>) => void, object]>([
+  [
+    'older software',
+    () => Object.assign(clone.instance.settings, { version: [12, 2, 0] }),
+    { kind: 'databaseVersion', exitCode: 2 },
+  ],
+  [
+    'a smaller edition',
+    () => Object.assign(clone.instance.settings, { edition: 'SE2' }),
+    { kind: 'serverUnfit', message: expect.stringContaining('Standard Edition 2') },
+  ],
+  [
+    'too small a disk',
+    ({ facts }) => Object.assign(facts.datafiles[0]!, { bytes: 1e18 }),
+    { kind: 'diskFull', exitCode: 6 },
+  ],
+  [
+    'no sight of the backup, which lies in ASM',
+    ({ catalog, facts }) => {
+      facts.pieces[catalog.backups[0]!.label] = ['+FRA/ERP/BACKUPSET/x.1'];
+    },
+    { kind: 'questionInvalid', message: expect.stringContaining('+FRA') },
+  ],
+])('a clone with %s gets no file of production', async (_, change, refused) => {
+  await insert(1);
+  await backUp(null);
+  const { catalog } = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+  await expect(restore(String(catalog.backups[0]!.consistentFrom), change)).rejects.toMatchObject(refused);
+  const lying = await readdir(join(folder, 'clone/data')).catch(() => []);
+  expect(lying.filter((name) => name.endsWith('.dbf'))).toEqual([]);
+});
+
 test('folders of the clone that hold anything are left alone', async () => {
   await insert(1);
   await backUp(null);

@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import oracledb from 'oracledb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -13,6 +13,7 @@ import { installTools, type Tools } from '../../oracle-sim/machine/tools.ts';
 import { startOracleSim, type OracleSim } from '../../oracle-sim/server.ts';
 import { createHostGuest } from '../../support/host-guest.ts';
 import { makeTestFolder } from '../../support/machine.ts';
+import { createWindowsHostGuest } from '../../support/windows-host-guest.ts';
 import { writeFolder } from '../helpers/archives.ts';
 
 // Driver-verified, not Oracle-verified: see test/oracle-sim/README.md.
@@ -187,6 +188,55 @@ describe('a kit for Oracle', () => {
     expect(report.outcome).toBe('succeeded');
     expect(report.steps[0]?.output).toContain('1 objects were created with compilation errors');
     expect(await count("dba_objects WHERE status = 'INVALID'")).toBe(0);
+  });
+
+  test('runs on a Windows guest, with its services and its program files', async () => {
+    await symlink(join(tools.home, 'bin', 'sqlplus'), join(tools.home, 'bin', 'sqlplus.exe'));
+    const guest = createWindowsHostGuest(folder);
+    const vendor = join(folder, 'vendor');
+    const steps = [
+      'service: stop ErpServer',
+      'sqlplus: sql/up.sql',
+      'files: program',
+      'service: start ErpServer',
+    ];
+    await writeFolder(vendor, [
+      {
+        path: 'kit.yaml',
+        content: `name: erp\nversion: "2.1"\nfromVersions: ["2.0"]\nsteps:\n${steps.map((one) => `  - ${one}\n`).join('')}`,
+      },
+      { path: 'sql/up.sql', content: 'INSERT INTO orders VALUES (1);\n@@more.sql\n' },
+      { path: 'sql/more.sql', content: 'INSERT INTO orders VALUES (2);\n' },
+      { path: "program/it's/erp.exe", content: 'new' },
+    ]);
+    const kit = await fetchKit({ source: vendor, into: join(folder, 'kit'), signal: never });
+    const { password: secret, host, port, user } = sim;
+    const report = await applyKit({
+      kit,
+      guest,
+      place: { systemDisk: 'C:\\system', dataDisk: 'D:\\' },
+      database: () => Promise.reject(new Error('no sql steps here')),
+      sqlPlus: {
+        logon: { kind: 'password', user: 'ERP', password, connect: '127.0.0.1/ERP' },
+        home: 'C:\\oracle',
+        instanceName: 'ERP',
+        address: { engine: 'oracle', host, port, database: 'ERP', user, password: secret },
+      },
+      onRecord: async () => {},
+      signal: never,
+    });
+    expect(report).toMatchObject({ outcome: 'succeeded', failure: null, versionAfter: '2.1' });
+    expect(await count('erp.orders')).toBe(2);
+    const [stop = '', files = '', start = ''] = guest.scripts;
+    expect(stop).toContain(
+      "Stop-Service -Force -Name 'ErpServer'\n(Get-Service -Name 'ErpServer').WaitForStatus('Stopped')",
+    );
+    expect(files).toMatch(
+      /^\$from = 'C:\\system\\\.clona-kit-[0-9a-f]{16}\\program'; \$to = 'C:\\system\\program'$/m,
+    );
+    expect(start).toContain("Start-Service -Name 'ErpServer'");
+    // Nothing of the kit is left on the machine.
+    expect(await readdir(disk)).toEqual(['VERSION']);
   });
 
   test('is not begun on a database that has no SQL*Plus', async () => {

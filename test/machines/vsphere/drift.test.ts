@@ -139,9 +139,10 @@ describe.skipIf(!isHere)(`a staging machine that people work on in vCenter${miss
       await stack.importStack({ ...own, deployment: JSON.parse(text) });
       const before = vcsim.govc('vm.info', '-json', victim);
       const refused = { exitCode: 6, message: `the stack "staging" holds the machine ${victim}, ${what}` };
-      await expect(createStaging(options, args)).rejects.toMatchObject(refused);
-      await expect(previewStaging(options, args)).rejects.toMatchObject(refused);
-      await expect(destroyStaging(options, args)).rejects.toMatchObject(refused);
+      for (const run of victim === liveName
+        ? [createStaging, previewStaging, destroyStaging]
+        : [createStaging])
+        await expect(run(options, args)).rejects.toMatchObject(refused);
       // By hand no policy is asked: the mark in the state is what the engine itself heeds.
       await expect(stack.destroy()).rejects.toThrow(/cannot be deleted.*protected|protected/s);
       expect(vcsim.govc('vm.info', '-json', victim)).toBe(before);

@@ -53,9 +53,11 @@ describe.skipIf(!isHere)(`\`pulumi up\` on vSphere in this folder${missing}`, ()
     await run('config', 'set', 'platform', 'vsphere');
     await run('config', 'set', 'vspherePassword', 'pass', '--plaintext');
     await run('config', 'set', 'cpus', 'many');
+    await run('config', 'set', 'vsphereAuthority', 'nowhere.pem');
     const said = await run('preview').catch(String);
     expect(said).toContain('clona:vspherePassword: stands in clear text: set it again with --secret');
     expect(said).toContain('clona:cpus: a whole number');
+    expect(said).toContain('clona:vsphereAuthority: the file nowhere.pem cannot be read: ENOENT');
     for (const key of [
       'vsphereServer',
       'datacenter',
@@ -67,6 +69,7 @@ describe.skipIf(!isHere)(`\`pulumi up\` on vSphere in this folder${missing}`, ()
       expect(said).toContain(`clona:${key}: is missing`);
     }
     await run('config', 'rm', 'cpus');
+    await run('config', 'rm', 'vsphereAuthority');
   });
 
   test('makes the machine of the configuration; a second preview shows no change; destroy leaves nothing', async () => {

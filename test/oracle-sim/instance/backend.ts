@@ -60,7 +60,8 @@ function openHost(
     instance,
     user: acting,
     privilege,
-    dictionary: (transaction, schema) => createDictionary(instance, given, acting, transaction, schema),
+    dictionary: (transaction, schema, asOf) =>
+      createDictionary({ instance, given, user: acting, transaction, currentSchema: schema, asOf }),
     beforeStatement,
     id,
     serial,

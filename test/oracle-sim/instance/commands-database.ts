@@ -8,6 +8,7 @@ import { writeControlFile } from './physical/files.ts';
 import { requireContainerMode } from './pluggable.ts';
 import { mount, openNormally, openResetlogs } from './physical/lifecycle.ts';
 import { requireKey } from './keystore.ts';
+import { disableThread, enableThread } from './physical/threads.ts';
 import { parseRecover } from './recover-command.ts';
 import { databaseOf } from './startup.ts';
 
@@ -48,6 +49,9 @@ export function prepareDatabaseCommand(cursor: TokenCursor, session: Session): A
     });
   }
   if (cursor.accept('BACKUP', 'CONTROLFILE', 'TO')) return on(parseControlBackup(cursor));
+  if (cursor.accept('ENABLE', 'THREAD') || cursor.accept('ENABLE', 'PUBLIC', 'THREAD'))
+    return on(parseThread(cursor, enableThread));
+  if (cursor.accept('DISABLE', 'THREAD')) return on(parseThread(cursor, disableThread));
   if (cursor.accept('RECOVER')) return parseRecover(cursor, session);
   throw new OraError(2231, 'missing or invalid option to ALTER DATABASE', cursor.token.at);
 }
@@ -115,6 +119,14 @@ function setFlashback({ instance }: Session, database: Database, on: boolean): v
     );
   control.flashbackOn = on;
   saveControl(database);
+}
+
+function parseThread(
+  cursor: TokenCursor,
+  work: (database: Database, thread: number) => void,
+): (database: Database) => void {
+  const thread = Number(cursor.next().text);
+  return (database) => work(database, thread);
 }
 
 function parseControlBackup(cursor: TokenCursor): (database: Database) => void {

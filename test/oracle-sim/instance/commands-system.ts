@@ -4,7 +4,7 @@ import { setRestricted } from './pluggable.ts';
 import { requirePrivilege, type Action, type Session } from './session.ts';
 import { knownParameters } from './parameters.ts';
 import { checkpoint, switchLog } from './physical/checkpoint.ts';
-import { mounted, opened } from './physical/database.ts';
+import { enabledThreads, mounted, opened } from './physical/database.ts';
 import { quiesce, unquiesce } from './quiesce.ts';
 import { databaseOf } from './startup.ts';
 
@@ -24,7 +24,10 @@ export function prepareSystemCommand(cursor: TokenCursor, session: Session): Act
     return () => {
       if (mounted(databaseOf(instance)).logMode === 'NOARCHIVELOG')
         throw new OraError(258, 'manual archiving in NOARCHIVELOG mode must identify log');
-      switches();
+      const database = databaseOf(instance);
+      opened(database);
+      // Of every thread that is enabled; SWITCH LOGFILE is for the own one.
+      for (const thread of enabledThreads(mounted(database))) switchLog(database, thread);
     };
   }
   if (cursor.accept('CHECKPOINT')) {

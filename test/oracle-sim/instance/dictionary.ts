@@ -12,7 +12,7 @@ import { viewRows } from './views.ts';
 
 /** Everybody may read these. */
 const forEverybody =
-  /^(?:DUAL|ALL_.*|USER_.*|SESSION_.*|NLS_.*|DATABASE_PROPERTIES|V\$VERSION|V\$OPTION|V\$SESSION_LONGOPS)$/;
+  /^(?:DUAL|ALL_.*|USER_.*|SESSION_.*|NLS_.*|DATABASE_PROPERTIES|V\$VERSION|V\$OPTION|V\$NLS_PARAMETERS|V\$SESSION_LONGOPS)$/;
 /** Fixed views that need no control file. */
 const withoutControlFile = new Set([
   'DUAL',
@@ -20,24 +20,35 @@ const withoutControlFile = new Set([
   'V$PARAMETER',
   'V$VERSION',
   'V$OPTION',
+  'V$NLS_PARAMETERS',
   'V$SESSION',
   'V$SESSION_LONGOPS',
   'V$SYSSTAT',
 ]);
 
 /** The names a user finds, with the errors of what it may not see or what is not there yet. */
-export function createDictionary(
-  instance: Instance,
-  given: GivenViews,
-  user: User,
-  transaction: number,
-  currentSchema: string,
-): Dictionary {
+export function createDictionary({
+  instance,
+  given,
+  user,
+  transaction,
+  currentSchema,
+  asOf,
+}: {
+  instance: Instance;
+  given: GivenViews;
+  user: User;
+  transaction: number;
+  currentSchema: string;
+  /** The moment that queries see; null: now. */
+  asOf: bigint | null;
+}): Dictionary {
   return {
     openLink: (name, at) => openLink(instance, user.name, name, at),
     find(schema, name) {
       const view = schema === null || schema === 'SYS' ? findView(name) : undefined;
-      if (view === undefined) return findTable(instance, user, schema ?? currentSchema, name, transaction);
+      if (view === undefined)
+        return findTable(instance, user, schema ?? currentSchema, name, transaction, asOf);
       const { key, columns, global } = view;
       const granted = key.startsWith('V$') ? `V_$${key.slice(2)}` : key;
       if (!forEverybody.test(key) && !mayRead(user, granted)) return null;

@@ -19,7 +19,7 @@ interface Opened {
   instance: Instance;
   user: User;
   privilege: Privilege | null;
-  dictionary: (transaction: number, schema: string) => Dictionary;
+  dictionary: (transaction: number, schema: string, asOf: bigint | null) => Dictionary;
   beforeStatement: (sql: string) => void;
   id: number;
   serial: number;
@@ -44,6 +44,7 @@ export function hostSession({
   };
   instance.sessions.set(id, info);
   let readOnly = false;
+  let asOf: bigint | null = null;
   const end = (commits: boolean): void => {
     const { transaction } = info;
     info.transaction = null;
@@ -59,10 +60,14 @@ export function hostSession({
     instance,
     user,
     context: contextOf(instance, user, privilege, id, () => container),
-    dictionary: () => dictionary(info.transaction ?? 0, schema),
+    dictionary: () => dictionary(info.transaction ?? 0, schema, asOf),
+    setAsOf: (scn) => {
+      asOf = scn;
+    },
     transaction() {
       const database = databaseOf(instance);
       opened(database);
+      if (asOf !== null) throw new OraError(8182, 'operation not supported while in Flashback mode');
       if (readOnly)
         throw new OraError(
           1456,

@@ -43,6 +43,8 @@ export interface StorageSettings {
   logMode?: 'ARCHIVELOG' | 'NOARCHIVELOG';
   /** Beside SYSTEM, SYSAUX and UNDOTBS1. Default USERS and ERP. */
   tablespaces?: string[];
+  /** Nodes of a cluster, each with its own redo thread; the one at work is `database.thread`. Default 1. */
+  threads?: number;
   /** Second member of every online log. */
   mirrorFolder?: string;
   /** DB_RECOVERY_FILE_DEST; default `fra` in the folder. */
@@ -158,6 +160,7 @@ function createStorage(settings: InstanceSettings, storage: StorageSettings): Da
     parameters: new Map(),
     control: null,
     open: null,
+    thread: 1,
     now: () => settings.now(),
     redoBytes: 0,
     shipped: [],
@@ -188,6 +191,7 @@ function createStorage(settings: InstanceSettings, storage: StorageSettings): Da
     mirrorFolder,
     logMode,
     tablespaces,
+    threads: storage.threads ?? 1,
   });
   return database;
 }

@@ -20,6 +20,8 @@ export interface Session {
   setContainer(name: string): void;
   commit(): void;
   rollback(): void;
+  /** DBMS_FLASHBACK: queries see this moment; null: now. */
+  setAsOf(scn: bigint | null): void;
   /** Until its end: SET TRANSACTION READ ONLY. */
   setReadOnly(): void;
 }

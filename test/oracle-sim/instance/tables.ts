@@ -90,6 +90,13 @@ export function saveTable(
   changePage(database, transaction, file, page, table === null ? null : toText(table));
 }
 
+/** There is no undo: what has changed since a moment cannot be seen as it was. */
+function requireUnchanged(database: Database, { file, page }: TablePlace, asOf: bigint | null): void {
+  const head = database.open?.files.get(file)?.pages.get(page)?.head;
+  if (asOf !== null && head !== undefined && head > asOf)
+    throw new OraError(1555, 'snapshot too old: rollback segment number with name "" too small');
+}
+
 /** The file a new object of this user lies in: of its tablespace, else the last one. */
 export function fileFor(database: Database, user: Pick<User, 'quotas'> | undefined): number {
   const { files } = mounted(database);
@@ -103,6 +110,7 @@ export function findTable(
   schema: string | null,
   name: string,
   transaction: number,
+  asOf: bigint | null = null,
 ): View | null {
   const { database } = instance;
   if (database === null) return null;
@@ -117,6 +125,7 @@ export function findTable(
     rows: () => {
       const now = findPlace(database, user, schema, name, 'SELECT', transaction);
       if (now === null) throw new OraError(942, 'table or view does not exist');
+      requireUnchanged(database, now, asOf);
       return rowsFrom(
         name,
         columns,

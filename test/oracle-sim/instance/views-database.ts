@@ -1,5 +1,6 @@
 import { currentIncarnation } from './physical/database.ts';
 import { stampOf } from './physical/stamps.ts';
+import type { RedoThread } from './physical/types.ts';
 import { fromControl, type Rows } from './view-rows.ts';
 
 /** V$DATABASE and what belongs to the database as a whole. */
@@ -75,29 +76,37 @@ export const databaseViews: Record<string, Rows> = {
     })),
   ),
   V$THREAD: fromControl(
-    ({ groups, checkpointScn, checkpointAt, scn }, time, { database, settings, status }) => {
-      const current = groups.find((group) => group.status === 'CURRENT');
-      return [
-        {
-          'THREAD#': 1,
-          STATUS: status === 'OPEN' ? 'OPEN' : 'CLOSED',
-          ENABLED: 'PUBLIC',
-          GROUPS: groups.length,
+    ({ groups, threads, checkpointScn, checkpointAt, scn }, time, { database, settings, status }) =>
+      lastOfEach(threads).map(({ thread, enabledFrom, disabledFrom }) => {
+        const disabled = threads.findLast((one) => one.thread === thread && one.disabledFrom !== null);
+        const own = groups.filter((group) => group.thread === thread);
+        const current = own.find((group) => group.status === 'CURRENT');
+        return {
+          'THREAD#': thread,
+          STATUS: status === 'OPEN' && disabledFrom === null ? 'OPEN' : 'CLOSED',
+          ENABLED: disabledFrom === null ? 'PUBLIC' : 'DISABLED',
+          GROUPS: own.length,
           INSTANCE: settings.instanceName,
           'CURRENT_GROUP#': current?.group ?? null,
           'SEQUENCE#': current?.sequence ?? null,
           'CHECKPOINT_CHANGE#': checkpointScn,
           CHECKPOINT_TIME: time(checkpointAt),
           'LAST_REDO_SEQUENCE#': current?.sequence ?? null,
-          'LAST_REDO_CHANGE#': scn,
+          'LAST_REDO_CHANGE#': disabledFrom ?? scn,
           LAST_REDO_TIME: time(database?.now() ?? 0),
+          'ENABLE_CHANGE#': enabledFrom,
+          'DISABLE_CHANGE#': disabled?.disabledFrom ?? 0,
           CON_ID: 0,
-        },
-      ];
-    },
+        };
+      }),
   ),
   V$BLOCK_CHANGE_TRACKING: fromControl(() => [{ STATUS: 'DISABLED', CON_ID: 0 }]),
 };
+
+/** A thread that was enabled again stands there twice: what it is now counts. */
+function lastOfEach(threads: readonly RedoThread[]): RedoThread[] {
+  return [...new Map(threads.map((one) => [one.thread, one])).values()];
+}
 
 function flashback(on: boolean, guaranteed: boolean): string {
   return on ? 'YES' : guaranteed ? 'RESTORE POINT ONLY' : 'NO';

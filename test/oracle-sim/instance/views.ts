@@ -72,6 +72,8 @@ const instanceViews: Record<string, Rows> = {
         ? []
         : [{ XIDUSN: 1, XIDSLOT: transaction % 32, XIDSQN: transaction, STATUS: 'ACTIVE', CON_ID: 0 }],
     ),
+  V$NLS_PARAMETERS: (instance) =>
+    Object.entries(nlsOf(instance)).map(([name, value]) => ({ PARAMETER: name, VALUE: value, CON_ID: 0 })),
   NLS_DATABASE_PARAMETERS: (instance) =>
     Object.entries(nlsOf(instance)).map(([name, value]) => ({ PARAMETER: name, VALUE: value })),
   DATABASE_PROPERTIES: (instance) => [
@@ -107,8 +109,9 @@ function instanceRow(instance: Instance): Given {
     VERSION_FULL: `${settings.version.join('.')}.0.0`,
     STARTUP_TIME: hostTime(instance, startedAt),
     STATUS: status,
-    PARALLEL: 'NO',
-    'THREAD#': 1,
+    PARALLEL:
+      new Set(instance.database?.control?.threads.map(({ thread }) => thread)).size > 1 ? 'YES' : 'NO',
+    'THREAD#': instance.database?.thread ?? 1,
     ARCHIVER: instance.database?.control?.logMode === 'NOARCHIVELOG' ? 'STOPPED' : 'STARTED',
     LOGINS: restricted ? 'RESTRICTED' : 'ALLOWED',
     SHUTDOWN_PENDING: 'NO',

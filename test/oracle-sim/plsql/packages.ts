@@ -5,6 +5,7 @@ import { builtins } from './builtins.ts';
 import type { Routine } from './run.ts';
 import { sessionRoutines } from './session-package.ts';
 import { outletConstants, outletRoutines } from './outlet-packages.ts';
+import { flashbackRoutines } from './flashback-package.ts';
 import { textOf, type PlsqlValue } from './values.ts';
 
 export function constantNamed(name: string): PlsqlValue | undefined {
@@ -49,6 +50,7 @@ export function routinesOf(session: Session): (name: string) => Routine | undefi
     ...pump,
     ...outletRoutines(session),
     ...sessionRoutines(session),
+    ...flashbackRoutines(session),
   };
   return (name) =>
     Object.hasOwn(own, name) ? own[name] : Object.hasOwn(builtins, name) ? builtins[name] : undefined;

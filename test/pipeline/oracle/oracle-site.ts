@@ -19,7 +19,9 @@ export interface OracleSite {
   access: SiteAccess;
   operations: Operations;
   /** A session in LIVE's or a clone's database, the caller's to dispose of. */
-  session: (machine: string) => Promise<OracleSession>;
+  session: (machine: string, user?: string) => Promise<OracleSession>;
+  /** LIVE's. */
+  systemDisk: string;
 }
 
 /** Makes LIVE with a small ERP, its site file, kits and smoke tests in `root`. */
@@ -60,11 +62,15 @@ export async function openOracleSite(root: string, hooks: OraclePlatformHooks = 
   return {
     access,
     operations: await operationsOn(access, () => {}),
-    session: async (machine) => {
+    systemDisk: oracleDisks(join(root, 'machines'), 'live').system,
+    session: async (machine, user) => {
       const signal = AbortSignal.timeout(60_000);
       const facts = await platform.machines.describe(machine, signal);
       const door = await platform.openDoor(facts, signal);
-      const session = await connectOracle(door.address, signal);
+      const session = await connectOracle(
+        { ...door.address, ...(user === undefined ? {} : { user }) },
+        signal,
+      );
       return {
         ...session,
         [Symbol.asyncDispose]: async () => {

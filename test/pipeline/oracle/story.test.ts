@@ -86,6 +86,11 @@ test('refresh, kit, gate, promotion and rollback of a site with Oracle', { timeo
   expect(promoted).toMatchObject({ outcome: 'promoted', error: null });
   expect(await one('live', dueOn)).toBe('1');
   expect(await one('live', 'SELECT LOGINS FROM V$INSTANCE')).toBe('ALLOWED');
+  // What going back would do to history was on record before the first change.
+  const [guard] = await context.ledger.list({ kinds: ['guard.snapshot'] });
+  const { wayBack } = guard!.payload as { wayBack: string[] };
+  expect(wayBack[0]).toMatch(/flashback is off: the guaranteed restore point keeps the blocks/);
+  expect(wayBack.join('; ')).toMatch(/a child of 1 that begins at \d+; .* becomes an ORPHAN/);
   // It would keep every block that people change until the recovery area is full.
   expect(
     await one('live', "SELECT COUNT(*) FROM V$RESTORE_POINT WHERE GUARANTEE_FLASHBACK_DATABASE = 'YES'"),

@@ -8,6 +8,7 @@ import {
   saveControl,
   writeOnlineLog,
   type Database,
+  redoOf,
 } from './database.ts';
 import { checkpoint } from './checkpoint.ts';
 import { writeDataFile } from './files.ts';
@@ -77,7 +78,12 @@ function thaw(database: Database, known: ControlDatafile, beginScn: bigint): voi
     return;
   }
   const { header } = database.open.files.get(known.file)!;
-  database.open.redo.push({ kind: 'endBackup', scn: nextScn(database), file: known.file, beginScn });
+  redoOf(database.open, database.thread).push({
+    kind: 'endBackup',
+    scn: nextScn(database),
+    file: known.file,
+    beginScn,
+  });
   Object.assign(header, {
     backupScn: null,
     checkpointScn: known.checkpointScn,

@@ -9,6 +9,7 @@ import {
   opened,
   writeOnlineLog,
   type Database,
+  redoOf,
 } from './database.ts';
 import { deltaOf, digestOf } from './delta.ts';
 import { applyRedo, committedContent, stateOf, transactionTable, undoFile } from './pages.ts';
@@ -36,7 +37,7 @@ function write(database: Database, file: number, page: string, to: PageState): b
     to: { content: deltaOf(base, content), transaction, before: deltaOf(base, before) },
     image,
   };
-  open.redo.push(redo);
+  redoOf(open, database.thread).push(redo);
   // A whole block is what makes backup mode dear: 8 KB, against the change alone.
   database.redoBytes += image ? 8192 : (to.content?.length ?? 0) + 64;
   applyRedo(data, redo, known);
@@ -110,7 +111,7 @@ export function changePage(
 export function loadWithoutLogging(database: Database, file: number, page: string, content: string): void {
   const open = opened(database);
   const scn = nextScn(database);
-  open.redo.push({ kind: 'nologging', scn, file, page });
+  redoOf(open, database.thread).push({ kind: 'nologging', scn, file, page });
   open.files.get(file)!.pages.set(page, { content, transaction: 0, before: null, head: scn, tail: scn });
   const known = findFile(mounted(database), file);
   known.unrecoverableScn = scn;

@@ -14,10 +14,11 @@ import {
   saveControl,
   writeOnlineLog,
   type Database,
+  redoOf,
 } from './database.ts';
 import { readRedoLog, redoLogBytes, writeRedoLog } from './files.ts';
 import { requireAreaRoom } from './recovery-area.ts';
-import type { LogGroup } from './types.ts';
+import type { ArchivedLog, LogGroup } from './types.ts';
 import { join } from 'node:path';
 import { stampOf } from './stamps.ts';
 
@@ -51,10 +52,10 @@ export function logFileName(sequence: number, thread: number, resetlogsId: numbe
 }
 
 /** ALTER SYSTEM SWITCH LOGFILE; in ARCHIVELOG mode the log is archived at once, or the switch waits for it. */
-export function switchLog(database: Database): void {
+export function switchLog(database: Database, thread = database.thread): void {
   const control = mounted(database);
   const open = opened(database);
-  const group = currentGroup(control);
+  const group = currentGroup(control, thread);
   const scn = nextScn(database);
   const at = database.now();
   group.nextScn = scn;
@@ -67,7 +68,8 @@ export function switchLog(database: Database): void {
     Object.assign(group, { nextScn: null, nextAt: null, status: 'CURRENT' });
     throw error;
   }
-  const next = control.groups[(control.groups.indexOf(group) + 1) % control.groups.length]!;
+  const own = control.groups.filter((one) => one.thread === thread);
+  const next = own[(own.indexOf(group) + 1) % own.length]!;
   Object.assign(next, {
     sequence: group.sequence + 1,
     status: 'CURRENT',
@@ -77,8 +79,8 @@ export function switchLog(database: Database): void {
     nextScn: null,
     nextAt: null,
   });
-  open.redo = [];
-  writeOnlineLog(database);
+  open.redo.set(thread, []);
+  writeOnlineLog(database, thread);
   checkpoint(database);
 }
 
@@ -90,7 +92,7 @@ function archive(database: Database, group: LogGroup): void {
   const { resetlogsScn, resetlogsAt } = currentIncarnation(control);
   const { thread, sequence, firstScn, firstAt } = group;
   const name = join(archiveFolder(database), logFileName(sequence, thread, stampOf(resetlogsAt)));
-  const records = opened(database).redo;
+  const records = redoOf(opened(database), thread);
   const log = {
     dbid: control.dbid,
     thread,
@@ -113,11 +115,12 @@ function archive(database: Database, group: LogGroup): void {
   }
   // A name that is there already is another log's, of before a revert: the archiver does not write over it (ORA-27038).
   if (existsSync(name)) throw archiverStuck;
+  let copies: ArchivedLog['copies'];
   try {
     requireAreaRoom(database, name, redoLogBytes(log));
     for (const member of group.members) writeRedoLog(member, log);
     writeRedoLog(name, log);
-    archiveElsewhere(database, log);
+    copies = archiveElsewhere(database, log);
   } catch {
     throw archiverStuck;
   }
@@ -126,6 +129,7 @@ function archive(database: Database, group: LogGroup): void {
   control.archived.push({
     recid: control.lastRecid,
     name,
+    copies,
     thread,
     sequence,
     resetlogsScn,
@@ -146,15 +150,24 @@ function archive(database: Database, group: LogGroup): void {
 }
 
 /** The other destinations: a folder is written, a service is sent to. */
-function archiveElsewhere(database: Database, log: Parameters<typeof writeRedoLog>[1]): void {
+function archiveElsewhere(
+  database: Database,
+  log: Parameters<typeof writeRedoLog>[1],
+): { destination: number; name: string }[] {
+  const written: { destination: number; name: string }[] = [];
   for (let id = 2; id <= 31; id += 1) {
     if (/^defer/i.test(parameter(database, `log_archive_dest_state_${id}`) ?? '')) continue;
     const value = parameter(database, `log_archive_dest_${id}`) ?? '';
     const [, kind, place] = /^\s*(LOCATION|SERVICE)\s*=\s*"?([^\s"]+)/i.exec(value) ?? [];
     if (kind === undefined || place === undefined) continue;
     if (kind.toUpperCase() === 'SERVICE') database.shipped.push(place);
-    else writeRedoLog(join(place, logFileName(log.sequence, log.thread, stampOf(log.resetlogsAt))), log);
+    else {
+      const name = join(place, logFileName(log.sequence, log.thread, stampOf(log.resetlogsAt)));
+      writeRedoLog(name, log);
+      written.push({ destination: id, name });
+    }
   }
+  return written;
 }
 
 /** The records of the online log that is not archived yet, for recovery with the current control file. */

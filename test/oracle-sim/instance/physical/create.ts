@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { currentGroup, parameter, saveControl, writeOnlineLog, type Database } from './database.ts';
+import { parameter, saveControl, writeOnlineLog, type Database, enabledThreads } from './database.ts';
 import { writeDataFile } from './files.ts';
 import { openFiles } from './lifecycle.ts';
 import type { ControlDatafile, DataFile } from './types.ts';
@@ -15,6 +15,8 @@ export interface NewDatabase {
   logMode: 'ARCHIVELOG' | 'NOARCHIVELOG';
   /** Beside SYSTEM, SYSAUX and UNDOTBS1. */
   tablespaces: readonly string[];
+  /** More than one: a cluster. */
+  threads: number;
 }
 
 const always = ['SYSTEM', 'SYSAUX', 'UNDOTBS1'] as const;
@@ -50,19 +52,24 @@ export function createDatabase(database: Database, settings: NewDatabase): void 
     incarnations: [{ number: 1, ...resetlogs, parent: null, status: 'CURRENT' }],
     current: 1,
     files,
-    groups: [1, 2, 3].map((group) => ({
+    groups: groupsOf(settings.threads).map(({ group, thread, isFirst }) => ({
       group,
-      thread: 1,
-      sequence: group === 1 ? 1 : 0,
+      thread,
+      sequence: isFirst ? 1 : 0,
       members: [dataFolder, mirrorFolder].flatMap((folder) =>
         folder === undefined ? [] : [join(folder, `redo0${group}.log`)],
       ),
-      archived: group !== 1,
-      status: group === 1 ? 'CURRENT' : 'UNUSED',
-      firstScn: group === 1 ? firstScn : 0n,
+      archived: !isFirst,
+      status: isFirst ? ('CURRENT' as const) : ('UNUSED' as const),
+      firstScn: isFirst ? firstScn : 0n,
       firstAt: at,
       nextScn: null,
       nextAt: null,
+    })),
+    threads: Array.from({ length: settings.threads }, (_, index) => ({
+      thread: index + 1,
+      enabledFrom: firstScn,
+      disabledFrom: null,
     })),
     archived: [],
     sets: [],
@@ -73,11 +80,19 @@ export function createDatabase(database: Database, settings: NewDatabase): void 
     recoveredTo: null,
   };
   for (const known of files) writeDataFile(known.name, emptyFile(known, dbid, resetlogs));
-  openFiles(database, []);
-  writeOnlineLog(database);
+  openFiles(database, new Map());
+  for (const thread of enabledThreads(database.control)) writeOnlineLog(database, thread);
   saveControl(database);
-  currentGroup(database.control);
   if (parameter(database, 'db_name') === undefined) database.parameters.set('db_name', name);
+}
+
+/** Three groups for each thread. */
+function groupsOf(threads: number): { group: number; thread: number; isFirst: boolean }[] {
+  return Array.from({ length: threads * 3 }, (_, index) => ({
+    group: index + 1,
+    thread: Math.trunc(index / 3) + 1,
+    isFirst: index % 3 === 0,
+  }));
 }
 
 function emptyFile(

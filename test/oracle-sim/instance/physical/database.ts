@@ -11,7 +11,8 @@ export type Parameters = Map<string, string>;
 /** An open database: blocks in memory, the redo of the current log, running transactions. */
 export interface OpenDatabase {
   files: Map<number, DataFile>;
-  redo: Redo[];
+  /** Of the current log of each thread. */
+  redo: Map<number, Redo[]>;
   /** Blocks changed since the last checkpoint, by file. */
   dirty: Map<number, Set<string>>;
   /** Blocks whose whole image is in the redo since their file's BEGIN BACKUP. */
@@ -26,6 +27,8 @@ export interface Database {
   /** null until MOUNT. */
   control: ControlFile | null;
   open: OpenDatabase | null;
+  /** The node of the cluster that is at work: its thread takes the redo. */
+  thread: number;
   now: () => number;
   /** Redo written since the instance was made: V$SYSSTAT. */
   redoBytes: number;
@@ -88,8 +91,19 @@ export function priorOf(control: ControlFile): { resetlogsScn: bigint; resetlogs
   return found === undefined ? null : { resetlogsScn: found.resetlogsScn, resetlogsAt: found.resetlogsAt };
 }
 
-export function currentGroup({ groups }: ControlFile): LogGroup {
-  return groups.find(({ status }) => status === 'CURRENT')!;
+export function currentGroup({ groups }: ControlFile, thread: number): LogGroup {
+  return groups.find((group) => group.thread === thread && group.status === 'CURRENT')!;
+}
+
+/** Records of the current log of a thread. */
+export function redoOf({ redo }: OpenDatabase, thread: number): Redo[] {
+  const found = redo.get(thread) ?? [];
+  redo.set(thread, found);
+  return found;
+}
+
+export function enabledThreads({ threads }: ControlFile): number[] {
+  return threads.filter(({ disabledFrom }) => disabledFrom === null).map(({ thread }) => thread);
 }
 
 export function findFile(control: ControlFile, file: number): ControlDatafile {
@@ -128,12 +142,12 @@ export function flushFile(database: Database, file: number, torn: boolean): void
 }
 
 /** Returns how many bytes it has now. */
-export function writeOnlineLog(database: Database): number {
+export function writeOnlineLog(database: Database, thread = database.thread): number {
   const control = mounted(database);
-  const group = currentGroup(control);
+  const group = currentGroup(control, thread);
   const { resetlogsScn, resetlogsAt } = currentIncarnation(control);
-  const { thread, sequence, firstScn, firstAt, nextScn, nextAt } = group;
-  const records = opened(database).redo;
+  const { sequence, firstScn, firstAt, nextScn, nextAt } = group;
+  const records = redoOf(opened(database), thread);
   let bytes = 0;
   for (const member of group.members) {
     bytes = writeRedoLog(member, {

@@ -48,7 +48,7 @@ export function createRestorePoint(database: Database, name: string, guaranteed:
   const incarnation = currentIncarnation(control).number;
   control.restorePoints.push({
     name,
-    // Past everything that is committed; of a guaranteed one the blocks were kept at the checkpoint.
+    // The moment itself: a guaranteed one begins with a checkpoint.
     scn: guaranteed || database.open === null ? control.checkpointScn : nextScn(database),
     at: database.now(),
     incarnation,

@@ -14,6 +14,7 @@ import {
   saveControl,
   writeOnlineLog,
   type Database,
+  enabledThreads,
 } from './database.ts';
 import { checkpoint, readOnlineLogs } from './checkpoint.ts';
 import { endTransaction } from './change.ts';
@@ -53,13 +54,18 @@ export function openNormally(database: Database): void {
   const files = loadAll(control);
   checkHeaders(control, files);
   const logs = readOnlineLogs(database);
-  const current = currentGroup(control);
   const crashed = [...files.values()].some(({ header }) => header.fuzzy);
-  const online = logs.find(({ sequence }) => sequence === current.sequence);
-  if (online === undefined) {
+  const online = new Map<number, Redo[]>();
+  for (const thread of enabledThreads(control)) {
+    const current = currentGroup(control, thread);
+    const found = logs.find((log) => log.thread === thread && log.sequence === current.sequence);
+    if (found !== undefined) {
+      online.set(thread, found.records);
+      continue;
+    }
     throw new OraError(
       313,
-      `open failed for members of log group ${current.group} of thread 1\nORA-00312: online log ${current.group} thread 1: '${current.members[0]}'`,
+      `open failed for members of log group ${current.group} of thread ${thread}\nORA-00312: online log ${current.group} thread ${thread}: '${current.members[0]}'`,
     );
   }
   const records = crashed ? logs.flatMap((log) => log.records).sort((a, b) => (a.scn < b.scn ? -1 : 1)) : [];
@@ -70,7 +76,7 @@ export function openNormally(database: Database): void {
   }
   const last = records.at(-1)?.scn;
   if (last !== undefined && last > control.scn) control.scn = last;
-  openFiles(database, online.records, files);
+  openFiles(database, online, files);
   rollBackOpen(database);
   for (const known of control.files) known.stopScn = null;
   checkpoint(database);
@@ -85,7 +91,11 @@ export function loadAll({ files }: ControlFile): Map<number, DataFile> {
   return new Map(files.map((known) => [known.file, loadFile(known)]));
 }
 
-export function openFiles(database: Database, redo: Redo[], files = loadAll(mounted(database))): void {
+export function openFiles(
+  database: Database,
+  redo: Map<number, Redo[]>,
+  files = loadAll(mounted(database)),
+): void {
   const numbers = [...files.values()].flatMap(({ pages }) =>
     Array.from(pages.values(), ({ transaction }) => transaction),
   );
@@ -146,13 +156,17 @@ export function openResetlogs(database: Database): void {
   });
   resetIncarnation(control, number);
   Object.assign(control, { type: 'CURRENT', recoveredTo: null, scn });
-  for (const [index, group] of control.groups.entries()) {
-    const status = index === 0 ? 'CURRENT' : 'UNUSED';
+  const enabled = enabledThreads(control);
+  for (const group of control.groups) {
+    const isFirst =
+      enabled.includes(group.thread) &&
+      control.groups.find(({ thread }) => thread === group.thread) === group;
+    const status = isFirst ? 'CURRENT' : 'UNUSED';
     Object.assign(group, {
-      sequence: index === 0 ? 1 : 0,
+      sequence: isFirst ? 1 : 0,
       status,
-      archived: index !== 0,
-      firstScn: index === 0 ? scn : 0n,
+      archived: !isFirst,
+      firstScn: isFirst ? scn : 0n,
       firstAt: resetlogsAt,
       nextScn: null,
       nextAt: null,
@@ -170,8 +184,8 @@ export function openResetlogs(database: Database): void {
     Object.assign(known, { backup: null, stopScn: null, checkpointScn: scn });
     writeDataFile(known.name, data);
   }
-  openFiles(database, [], files);
-  writeOnlineLog(database);
+  openFiles(database, new Map(), files);
+  for (const thread of enabled) writeOnlineLog(database, thread);
   rollBackOpen(database);
   nextScn(database);
   checkpoint(database);

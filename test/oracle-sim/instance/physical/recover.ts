@@ -75,6 +75,7 @@ export function controlFileLogs(
       if (known !== undefined) return readRedoLog(known.name);
       const online = readOnlineLogs(database).find(
         (log) =>
+          log.thread === thread &&
           log.resetlogsScn === incarnation.resetlogsScn &&
           log.firstScn <= scn &&
           (log.nextScn === null || scn < log.nextScn) &&
@@ -83,7 +84,7 @@ export function controlFileLogs(
       if (online !== undefined) return online;
       const elsewhere = alsoIn({
         thread,
-        sequence: sequenceAt(control, incarnation, scn),
+        sequence: sequenceAt(control, incarnation, scn, thread),
         from: scn,
         incarnation,
       });
@@ -93,10 +94,15 @@ export function controlFileLogs(
 }
 
 /** The number a log would have that begins at this SCN: one more than the last that is known before it. */
-function sequenceAt({ archived, groups }: ControlFile, { resetlogsScn }: Incarnation, scn: bigint): number {
+function sequenceAt(
+  { archived, groups }: ControlFile,
+  { resetlogsScn }: Incarnation,
+  scn: bigint,
+  thread: number,
+): number {
   const logs = [
-    ...archived.filter((log) => log.resetlogsScn === resetlogsScn),
-    ...groups.filter(({ status }) => status !== 'UNUSED'),
+    ...archived.filter((log) => log.thread === thread && log.resetlogsScn === resetlogsScn),
+    ...groups.filter((group) => group.thread === thread && group.status !== 'UNUSED'),
   ];
   const holding = logs.find(
     ({ firstScn, nextScn }) => firstScn <= scn && (nextScn === null || scn < nextScn),
@@ -124,21 +130,49 @@ export function recover(database: Database, until: Until, source: LogSource): Re
   if (target !== null && at >= target) over = true;
   while (!over) {
     const { incarnation, cut } = incarnationAt(control, at);
-    const log = source.find(incarnation, 1, at);
-    if (log === null) {
-      missing = { thread: 1, sequence: sequenceAt(control, incarnation, at), from: at, incarnation };
-      break;
+    const logs: RedoLog[] = [];
+    for (const thread of threadsAt(control, at)) {
+      const log = source.find(incarnation, thread, at);
+      if (log !== null) logs.push(log);
+      else
+        missing ??= { thread, sequence: sequenceAt(control, incarnation, at, thread), from: at, incarnation };
     }
-    applied.push(log);
-    const end = leastOf([cut, target, log.nextScn]);
-    const stopped = applyLog(control, files, log, at, end, untilTime);
-    over = log.nextScn === null || (untilTime !== null && log.nextAt !== null && untilTime < log.nextAt);
+    if (missing !== null) break;
+    for (const log of logs) if (!applied.some((one) => isSameLog(one, log))) applied.push(log);
+    const end = leastOf([cut, target, nextChange(control, at), ...logs.map(({ nextScn }) => nextScn)]);
+    const stopped = applyLogs(control, files, logs, at, end, untilTime);
+    over =
+      logs.every(({ nextScn }) => nextScn === null) ||
+      (untilTime !== null && logs.every(({ nextAt }) => nextAt === null || untilTime < nextAt));
     const known = target !== null && target <= control.scn ? target : stopped;
     at = over ? (untilTime === null ? known : stopped) : end!;
     if (target !== null && at >= target) over = true;
   }
   finish(database, files, at, until, missing);
   return { applied, missing, reached: at };
+}
+
+/** The threads whose redo is needed at this SCN. */
+function threadsAt({ threads }: ControlFile, scn: bigint): number[] {
+  return threads
+    .filter(
+      ({ enabledFrom, disabledFrom }) => enabledFrom <= scn && (disabledFrom === null || scn < disabledFrom),
+    )
+    .map(({ thread }) => thread);
+}
+
+/** Where a thread is enabled or disabled next. */
+function nextChange({ threads }: ControlFile, scn: bigint): bigint | null {
+  const later = threads
+    .flatMap(({ enabledFrom, disabledFrom }) => [enabledFrom, disabledFrom])
+    .filter((one) => one !== null && one > scn);
+  return leastOf(later);
+}
+
+function isSameLog(one: RedoLog, other: RedoLog): boolean {
+  return (
+    one.thread === other.thread && one.sequence === other.sequence && one.resetlogsScn === other.resetlogsScn
+  );
 }
 
 function leastOf(values: readonly (bigint | null)[]): bigint | null {
@@ -170,22 +204,26 @@ function checkOrphans(control: ControlFile, files: ReadonlyMap<number, DataFile>
   }
 }
 
-/** Answers the SCN after the last record that was applied. */
-function applyLog(
+/** The redo of all threads in the order of its SCNs. Answers the SCN after the last record that was applied. */
+function applyLogs(
   control: ControlFile,
   files: ReadonlyMap<number, DataFile>,
-  log: RedoLog,
+  logs: readonly RedoLog[],
   from: bigint,
   end: bigint | null,
   untilTime: number | null,
 ): bigint {
   let after = from;
-  const span =
-    log.nextAt === null || log.nextScn === null
-      ? null
-      : { scns: Number(log.nextScn - log.firstScn), milliseconds: log.nextAt - log.firstAt };
-  for (const redo of log.records) {
+  const records = logs
+    .flatMap((log) => log.records.map((redo) => ({ redo, log })))
+    .sort((a, b) => (a.redo.scn < b.redo.scn ? -1 : 1));
+  for (const { redo, log } of records) {
+    if (redo.scn < from) continue;
     if (end !== null && redo.scn >= end) break;
+    const span =
+      log.nextAt === null || log.nextScn === null
+        ? null
+        : { scns: Number(log.nextScn - log.firstScn), milliseconds: log.nextAt - log.firstAt };
     // Times of single records are not kept: they are spread evenly over the log.
     if (untilTime !== null) {
       const at =

@@ -37,9 +37,20 @@ export interface LogGroup {
   nextAt: number | null;
 }
 
+/** Redo of one node of a cluster; a single instance has one. */
+export interface RedoThread {
+  thread: number;
+  /** From there on recovery needs its logs. */
+  enabledFrom: bigint;
+  /** null: it is enabled. */
+  disabledFrom: bigint | null;
+}
+
 export interface ArchivedLog {
   recid: number;
   name: string;
+  /** Further destinations on this machine. */
+  copies?: { destination: number; name: string }[];
   thread: number;
   sequence: number;
   resetlogsScn: bigint;
@@ -131,6 +142,7 @@ export interface ControlFile {
   current: number;
   files: ControlDatafile[];
   groups: LogGroup[];
+  threads: RedoThread[];
   archived: ArchivedLog[];
   sets: BackupSet[];
   copies: DatafileCopy[];

@@ -1,0 +1,217 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { OracleSession } from '../../../src/databases/oracle/connect.ts';
+import {
+  compareObservations,
+  type Bearing,
+  type Operations,
+  type Step,
+} from '../../../src/pipeline/operations.ts';
+import { endLeftPrograms } from '../../../src/pipeline/oracle/left-programs.ts';
+import { toolsOn } from '../../../src/pipeline/oracle/settings.ts';
+import { runSmoke } from '../../../src/smoke/run.ts';
+import { makeTestFolder } from '../../support/machine.ts';
+import { cutAllOracleMachines } from '../../support/oracle-platform.ts';
+import { makeOracleSite, openOracleSite, type OracleSite } from './oracle-site.ts';
+
+let root: string;
+let site: OracleSite;
+let live: Operations;
+
+beforeAll(async () => {
+  root = await makeTestFolder();
+  await makeOracleSite(root);
+  site = await openOracleSite(root);
+  live = site.operations;
+});
+afterAll(async () => {
+  await cutAllOracleMachines(join(root, 'machines'));
+  await rm(root, { recursive: true, force: true });
+});
+
+let count = 0;
+/** A step of its own for each try of a test; kept, it is the same step again. */
+function step(name: string): Step {
+  count += 1;
+  const notes: Awaited<ReturnType<Step['notes']['read']>> = [];
+  return {
+    key: `run-${count}/${name}`,
+    signal: new AbortController().signal,
+    onProgress: () => {},
+    notes: { read: async () => notes, write: async (note) => void notes.push(note) },
+  };
+}
+
+async function one(sql: string): Promise<string | null | undefined> {
+  await using session = await site.session('live');
+  return (await session.query(sql))[0]?.[0];
+}
+
+async function mark(): Promise<Bearing> {
+  const marking = step('bearing');
+  return live.markRestorePoint(marking, marking.key);
+}
+
+/** A session of somebody who works with the ERP. */
+async function asAnna(): Promise<OracleSession> {
+  return site.session('live', 'ANNA');
+}
+
+describe('LIVE with Oracle', () => {
+  test('is counted exactly at a named point, as of its SCN, while people may work', async () => {
+    const bearing = await mark();
+    expect(bearing).toMatchObject({
+      counts: { 'orders.n': '3', 'orders.total': '6' },
+      countsExact: true,
+      programVersion: '2.0',
+      taken: { mode: 'exact', reason: null },
+    });
+    const scn = await one(
+      `SELECT TO_CHAR(SCN + 1) FROM V$RESTORE_POINT WHERE NAME = '${bearing.taken!.restorePoint}'`,
+    );
+    expect(bearing.position).toBe(scn);
+  });
+
+  test('a step that marked its point and was killed marks one anew', async () => {
+    const marking = step('bearing');
+    const first = await live.markRestorePoint(marking, marking.key);
+    const again = await live.markRestorePoint(marking, marking.key);
+    expect(again.taken!.restorePoint).toBe(first.taken!.restorePoint);
+    expect(BigInt(again.position)).toBeGreaterThan(BigInt(first.position));
+    const name = again.taken!.restorePoint;
+    expect(await one(`SELECT COUNT(*) FROM V$RESTORE_POINT WHERE NAME = '${name}'`)).toBe('1');
+  });
+
+  test('is backed up once however often the step is repeated, read again, and archived up to a point', async () => {
+    const backing = step('backup');
+    const taken = await live.takeBackup(backing, 'guard', false);
+    expect(taken).toMatchObject({ grade: 2 });
+    expect(await live.takeBackup(backing, 'guard', false)).toEqual(taken);
+    expect(await live.takeBackup(step('backup'), 'refresh', true)).toBeNull();
+    const { position } = await mark();
+    const archiving = step('log');
+    const { archivedTo } = await live.archiveLogTo(archiving, position);
+    expect(BigInt(archivedTo)).toBeGreaterThanOrEqual(BigInt(position));
+    const switches = await one('SELECT TO_CHAR(MAX(SEQUENCE#)) FROM V$ARCHIVED_LOG');
+    await live.archiveLogTo(archiving, position);
+    expect(await one('SELECT TO_CHAR(MAX(SEQUENCE#)) FROM V$ARCHIVED_LOG')).toBe(switches);
+    expect(await live.archivedUntil(archiving.signal)).toMatch(/^\d{4}-\d\d-\d\dT/);
+  });
+
+  test('a backup whose log nobody could judge any more is taken again, under another tag', async () => {
+    const backing = step('backup');
+    await backing.notes.write({ attempt: 1, judged: false, seconds: 0 });
+    const taken = await live.takeBackup(backing, 'guard', false);
+    expect(taken!.label).toMatch(/^CLONA_[0-9A-F]{16}_2@/);
+  });
+
+  test('closed, nobody gets in but administrators; who writes is waited for, who rests is shown out', async () => {
+    await using writer = await asAnna();
+    await using resting = await asAnna();
+    expect((await resting.query('SELECT 1 FROM DUAL')).length).toBe(1);
+    await writer.driver.execute('INSERT INTO erp.lines (id, order_id) VALUES (2, 2)');
+    const closing = step('close');
+    await live.closeForUsers(closing);
+    await live.closeForUsers(closing);
+    await expect(asAnna()).rejects.toThrow(/restricted|RESTRICTED|ORA-01035/);
+    const drained = live.drain(step('drain'));
+    await expect.poll(async () => one("SELECT COUNT(*) FROM V$SESSION WHERE USERNAME = 'ANNA'")).toBe('1');
+    await writer.driver.rollback();
+    await drained;
+    expect(await one("SELECT COUNT(*) FROM V$SESSION WHERE USERNAME = 'ANNA'")).toBe('0');
+    await live.openForUsers(step('open'));
+    await using again = await asAnna();
+    expect((await again.query('SELECT 1 FROM DUAL')).length).toBe(1);
+  });
+
+  test('a revert is proven by the same counts, schemas and version, and a repeated step of it changes nothing more', async () => {
+    const before = await mark();
+    const taking = step('snapshot');
+    const name = taking.key.replaceAll('/', '-');
+    await live.snapshot(taking, 'live', name);
+    await live.snapshot(taking, 'live', name);
+    expect(await live.listSnapshots(taking.signal, 'live')).toContain(name);
+    {
+      await using session = await site.session('live');
+      await session.execute("INSERT INTO erp.orders (id, customer) VALUES (99, 'gone')");
+      await session.execute('ALTER TABLE erp.orders ADD (gone NUMBER)');
+      await session.driver.commit();
+    }
+    await writeFile(join(site.systemDisk, 'VERSION'), '3.0\n');
+    const changed = await live.observe(step('observe'), 'live');
+    expect(compareObservations(before, changed)).toEqual({
+      counts: false,
+      version: false,
+      fingerprint: false,
+    });
+    expect(await live.countLosses(taking.signal, before)).toMatchObject({
+      counts: { 'orders.n': '3 → 4', 'orders.total': '6 → 105' },
+    });
+    const reverting = step('revert');
+    await live.revert(reverting, 'live', name);
+    const reopening = step('reopen');
+    const opened = await live.reopen(reopening, 'live');
+    expect(await live.reopen(reopening, 'live')).toEqual(opened);
+    const back = await live.observe(step('observe'), 'live');
+    expect(compareObservations(before, back)).toEqual({ counts: true, version: true, fingerprint: true });
+    expect(await one('SELECT LOGINS FROM V$INSTANCE')).toBe('RESTRICTED');
+    await live.removeSnapshot(step('forget'), 'live', name);
+    await live.openForUsers(step('open'));
+    expect(await live.listSnapshots(taking.signal, 'live')).not.toContain(name);
+  });
+
+  test('smoke tests in TypeScript ask it with bound values, and change nothing', async () => {
+    const directory = join(root, 'smoke-ts');
+    await mkdir(directory, { recursive: true });
+    await writeFile(
+      join(directory, 'sales.smoke.ts'),
+      `import { expect, test } from 'clona/smoke';
+test('orders are there', async ({ sql }) => {
+  const [row] = await sql\`select count(*) as n, min(customer) as first from erp.orders where id <= \${2}\`;
+  expect(row).toEqual({ n: 2, first: 'customer 1' });
+});
+test('nothing is written on LIVE', async ({ sql }) => {
+  await expect(sql\`insert into erp.lines (id, order_id) values (7, \${1})\`).rejects.toThrow('ORA-01456');
+});
+test('nothing commits by itself', async ({ sql }) => {
+  await expect(sql\`truncate table erp.lines\`).rejects.toThrow('changes no schema');
+});
+`,
+    );
+    const { platform } = site.access;
+    const { signal } = step('smoke');
+    const facts = await platform.machines.describe('live', signal);
+    await using door = await platform.openDoor(facts, signal);
+    const { name, role, systemDisk, dataDisk } = facts;
+    const machine = { name, role, systemDisk, dataDisk, database: door.address, guest: null, httpBase: null };
+    const report = await runSmoke({ directory, machine, signal });
+    expect(report.tests.map((one) => [one.name, one.state, one.detail])).toEqual([
+      ['orders are there', 'passed', null],
+      ['nothing is written on LIVE', 'passed', null],
+      ['nothing commits by itself', 'passed', null],
+    ]);
+  });
+
+  test('what a killed clona left at work in the folder of a step is ended, and nothing else', async () => {
+    const { access } = site;
+    const { signal } = step('left');
+    const facts = await access.platform.machines.describe('live', signal);
+    await using door = await access.platform.openDoor(facts, signal);
+    const [own, other] = ['own', 'other'].map((name) =>
+      toolsOn(access.site, facts, door.guest!, name, signal),
+    );
+    const run = (workDir: string): ReturnType<typeof spawn> =>
+      spawn('sh', ['-c', 'read -r _', `cmdfile=${workDir}/backup.rman`], {
+        stdio: ['pipe', 'ignore', 'ignore'],
+      });
+    const [left, kept] = [run(own!.workDir), run(other!.workDir)];
+    const ended = once(left, 'exit');
+    await endLeftPrograms(own!);
+    expect(await ended).toEqual([null, 'SIGKILL']);
+    expect(kept.exitCode ?? kept.signalCode).toBeNull();
+    kept.kill('SIGKILL');
+  });
+});
