@@ -171,9 +171,7 @@ describe('LIVE back by the snapshot of its machine', () => {
 
   test.each([
     ['started it by itself', ['STARTUP']],
-    ['was killed while it was mounted', ['STARTUP RESTRICT MOUNT']],
     ['was killed before the control file', ['STARTUP NOMOUNT']],
-    ['was killed between its two starts', ['STARTUP', 'SHUTDOWN IMMEDIATE']],
   ])('also where the machine, or an earlier run, %s', async (_, statements) => {
     const guard = await promoteBadly();
     revert();
@@ -243,7 +241,6 @@ describe('LIVE back by FLASHBACK DATABASE', () => {
 
   test.each([
     ['shut down', ['SHUTDOWN IMMEDIATE']],
-    ['mounted', ['SHUTDOWN IMMEDIATE', 'STARTUP RESTRICT MOUNT']],
     [
       'flashed back and not opened',
       ['SHUTDOWN IMMEDIATE', 'STARTUP RESTRICT MOUNT', 'FLASHBACK DATABASE TO RESTORE POINT "CLONA_GUARD";'],
@@ -271,6 +268,26 @@ describe('LIVE back by FLASHBACK DATABASE', () => {
   test('a restore point of that name that is not ours is left alone', async () => {
     await execute('CREATE RESTORE POINT CLONA_GUARD');
     await expect(guardLive(toolsOf(), 'CLONA_GUARD')).rejects.toMatchObject({ kind: 'targetOccupied' });
+  });
+
+  test('a full recovery area is told of as such, and nothing is half-made', async () => {
+    sim.faults.failing.push({
+      statement: /GUARANTEE/,
+      code: 38_784,
+      text: "Cannot create restore point 'CLONA_GUARD'.\nORA-19809: limit exceeded for recovery files",
+    });
+    await expect(guardLive(toolsOf(), 'CLONA_GUARD')).rejects.toMatchObject({
+      kind: 'diskFull',
+      exitCode: 6,
+    });
+  });
+
+  test('a cluster is refused before anything is touched: nothing would take it back', async () => {
+    sim.instance.database!.parameters.set('cluster_database', 'TRUE');
+    await expect(guardLive(toolsOf(), 'CLONA_GUARD')).rejects.toMatchObject({
+      kind: 'serverUnfit',
+      exitCode: 2,
+    });
   });
 
   test('in the Standard Edition the snapshot is the only way, and nothing is created', async () => {

@@ -1,10 +1,10 @@
 import { ClonaError } from '../../../errors.ts';
 import { runSqlPlus, type OracleTools } from '../guest-tools.ts';
-import { judgeRecovery } from '../judge-recovery.ts';
 import { sqlPlus } from '../restore-program.ts';
 import { quoteName } from '../rman-text.ts';
 import { decideWayBack } from '../way-back.ts';
 import type { LiveGuard } from './decide.ts';
+import { judgeLive } from './judge.ts';
 import { readLiveState, type LiveState } from './state.ts';
 
 /**
@@ -21,6 +21,15 @@ export async function guardLive(tools: OracleTools, name: string): Promise<LiveG
       `LIVE is ${state.openMode ?? state.instance}, not open for writing`,
       {
         hint: 'a promotion begins with a database that is open: STARTUP, and look into its alert log',
+      },
+    );
+  }
+  if (state.cluster) {
+    throw new ClonaError(
+      'serverUnfit',
+      'LIVE is a cluster (RAC): neither FLASHBACK DATABASE nor a snapshot of one machine takes it back',
+      {
+        hint: 'clona promotes single instances; a cluster needs its other instances shut down, and all its disks in one snapshot',
       },
     );
   }
@@ -90,7 +99,7 @@ export async function runChecked(
 /** The same for a whole program that `sqlPlus` made. */
 export async function runProgram(tools: OracleTools, name: string, program: string): Promise<string> {
   const { text, exitCode } = await runSqlPlus(tools, name, program);
-  const problem = judgeRecovery({ text, exitCode });
+  const problem = judgeLive(text, exitCode);
   if (problem !== null) throw problem;
   return text;
 }
