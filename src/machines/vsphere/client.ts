@@ -68,7 +68,10 @@ export async function openVim(address: VimAddress, signal: AbortSignal): Promise
       content.sessionManager,
       { userName: address.user, password: address.password },
       signal,
-    );
+    ).catch((error: unknown) => {
+      // A site may have two users: which one it is has to be said.
+      throw isFault(error, 'InvalidLogin') ? strangerError(address) : error;
+    });
   };
   await login();
 
@@ -106,6 +109,17 @@ export async function openVim(address: VimAddress, signal: AbortSignal): Promise
       await send('Logout', content.sessionManager, {}, AbortSignal.timeout(5000)).catch(() => {});
     },
   };
+}
+
+function strangerError({ server, user }: VimAddress): ClonaError {
+  return new ClonaError(
+    'machineFailed',
+    `the vSphere server ${server} does not let ${user} in: InvalidLogin`,
+    {
+      hint: hints['InvalidLogin'],
+      details: { fault: 'InvalidLogin', method: 'Login', user },
+    },
+  );
 }
 
 /** Whether `error` is the API's refusal of that kind. */

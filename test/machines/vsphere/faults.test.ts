@@ -203,7 +203,10 @@ describe.skipIf(!isHere)(`faults of vSphere${missing}`, () => {
   test('a wrong password is said, and nothing happens', async () => {
     await expect(
       createStaging(optionsOf('wrong'), await argsOf('wrong', proxy.server, 'mistyped')),
-    ).rejects.toMatchObject({ exitCode: 6, message: expect.stringContaining('InvalidLogin') });
+    ).rejects.toMatchObject({
+      exitCode: 6,
+      message: expect.stringContaining('does not let user in: InvalidLogin'),
+    });
     expect(inventory()).toBe(before);
   });
 
