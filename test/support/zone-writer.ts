@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'vitest';
@@ -21,19 +22,22 @@ export interface ZoneWriter {
 }
 
 const easyPauseMs = 150;
+const lookEveryMs = 20;
+const rowsAtOnce = 40;
 
 /** Commits small transactions without a rest until it is stopped; its rows do not compress well. */
 export async function startZoneWriter(cluster: TestCluster, spool: string): Promise<ZoneWriter> {
   const session = await cluster.connect();
   await session.query('create table if not exists journal (id bigserial, filler text)');
+  // What does not compress need not be tried.
+  await session.query('alter table journal alter filler set storage external');
   const writer = { rows: 0, problems: [] as unknown[], stopped: false, pauseMs: easyPauseMs };
   const writing = (async () => {
     while (!writer.stopped) {
       try {
-        await session.query(
-          `insert into journal (filler) select string_agg(md5(random()::text), '') from generate_series(1, 200) as n, generate_series(1, 40) as row group by row`,
-        );
-        writer.rows += 40;
+        const rows = Array.from({ length: rowsAtOnce }, () => randomBytes(3200).toString('base64'));
+        await session.query('insert into journal (filler) select unnest($1::text[])', [rows]);
+        writer.rows += rowsAtOnce;
       } catch (error) {
         writer.problems.push(error);
       }
@@ -44,7 +48,11 @@ export async function startZoneWriter(cluster: TestCluster, spool: string): Prom
   return Object.assign(writer, {
     fill: async (isEnough: () => Promise<boolean>) => {
       // The archiver sets the pace: a backlog would arrive in the archive while the guard is at work.
-      while (!(await isEnough())) writer.pauseMs = (await readdir(spool)).length > 4 ? easyPauseMs : 0;
+      while (!(await isEnough())) {
+        writer.pauseMs = (await readdir(spool)).length > 4 ? easyPauseMs : 0;
+        // To look is work, too.
+        await wait(lookEveryMs);
+      }
       writer.pauseMs = easyPauseMs;
     },
     stop: async () => {
