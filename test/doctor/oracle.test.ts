@@ -385,7 +385,7 @@ describe('through the driver', () => {
   test('an address inside of a pluggable database is refused', async () => {
     const rows = healthy();
     rows.database[0]!.cdb = 'YES';
-    rows.clock[0]!.container = '3';
-    expect(() => buildCatalog(rows)).toThrow(/leads into a pluggable database/);
+    Object.assign(rows.clock[0]!, { container: '3', containerName: 'SALES' });
+    expect(() => buildCatalog(rows)).toThrow(/leads into the pluggable database SALES,/);
   });
 });

@@ -84,13 +84,10 @@ function refuseContainer(
   { container, containerName }: ControlFileRows['clock'][number],
 ): void {
   if (cdb !== 'YES' || container === null || container === '1' || container === '0') return;
-  throw new ClonaError(
-    'siteInvalid',
-    `the address leads into the pluggable database ${containerName ?? ''}, not to the root of its container`,
-    {
-      hint: `database.name is to be the service of the container database, by default ${uniqueName ?? 'its DB_UNIQUE_NAME'}: backup and restore are of the whole; the restore of one pluggable database alone is not done by clona`,
-    },
-  );
+  const into = containerName === null ? 'a pluggable database' : `the pluggable database ${containerName}`;
+  throw new ClonaError('siteInvalid', `the address leads into ${into}, not to the root of its container`, {
+    hint: `database.name is to be the service of the container database, by default ${uniqueName ?? 'its DB_UNIQUE_NAME'}: backup and restore are of the whole; the restore of one pluggable database alone is not done by clona`,
+  });
 }
 
 /**
