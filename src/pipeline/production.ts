@@ -33,7 +33,7 @@ export async function requireOwnDisk(
   archiveDir: string,
   accepted: string | undefined,
 ): Promise<string | null> {
-  return dataDir === undefined ? null : judge(await sameDevice(dataDir, archiveDir), accepted);
+  return dataDir === undefined ? null : judgeArchiveDisk(await sameDevice(dataDir, archiveDir), accepted);
 }
 
 /** The same for a site: where the database's folder is in a VM, the datastores of that VM say what it lies on. */
@@ -52,10 +52,13 @@ export async function requireArchiveApart(
     signal.throwIfAborted();
     return [];
   });
-  return found === undefined ? null : judge(found, accepted);
+  return found === undefined ? null : judgeArchiveDisk(found, accepted);
 }
 
-function judge({ same, reasons }: DeviceComparison, accepted: string | undefined): string | null {
+export function judgeArchiveDisk(
+  { same, reasons }: DeviceComparison,
+  accepted: string | undefined,
+): string | null {
   if (same !== 'yes') return null;
   if (accepted !== undefined)
     return `archive and database are on ONE DISK (${reasons[0]}), accepted: ${accepted}`;

@@ -13,6 +13,7 @@ import { readSchemaName } from '../databases/oracle/import/clone-schema.ts';
 import { importIntoCloneSchemas, type SchemaImportReport } from '../databases/oracle/import/import.ts';
 import { readDumpFiles } from '../databases/oracle/import/read-dumps.ts';
 import type { OriginalTool } from '../databases/oracle/import/run-original.ts';
+import { recallOracle, rememberGrade } from '../databases/oracle/site-catalog.ts';
 import type { DatabaseAddress } from '../databases/database.ts';
 import { ClonaError, toClonaError } from '../errors.ts';
 import { openGuest } from '../guest/open.ts';
@@ -68,6 +69,7 @@ export async function proveImport(
       onProgress,
     });
     const evidence = await record({ grade: report.passed ? 4 : 2, ...report });
+    await rememberImport(site, files, report.passed, signal);
     return { report, rejected, evidence };
   } catch (error) {
     if (files.length === 0) throw error;
@@ -133,6 +135,25 @@ export async function importNewest(
     onProgress,
   });
   return { report, rejected };
+}
+
+/** The catalog's entry of that export, where `clona catalog` has found it: by its dump files. */
+async function rememberImport(
+  { archive }: Site,
+  files: readonly string[],
+  passed: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const places = { archiveDir: archive.location, mirrorDir: archive.mirror };
+  const known = await recallOracle(places, signal).catch(() => undefined);
+  const names = new Set(files.map((path) => basename(path)));
+  const entry = known?.catalog.backups.find(({ label, kind }) => {
+    const own = (known.facts.pieces[label] ?? []).map((path) => basename(path));
+    return kind === 'export' && [...names].every((name) => own.includes(name));
+  });
+  if (entry === undefined) return;
+  const grade = passed ? Math.max(4, entry.grade ?? 0) : Math.min(2, entry.grade ?? 0);
+  await rememberGrade(places, entry.label, grade, signal);
 }
 
 type Wanted = NonNullable<NonNullable<Site['database']['oracle']>['import']>;

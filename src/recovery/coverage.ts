@@ -99,8 +99,8 @@ function readIdle({ idleThreads = [] }: Catalog, path: Path, known: readonly Kno
     const depth = path.depthOf.get(incarnation);
     if (depth === undefined) return [];
     const end = to ?? known.reduce((high, { cutEnd }) => upper(high, cutEnd), from);
-    const cutEnd = cutAt(end, path.cuts[depth] ?? null);
-    return from < cutEnd ? [{ thread, first: from, cutEnd }] : [];
+    // Behind the cut it may end before it begins: that holds nothing.
+    return [{ thread, first: from, cutEnd: cutAt(end, path.cuts[depth] ?? null) }];
   });
 }
 

@@ -8,6 +8,7 @@ import { verb as restoreVerb } from '../../src/cli/restore.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from '../../src/cli/verb.ts';
 import { connectOracle } from '../../src/databases/oracle/connect.ts';
 import { installTools, type Tools } from '../oracle-sim/machine/tools.ts';
+import { pumpOf } from '../oracle-sim/pump/state.ts';
 import { startOracleSim, type OracleSim } from '../oracle-sim/server.ts';
 import type { GuestUnderTest } from '../contracts/guest.ts';
 import { makeTestFolder } from '../support/machine.ts';
@@ -59,8 +60,8 @@ database:
   name: ERP
   user: ${live.user}
   password: file:password
-  oracle: { timeZone: UTC, home: '${tools[0]!.home}' }
-archive: { location: archive, retention: { redundancy: 1, windowDays: 0 } }
+  oracle: { timeZone: UTC, home: '${tools[0]!.home}', export: { directory: DUMPS, schemas: [CLONA] } }
+archive: { location: archive, acceptSharedDisk: a test, retention: { redundancy: 1, windowDays: 0 } }
 `,
       );
     });
@@ -105,6 +106,16 @@ archive: { location: archive, retention: { redundancy: 1, windowDays: 0 } }
         kind: 'hot',
         state: 'available',
       });
+      const quiet = {
+        label: 'second',
+        kind: 'quiesced',
+        keptLogs: expect.any(Number),
+        pauseMs: expect.any(Number),
+      };
+      expect((await run(backupVerb, { kind: 'quiesced', label: 'second' })).json).toMatchObject(quiet);
+      pumpOf(live.instance).directories.set('DUMPS', join(folder, 'archive'));
+      const exported = { label: 'third', kind: 'export', jobLog: { verdict: 'ok', errors: [] } };
+      expect((await run(backupVerb, { kind: 'export', label: 'third' })).json).toMatchObject(exported);
       expect((await run(backupVerb, { kind: 'managed' })).json).toMatchObject({
         label: expect.stringMatching(/^TAG\d{8}T\d{6}$/),
         jobLog: { verdict: 'ok', errors: [] },
@@ -117,6 +128,8 @@ archive: { location: archive, retention: { redundancy: 1, windowDays: 0 } }
         engine: 'oracle',
         backups: [
           { label: 'first', kind: 'hot' },
+          { label: 'second', kind: 'quiesced' },
+          { label: 'third', kind: 'export', grade: 2 },
           { kind: 'managed', grade: 2 },
         ],
       });

@@ -61,6 +61,16 @@ describe('gaps of the log', () => {
       [],
     ],
     [
+      'none of a thread of which nothing is known but that it was disabled',
+      {
+        incarnations: two,
+        backups: [bk('B', 50)],
+        logs: [log(1, 1, 300)],
+        idleThreads: [idle(100, 200, { thread: 3 }), idle(200, 250, { incarnation: 2 })],
+      },
+      [],
+    ],
+    [
       'where a thread was disabled for a part of it',
       {
         logs: [log(1, 1, 300), log(1, 1, 100, { thread: 2 }), log(3, 200, 300, { thread: 2 })],

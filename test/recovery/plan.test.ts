@@ -208,7 +208,7 @@ describe('A3: latest and the end of the log', () => {
         'on an abandoned branch says nothing of this one',
         {
           incarnations: [inc(1), inc(2, 1, 60)],
-          idleThreads: [idle(60, 70, { incarnation: 2 })],
+          idleThreads: [idle(50, 70, { incarnation: 2 })],
         },
         '1@50 B 10-50 [1/1/1 1/2/1] opens',
       ],

@@ -71,6 +71,15 @@ export async function restoreOracle(options: OracleRestoreOptions): Promise<Orac
   refuseUnseen(options);
   const controlFile = findControlFile(options);
   requireWalletRoot(facts, kept);
+  if (options.catalog.backups.some(({ label, kind }) => label === plan.backup && kind === 'export')) {
+    throw new ClonaError(
+      'questionInvalid',
+      `${plan.backup ?? ''} is an export: it is imported, not restored`,
+      {
+        hint: 'clona prove --import imports the newest one into the CLONA schemas; or name another target',
+      },
+    );
+  }
   await makeFolder(tools.guest, tools.workDir, tools.signal);
   const identity = identify(facts, plan, target);
   const found = await readMark(tools, target.dataDir);

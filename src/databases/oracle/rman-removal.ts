@@ -1,5 +1,6 @@
 import type { Catalog } from '../../recovery/catalog.ts';
 import type { RemovalStep } from '../../retention/removal.ts';
+import { findIncarnation, type KeptLog } from './kept-logs.ts';
 import type { RestoreFacts } from './restore-facts.ts';
 import { quoteRman } from './rman-text.ts';
 
@@ -11,7 +12,7 @@ import { quoteRman } from './rman-text.ts';
 export function writeRemovalProgram(
   steps: readonly RemovalStep[],
   catalog: Catalog,
-  { pieces }: Pick<RestoreFacts, 'pieces'>,
+  { pieces, copies = {}, keptLogs = {} }: Pick<RestoreFacts, 'pieces' | 'copies' | 'keptLogs'>,
 ): string {
   const going = new Set(steps.flatMap((step) => (step.kind === 'backup' ? [step.label] : [])));
   const needed = new Set(
@@ -26,6 +27,15 @@ export function writeRemovalProgram(
       lines.push(`# export ${label.replaceAll(/\p{Cc}/gu, '?')}: its dump files are no business of RMAN`);
       continue;
     }
+    // RMAN did not make it and does not know its files.
+    if (backup?.kind === 'hot' || backup?.kind === 'quiesced' || copies[label] !== undefined) {
+      const files = (pieces[label] ?? []).map((path) => path.replaceAll(/\p{Cc}/gu, '?'));
+      lines.push(
+        `# ${label}: no business of RMAN, to be removed by hand:`,
+        ...files.map((path) => `#   ${path}`),
+      );
+      continue;
+    }
     const isCopy = label.startsWith('copies_');
     for (const handle of pieces[label] ?? []) {
       if (needed.has(handle)) continue;
@@ -35,7 +45,27 @@ export function writeRemovalProgram(
       );
     }
   }
-  return `${[...lines, ...writeLogs(steps, catalog)].join('\n')}\n`;
+  return `${[...lines, ...writeLogs(steps, catalog), ...writeKept(steps, catalog, Object.values(keptLogs))].join('\n')}\n`;
+}
+
+/** Compressed logs in the archive: what may go of the server's may go here, too. */
+function writeKept(steps: readonly RemovalStep[], catalog: Catalog, kept: readonly KeptLog[]): string[] {
+  const going = new Set(
+    steps.flatMap((step) =>
+      step.kind === 'log' ? [`${step.log.incarnation}/${step.log.thread}/${step.log.sequence}`] : [],
+    ),
+  );
+  const files = kept.flatMap((log) =>
+    going.has(`${findIncarnation(log.branch, catalog) ?? ''}/${log.thread}/${log.sequence}`)
+      ? [log.path, ...(log.mirror === undefined ? [] : [log.mirror])]
+      : [],
+  );
+  return files.length === 0
+    ? []
+    : [
+        '# kept logs that no backup needs any more, to be removed by hand:',
+        ...files.map((path) => `#   ${path}`),
+      ];
 }
 
 function writeLogs(steps: readonly RemovalStep[], { currentIncarnation }: Catalog): string[] {
