@@ -129,6 +129,8 @@ describe.skipIf(!isHere)(`a staging machine that people work on in vCenter${miss
     const environment = { VSPHERE_PASSWORD: vcsim.password };
     const { stack } = await openStack('staging', async () => {}, { ...options, environment });
     const own = await stack.exportStack();
+    // Another try begins with the state as it was.
+    await using _ = { [Symbol.asyncDispose]: async () => stack.importStack(own) };
     const uuidOf = (name: string): string =>
       vcsim.govc('object.collect', '-s', `/DC0/vm/${name}`, 'config.uuid').trim();
     for (const [victim, what] of [

@@ -49,7 +49,7 @@ describe.skipIf(!isHere)(`\`pulumi up\` on vSphere in this folder${missing}`, ()
   };
 
   test('says everything that is missing, at once', async () => {
-    await run('stack', 'init', 'staging');
+    await run('stack', 'select', '--create', 'staging');
     await run('config', 'set', 'platform', 'vsphere');
     await run('config', 'set', 'vspherePassword', 'pass', '--plaintext');
     await run('config', 'set', 'cpus', 'many');
@@ -73,8 +73,7 @@ describe.skipIf(!isHere)(`\`pulumi up\` on vSphere in this folder${missing}`, ()
   });
 
   test('makes the machine of the configuration; a second preview shows no change; destroy leaves nothing', async () => {
-    await run('config', 'set', 'vspherePassword', 'pass', '--secret');
-    for (const [key, value] of Object.entries({
+    const settings = Object.entries({
       name: 'by-hand',
       source: liveName,
       timeToLive: '3d',
@@ -89,9 +88,8 @@ describe.skipIf(!isHere)(`\`pulumi up\` on vSphere in this folder${missing}`, ()
       guestUser: 'erp',
       guestPrivateKey: 'guest-key',
       guestHostKey: `SHA256:${'a'.repeat(43)}`,
-    })) {
-      await run('config', 'set', key, value);
-    }
+    }).flatMap(([key, value]) => ['--plaintext', `${key}=${value}`]);
+    await run('config', 'set-all', '--secret', 'vspherePassword=pass', ...settings);
     // The first clone on this vCenter: its preview has no attributes to judge yet, the update has.
     expect(await run('up', '--yes', '--policy-pack', policies)).toContain('4 created');
     expect(vcsim.govc('find', '/', '-type', 'm', '-name', 'by-hand').trim()).toBe('/DC0/vm/by-hand');
