@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +13,12 @@ import { createProduction, type Production } from './production.ts';
 
 /** The sample ERP in a folder: its site file, kits and smoke tests, as `clona init --from-example erp` writes them. */
 export async function copyExample(folder: string): Promise<Site> {
-  await cp(fileURLToPath(new URL('../../examples/erp/', import.meta.url)), folder, { recursive: true });
+  await cp(fileURLToPath(new URL('../../examples/erp/', import.meta.url)), folder, {
+    recursive: true,
+    // In the published package every source has its JavaScript beside it.
+    filter: (path) =>
+      !path.endsWith('.d.ts') && !(path.endsWith('.js') && existsSync(`${path.slice(0, -3)}.ts`)),
+  });
   return loadSite(join(folder, 'clona.yaml'));
 }
 
