@@ -117,7 +117,9 @@ async function ensureDatabase(address: DatabaseAddress): Promise<void> {
   try {
     await session.query('create database clona');
   } catch (error) {
-    if (!/already exists|duplicate key/.test(error instanceof Error ? error.message : '')) throw error;
+    // Somebody else was quicker: duplicate_database, or unique_violation in the middle of it.
+    const state = error instanceof ClonaError ? error.details?.['sqlState'] : undefined;
+    if (state !== '42P04' && state !== '23505') throw error;
   }
 }
 

@@ -237,12 +237,19 @@ export async function findEntry(
         if (row?.super === true) return { user, database };
       } catch (error) {
         signal.throwIfAborted();
-        if (!(error instanceof ClonaError) || !closedDoor.test(error.message)) throw error;
+        if (!(error instanceof ClonaError) || !isClosedDoor(error)) throw error;
       }
     }
   }
   return null;
 }
 
-const closedDoor =
-  /does not exist|not permitted to log in|not currently accepting connections|cannot connect to invalid database/;
+/**
+ * No such database, no such user or one that may not log in, a database that takes nobody (the manual's appendix A). The server
+ * says it in its own language.
+ */
+const closedDoors: ReadonlySet<unknown> = new Set(['3D000', '28000', '55000']);
+
+function isClosedDoor({ details }: ClonaError): boolean {
+  return closedDoors.has(details?.['sqlState']);
+}

@@ -10,8 +10,12 @@ export interface GuestShell {
   signal: AbortSignal;
 }
 
+/** What tools say is judged; a guest has the language of its people. */
+export const inEnglish = 'export LC_ALL=C; ';
+
 export function shellOfGuest(guest: Guest, signal: AbortSignal): GuestShell {
-  const shell: GuestShell['shell'] = async (script, stdin) => guest.runShell(script, { signal, stdin });
+  const shell: GuestShell['shell'] = async (script, stdin) =>
+    guest.runShell(`${inEnglish}${script}`, { signal, stdin });
   return {
     shell,
     must: async (script, stdin) => {

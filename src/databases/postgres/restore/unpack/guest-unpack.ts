@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { ClonaError } from '../../../../errors.ts';
 import type { Guest } from '../../../../guest/guest.ts';
 import { quoteSh } from '../../../../guest/quote.ts';
+import { inEnglish } from '../place/guest-shell.ts';
 import { FileLedger, type PartOrigin } from './file-ledger.ts';
 import { FrameReader } from './frame-reader.ts';
 import type { PlaceUnpackOptions } from '../place/place.ts';
@@ -133,7 +134,7 @@ class GuestUnpacking {
       stop.abort(error);
     });
     // -p: modes as in the archive; the owner is whoever runs tar.
-    const script = `umask 077 && exec tar -xpf - --no-same-owner -C ${quoteSh(folder)}`;
+    const script = `${inEnglish}umask 077 && exec tar -xpf - --no-same-owner -C ${quoteSh(folder)}`;
     try {
       const result = await guest.runShell(script, {
         signal: AbortSignal.any([signal, stop.signal]),
@@ -237,7 +238,7 @@ function keyOf({ archive, frames }: Run): string {
 }
 
 async function must(guest: Guest, script: string, signal: AbortSignal): Promise<void> {
-  const result = await guest.runShell(script, { signal });
+  const result = await guest.runShell(`${inEnglish}${script}`, { signal });
   if (result.exitCode !== 0) throw tarError(result.stderr, script.split('\n', 1)[0] ?? '');
 }
 
