@@ -21,6 +21,8 @@ export type KitStep =
       client: 'sqlplus' | 'sqlcl';
       /** Whether & in the script asks for a variable, as SQL*Plus does by itself. */
       define: boolean;
+      /** Owner of what has no owner in front of its name; undefined: the application's first schema. */
+      schema?: string | undefined;
       /** Codes that the script passes over and the kit knows of: ORA-00942 … */
       tolerate: string[];
     })
@@ -89,8 +91,18 @@ const service = z
     return z.NEVER;
   });
 
+/** As in SQL: without quotes in any case, in double quotes its very letters. */
+const schemaName = z
+  .string(title('the name of a schema'))
+  .regex(
+    /^(?:\p{L}[\p{L}\p{N}_$#]{0,127}|"[^"\p{Cc}]{1,128}")$/u,
+    'expected the name of a schema, like ERP or "Erp" in double quotes',
+  )
+  .transform((name) => (name.startsWith('"') ? name.slice(1, -1) : name.toUpperCase()));
+
 const scriptOptions = z.strictObject({
   file: insidePath,
+  schema: schemaName.optional(),
   define: z.boolean(title('true or false')).default(false),
   tolerate: z
     .array(

@@ -1,4 +1,5 @@
 import { ClonaError } from '../../errors.ts';
+import { quoteName } from './rman-text.ts';
 
 /** How SQL*Plus or SQLcl log on; a password goes through stdin, never into argv or a file. */
 export type SqlPlusLogon =
@@ -14,6 +15,8 @@ export interface SqlPlusScript {
   logon: SqlPlusLogon;
   /** Nobody else's output can hold it: tells that the session began, and that the script came to its end. */
   token: string;
+  /** Where names without an owner are looked for and made; undefined: with the user who logs on. */
+  schema?: string | undefined;
   /** Texts with & in them are texts, unless the script sets DEFINE itself. */
   define: boolean;
 }
@@ -34,7 +37,7 @@ export function sessionMark(token: string): string {
  * that only a session can write stand before and after the script, and the output is judged, too. SQL.SQLCODE is no exit code:
  * shells keep 8 bits of it. Source: SQL*Plus User's Guide and Reference, WHENEVER SQLERROR, EXIT, CONNECT.
  */
-export function sqlPlusInput({ path, logon, token, define }: SqlPlusScript): string {
+export function sqlPlusInput({ path, logon, token, define, schema }: SqlPlusScript): string {
   const say = (mark: string): string => {
     const at = Math.floor(mark.length / 2);
     // In two parts: an echo of the statement is not its result.
@@ -46,12 +49,13 @@ export function sqlPlusInput({ path, logon, token, define }: SqlPlusScript): str
     'WHENEVER SQLERROR EXIT FAILURE ROLLBACK',
     'SET ECHO OFF',
     'SET HEADING OFF',
-    'SET SERVEROUTPUT ON SIZE UNLIMITED',
     // A password may hold &; variables are for the script alone.
     'SET DEFINE OFF',
     // An empty line in a statement would end it unrun.
     'SET SQLBLANKLINES ON',
     `CONNECT ${logonText(logon)}`,
+    // Of a session: before there is one it might be SP2-0640.
+    'SET SERVEROUTPUT ON SIZE UNLIMITED',
     // So that the session can be found, and ended, when nobody waits for it any more. Where that is not allowed the script runs without.
     'SET FEEDBACK OFF',
     'BEGIN',
@@ -61,6 +65,9 @@ export function sqlPlusInput({ path, logon, token, define }: SqlPlusScript): str
     '/',
     'SET FEEDBACK ON',
     say(begin),
+    ...(schema === undefined
+      ? []
+      : [`ALTER SESSION SET CURRENT_SCHEMA = ${quoteName(schema, 'the schema of the kit')};`]),
     'SET HEADING ON',
     ...(define ? ['SET DEFINE ON'] : []),
     `@"${checkPath(path)}"`,

@@ -26,6 +26,11 @@ export interface SqlPlusPlace {
   instanceName: string;
   /** Where SQLcl lies; default `sqlcl` in ORACLE_HOME. */
   sqlclHome?: string | undefined;
+  /**
+   * The application's schema, where SYSDBA logs on: a vendor writes his scripts for its owner, and what they make without a name
+   * in front must not come to lie in SYS. A step may name another one.
+   */
+  schema?: string | undefined;
   /** For invalid objects before and after. */
   address: DatabaseAddress;
 }
@@ -69,6 +74,7 @@ async function runScript(step: SqlPlusStep, work: GuestWork, place: SqlPlusPlace
   const token = randomBytes(8).toString('hex');
   const path = joinGuest(kitFolder(work), step.file, guest.platform);
   const judge = createSqlPlusJudge(token, step.tolerate, (line) => output.line(line));
+  const schema = step.schema ?? (place.logon.kind === 'sysdba' ? place.schema : undefined);
   const program = programOf(step, place, guest.platform);
   let result: CommandResult;
   try {
@@ -83,7 +89,7 @@ async function runScript(step: SqlPlusStep, work: GuestWork, place: SqlPlusPlace
         ORACLE_SID: place.instanceName,
         NLS_LANG: 'AMERICAN_AMERICA.AL32UTF8',
       },
-      stdin: sqlPlusInput({ path, logon: place.logon, token, define: step.define }),
+      stdin: sqlPlusInput({ path, logon: place.logon, token, define: step.define, schema }),
       // What is kept is kept by `output`; a talkative script must not fill our memory.
       stdoutTo: new Writable({
         decodeStrings: false,

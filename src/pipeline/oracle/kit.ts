@@ -4,7 +4,7 @@ import type { MachineAccess } from '../machine/access.ts';
 import { installKit } from '../machine/kit-and-smoke.ts';
 import type { KitApplied, KitFound, Step } from '../operations.ts';
 import { addressOf } from './sessions.ts';
-import { liveInstance, oracleSection } from './settings.ts';
+import { applicationSchemas, liveInstance, oracleSection } from './settings.ts';
 
 /** The steps of SQL*Plus run on the machine, as the operating system's own SYSDBA; what they left invalid is read by the driver. */
 export async function installOracleKit(
@@ -29,6 +29,7 @@ export async function installOracleKit(
         logon: { kind: 'sysdba' },
         home: isLive ? home : (staging.home ?? home),
         instanceName: isLive ? liveInstance(site) : (staging.instance ?? staging.name),
+        schema: applicationSchemas(site)[0],
         address: addressOf(machine),
       },
     },

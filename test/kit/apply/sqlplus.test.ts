@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import oracledb from 'oracledb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -58,6 +58,7 @@ async function apply(
     step?: string;
     logon?: NonNullable<ApplyKitOptions['sqlPlus']>['logon'];
     files?: Record<string, string>;
+    schema?: string;
   } = {},
 ): Promise<KitReport> {
   kits += 1;
@@ -79,6 +80,7 @@ async function apply(
       logon: more.logon ?? { kind: 'password', user: 'ERP', password, connect: '127.0.0.1/ERP' },
       home: tools.home,
       instanceName: 'ERP',
+      schema: more.schema,
       address: {
         engine: 'oracle',
         host: sim.host,
@@ -163,6 +165,23 @@ describe('a kit for Oracle', () => {
         hint: expect.stringContaining('no transaction brings it back') as string,
       }) as Error,
     );
+  });
+
+  test('by SYSDBA makes what has no owner in the schema of the application, never in SYS', async () => {
+    const sysdba = { logon: { kind: 'sysdba' } as const, schema: 'ERP' };
+    const script = 'CREATE TABLE fresh (id NUMBER);\nINSERT INTO orders VALUES (1);\n';
+    expect((await apply(script, sysdba)).outcome).toBe('succeeded');
+    expect(await count("dba_tables WHERE owner = 'ERP' AND table_name = 'FRESH'")).toBe(1);
+    expect(await count('erp.orders')).toBe(1);
+    await writeFile(join(disk, 'VERSION'), '2.0\n');
+    await connection.execute('CREATE USER "Other" IDENTIFIED BY "x" QUOTA UNLIMITED ON ERP');
+    const step = `sqlplus: { file: sql/up.sql, schema: '"Other"' }`;
+    const report = await apply('CREATE TABLE fresh (id NUMBER);\n', { ...sysdba, step });
+    expect(report.failure).toBeNull();
+    expect(await count("dba_tables WHERE owner = 'Other'")).toBe(1);
+    await writeFile(join(disk, 'VERSION'), '2.0\n');
+    const unknown = await apply('COMMIT;\n', { ...sysdba, schema: 'NOBODY' });
+    expect(unknown.failure).toContain('ORA-01435');
   });
 
   test('that takes too long is ended, in the server too', async () => {

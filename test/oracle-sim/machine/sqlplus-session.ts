@@ -26,6 +26,8 @@ export interface SqlPlus {
   /** Set: the program ends with it. */
   exit: number | null;
   cwd: string;
+  /** ALTER SESSION SET CURRENT_SCHEMA, until the next CONNECT. */
+  currentSchema: string | null;
   /** It is SQLcl, which words errors otherwise. */
   isSqlcl: boolean;
 }
@@ -35,6 +37,7 @@ export function connect(plus: SqlPlus, logon: string): boolean {
   plus.session?.[Symbol.dispose]();
   plus.session = null;
   plus.connected = false;
+  plus.currentSchema = null;
   if (connectUser(plus, logon.trim())) return true;
   if (!/^\/\s+as\s+sysdba$/i.test(logon.trim())) {
     plus.output.push(

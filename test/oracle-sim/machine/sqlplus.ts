@@ -37,6 +37,7 @@ export async function runSqlPlus({ tool, argv, cwd, stdin }: ToolCall, server: S
     onError: { exit: null },
     exit: null,
     cwd,
+    currentSchema: null,
     isSqlcl: tool === 'sql',
   };
   if (!options.some((one) => /^-S/i.test(one)))
@@ -80,6 +81,10 @@ async function runSql(plus: SqlPlus, { text, kind }: ScriptPart): Promise<void> 
     if (container !== undefined) plus.container = container;
     else if (own !== null && plus.container !== null)
       await own.run(`ALTER SESSION SET CONTAINER = ${plus.container}`);
+    const schema = /^\s*alter\s+session\s+set\s+current_schema\s*=\s*(.+)$/i.exec(text)?.[1];
+    if (schema !== undefined) plus.currentSchema = schema;
+    else if (own !== null && plus.currentSchema !== null)
+      await own.run(`ALTER SESSION SET CURRENT_SCHEMA = ${plus.currentSchema}`);
     const { columns, outcome, kind: ran } = await local.run(text);
     if (outcome.rows !== null) printRows(plus, columns, outcome.rows);
     else if (plus.feedback)
