@@ -1,5 +1,5 @@
 import type { HostSight } from '../pipeline/vsphere/live-storage.ts';
-import type { Finding, Patient } from './check.ts';
+import { skipped, type Finding, type Patient } from './check.ts';
 import { judgeDevices } from './device-checks.ts';
 import { canAsk } from './vsphere-checks.ts';
 
@@ -16,13 +16,26 @@ export async function vsphereDevices(patient: Patient, sight?: HostSight): Promi
     { what: 'the archive', path: location },
     ...(mirror === undefined ? [] : [{ what: 'the mirror', path: mirror }]),
   ];
+  const { isFault } = await import('../machines/vsphere/client.ts');
   const found = await compareWithLive(
     site,
     places.map(({ path }) => path),
     signal,
     sight,
-  );
+  ).catch((error: unknown) => {
+    // No run needs that right, so its lack is no failure.
+    if (isFault(error, 'NoPermission')) return undefined;
+    throw error;
+  });
+  const { name } = site.machines.live;
+  if (found === undefined) {
+    return [
+      skipped(
+        `what the VM ${name} lies on may not be read: give the user who clones System.Read on its datastores`,
+      ),
+    ];
+  }
   return found.map((one, index) =>
-    judgeDevices(`${places[index]?.what ?? ''} and the VM ${site.machines.live.name}`, one, acceptSharedDisk),
+    judgeDevices(`${places[index]?.what ?? ''} and the VM ${name}`, one, acceptSharedDisk),
   );
 }

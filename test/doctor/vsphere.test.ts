@@ -169,6 +169,19 @@ describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
       expect.stringMatching(/^warning the mirror/),
     ]);
     const site = await writeVsphereSite(folder, vcsim);
+    const refused = new ClonaError('machineFailed', 'no', { details: { fault: 'NoPermission' } });
+    const blind = { ...(await seeHost(vcsim)), identity: async () => Promise.reject(refused) };
+    expect(
+      await vsphereDevices(
+        {
+          site: { ...site, archive: { ...site.archive, location: '/mnt/disk' } },
+          signal,
+          now: new Date(),
+          production,
+        },
+        blind,
+      ),
+    ).toEqual([{ state: 'skipped', what: expect.stringContaining('System.Read on its datastores') }]);
     expect(await look(site, { vsphereDevices: checks.vsphereDevices })).toEqual([
       expect.stringMatching(/^(ok|skipped) .*the archive and the VM DC0_H0_VM0/),
     ]);
