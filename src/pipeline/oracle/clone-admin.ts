@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { OracleSql } from '../../databases/oracle/connect.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import type { OracleTools } from '../../databases/oracle/guest-tools.ts';
 import { joinGuest } from '../../databases/oracle/rman-text.ts';
@@ -21,23 +23,32 @@ export async function withCloneAdmin<Result>(
   const { facts } = machine;
   if (facts.role !== 'staging') throw new ClonaError('internal', `${facts.name} is not a staging machine`);
   const sysdba = sysdbaOn(tools);
-  const drop = async (): Promise<void> => {
-    const rows = await sysdba.query(`SELECT USERNAME FROM DBA_USERS WHERE USERNAME = '${user}'`);
-    if (rows.length > 0) await sysdba.execute(`DROP USER ${user} CASCADE`);
-  };
-  await drop();
+  await dropUser(sysdba, tools.signal);
   const password = `C1a_${randomBytes(12).toString('hex')}`;
   await createUser(tools, password);
-  try {
-    const address = addressOf(machine);
-    return await work({
-      ...address,
-      user,
-      password,
-      oracle: { ...address.oracle, privilege: 'normal' },
-    });
-  } finally {
-    await drop();
+  const address = addressOf(machine);
+  const own = { ...address, user, password, oracle: { ...address.oracle, privilege: 'normal' as const } };
+  const result = await work(own).catch(async (error: unknown) => {
+    // Why the work failed says more than why the account stays; the next attempt drops it first.
+    await dropUser(sysdba, tools.signal).catch(() => {});
+    throw error;
+  });
+  await dropUser(sysdba, tools.signal);
+  return result;
+}
+
+/** Its sessions are closed, but a server process may take a moment to notice (ORA-01940). */
+async function dropUser(sysdba: OracleSql, signal: AbortSignal): Promise<void> {
+  const rows = await sysdba.query(`SELECT USERNAME FROM DBA_USERS WHERE USERNAME = '${user}'`);
+  if (rows.length === 0) return;
+  for (let left = 20; ; left -= 1) {
+    try {
+      await sysdba.execute(`DROP USER ${user} CASCADE`);
+      return;
+    } catch (error) {
+      if (left === 0 || !/ORA-01940/.test(error instanceof Error ? error.message : '')) throw error;
+    }
+    await wait(500, undefined, { signal });
   }
 }
 

@@ -39,10 +39,10 @@ export async function exportAndImport(work: ExportAndImport): Promise<SchemaImpo
   const sysdba = sysdbaOn(tools);
   const path = quoteSqlText(folder, 'the folder of the dump');
   await sysdba.execute(`CREATE OR REPLACE DIRECTORY ${directory} AS ${path}`);
-  try {
+  const made = async (): Promise<SchemaImportReport> => {
     await withProgress(onProgress, 'export what was restored', async () => runExport(tools, folder, schemas));
     const { defaultTablespace, tablespaces } = await readTablespaces(address, schemas, signal);
-    return await importIntoCloneSchemas({
+    return importIntoCloneSchemas({
       address,
       guest,
       schemas,
@@ -59,9 +59,14 @@ export async function exportAndImport(work: ExportAndImport): Promise<SchemaImpo
       signal,
       onProgress,
     });
-  } finally {
-    await removeDump(sysdba, tools, folder);
-  }
+  };
+  const report = await made().catch(async (error: unknown) => {
+    // Why it failed says more than what is left; the clone goes with a refresh that failed.
+    await removeDump(sysdba, tools, folder).catch(() => {});
+    throw error;
+  });
+  await removeDump(sysdba, tools, folder);
+  return report;
 }
 
 /** A dump that a kill left is in the way (ORA-27038). */

@@ -14,6 +14,7 @@ import { placesOf } from './places.ts';
 import { proveStaging } from './prove-staging.ts';
 import { planStagingRestore, restoreStaging } from './restore-staging.ts';
 import { addressOf } from './sessions.ts';
+import { requireSettings } from './settings.ts';
 import { removeSnapshot, reopenMachine, revertMachine, takeSnapshot } from './snapshot.ts';
 import { closeForUsers, drainSessions, measureLosses, openForUsers } from './users.ts';
 
@@ -28,10 +29,12 @@ export function createOracleOperations(access: SiteAccess): OracleOperations {
     work: (live: MachineAccess) => Promise<Result>,
   ): Promise<Result> => withMachine(access, 'live', signal, work);
   return {
-    takeBackup: async (step, _purpose, ifNeeded) =>
-      onLive(step.signal, async (live) =>
+    takeBackup: async (step, _purpose, ifNeeded) => {
+      requireSettings(site);
+      return onLive(step.signal, async (live) =>
         ifNeeded && (await isArchiveWhole(site, live, step.signal)) ? null : backUpLive(site, live, step),
-      ),
+      );
+    },
     markRestorePoint: async (step, name) =>
       onLive(step.signal, async (live) => takeBearing(site, live, name, step)),
     archiveLogTo: async (step, position) =>

@@ -4,6 +4,7 @@ import type { SchemaImportReport } from '../../databases/oracle/import/import.ts
 import { proveByValidate } from '../../databases/oracle/prove.ts';
 import { rememberGrade } from '../../databases/oracle/site-catalog.ts';
 import { compareAnswers } from '../../databases/postgres/prove/compare-counts.ts';
+import { ClonaError } from '../../errors.ts';
 import { withMachine, type MachineAccess, type SiteAccess } from '../machine/access.ts';
 import type { Bearing, Proof, Step } from '../operations.ts';
 import { importNewest } from '../prove-import.ts';
@@ -81,14 +82,23 @@ async function proveRows({ access, machine, step }: Subject): Promise<Finding> {
   return withTools(site, machine, `${step.key}/import`, signal, async (tools) =>
     withCloneAdmin(machine, tools, async (address) => {
       const label = step.key;
-      const report =
+      const imported =
         wanted === undefined
-          ? await exportAndImport({ site, machine, tools, address, label, signal, onProgress })
-          : await importFromSite({ address, wanted, label, signal, onProgress });
+          ? exportAndImport({ site, machine, tools, address, label, signal, onProgress })
+          : importFromSite({ address, wanted, label, signal, onProgress });
+      const report = await imported.catch(failedProof);
+      if (typeof report === 'string') return { grade: 4, passed: false, said: report };
       for (const pair of report.schemas) await sysdbaOn(tools).execute(dropCloneUser(pair));
       return judge(report, wanted === undefined ? 'restored' : "of the site's newest export");
     }),
   );
+}
+
+/** What was imported is no good: a finding. Everything else (a broken connection, a full disk) is no answer. */
+function failedProof(error: unknown): string {
+  if (error instanceof ClonaError && (error.exitCode === 4 || error.kind === 'archiveAbsent'))
+    return error.message;
+  throw error;
 }
 
 async function importFromSite(

@@ -46,6 +46,18 @@ export function applicationSchemas({ database }: Pick<Site, 'database'>): string
   return named.map((name) => (name.startsWith('"') ? name.replaceAll('"', '') : name.toUpperCase()));
 }
 
+/** Before the first step of a run: what would be missed in a later one. */
+export function requireSettings(site: Site): void {
+  oracleSection(site);
+  liveInstance(site);
+  applicationSchemas(site);
+  const { url, user } = site.database;
+  if (url !== undefined || user !== undefined) return;
+  throw new ClonaError('siteInvalid', 'database.user is missing: who reads LIVE and its clones?', {
+    hint: 'docs/how-to/oracle-staging.md names the rights it needs',
+  });
+}
+
 /** Where a restore goes on a machine. */
 export function restoreTarget(site: Site, facts: Pick<MachineFacts, 'dataDisk' | 'guest'>): RestoreTarget {
   const { staging } = oracleSection(site);

@@ -10,7 +10,7 @@ import type { Bearing, Losses, Observation, Step } from '../operations.ts';
 import { guardPrefix } from './names.ts';
 import { sysdbaOn, withSession, withTools } from './sessions.ts';
 
-/** The site's own steps first (services, an application server), then nobody new gets in. */
+/** The site's own steps first (services, an application server), then nobody new gets in but who may, as we must. */
 export async function closeForUsers(site: Site, live: MachineAccess, step: Step): Promise<void> {
   await withTools(site, live, step.key, step.signal, async (tools) => {
     if ((await readLiveState(tools)).cluster) {
@@ -22,6 +22,7 @@ export async function closeForUsers(site: Site, live: MachineAccess, step: Step)
         },
       );
     }
+    await requireWayIn(live, step.signal);
     await runUserSteps(live, site.promotion.closeForUsers, userSqlBy(sysdbaOn(tools)), step);
     await restrictLive(tools, true);
   });
@@ -39,6 +40,20 @@ export async function openForUsers(site: Site, live: MachineAccess, step: Step):
     }
     await restrictLive(tools, false);
     await runUserSteps(live, site.promotion.openForUsers, userSqlBy(sysdbaOn(tools)), step);
+  });
+}
+
+/** Seen before anybody is disturbed: else the promotion would find LIVE closed for itself, too. */
+async function requireWayIn(live: MachineAccess, signal: AbortSignal): Promise<void> {
+  // Who connects with an administrative privilege is never kept out.
+  if ((live.address.oracle?.privilege ?? 'normal') !== 'normal') return;
+  const rows = await withSession(live, signal, async (session) =>
+    session.query("SELECT PRIVILEGE FROM SESSION_PRIVS WHERE PRIVILEGE = 'RESTRICTED SESSION'"),
+  );
+  if (rows.length > 0) return;
+  const user = live.address.user.toUpperCase();
+  throw new ClonaError('databasePrivilege', `${user} would not get into a LIVE that is closed for users`, {
+    hint: `GRANT RESTRICTED SESSION TO ${user}`,
   });
 }
 

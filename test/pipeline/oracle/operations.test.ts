@@ -127,6 +127,21 @@ describe('LIVE with Oracle', () => {
     expect((await again.query('SELECT 1 FROM DUAL')).length).toBe(1);
   });
 
+  test('a user of clona without RESTRICTED SESSION is told before anybody is disturbed', async () => {
+    const { database } = site.access.site;
+    const { user } = database;
+    database.user = 'ANNA';
+    try {
+      await expect(live.closeForUsers(step('close'))).rejects.toMatchObject({
+        kind: 'databasePrivilege',
+        hint: 'GRANT RESTRICTED SESSION TO ANNA',
+      });
+    } finally {
+      database.user = user;
+    }
+    expect(await one('SELECT LOGINS FROM V$INSTANCE')).toBe('ALLOWED');
+  });
+
   test('a revert is proven by the same counts, schemas and version, and a repeated step of it changes nothing more', async () => {
     const before = await mark();
     const taking = step('snapshot');

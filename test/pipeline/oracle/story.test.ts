@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Context } from '../../../src/pipeline/context.ts';
 import { promoteRelease, rollBackRelease, runRefresh, startRelease } from '../../../src/pipeline/runs.ts';
 import { sign, tickChecklist } from '../../../src/pipeline/signing.ts';
+import { createStep } from '../../../src/pipeline/step.ts';
 import { readStatus } from '../../../src/pipeline/status.ts';
 import { createTestCluster, type TestCluster } from '../../support/cluster.ts';
 import { makeTestFolder } from '../../support/machine.ts';
@@ -77,6 +78,28 @@ test('refresh, kit, gate, promotion and rollback of a site with Oracle', { timeo
   expect(await one('staging', 'SELECT NAME FROM V$DATABASE')).toBe('CLONA');
   expect(await one('staging', masked)).toBe('3');
   expect(await one('live', masked)).toBe('0');
+
+  const masking = site.access.site.staging.masking;
+  await writeFile(
+    join(root, 'bad.sql'),
+    "UPDATE erp.orders SET customer = 'secret';\nUPDATE erp.gone SET a = 1;\n",
+  );
+  await writeFile(join(root, 'ddl.sql'), 'DELETE FROM erp.lines;\nTRUNCATE TABLE erp.orders;\n');
+  const step = createStep(context, 'masking', 'masking/again', context.signal);
+  for (const [file, said] of [
+    ['bad.sql', /^masking failed with ORA-00942 at bad\.sql:2: UPDATE erp\.gone$/],
+    ['ddl.sql', /^ddl\.sql:2: masking runs in one transaction/],
+  ] as const) {
+    site.access.site.staging.masking = [join(root, file)];
+    await expect(site.operations.maskStaging(step, 'staging')).rejects.toThrow(said);
+    expect(await one('staging', masked)).toBe('3');
+  }
+  site.access.site.staging.masking = masking;
+  const asAgain = await site.operations.maskStaging(step, 'staging');
+  expect(asAgain.statements).toEqual([{ file: 'mask.sql', line: 2, statement: 'customers', rows: 3 }]);
+  expect(
+    await one('staging', "SELECT COUNT(*) FROM DBA_USERS WHERE USERNAME LIKE 'CLONA\\_%' ESCAPE '\\'"),
+  ).toBe('0');
 
   const { release, ended } = await startRelease(context, { ...dora, kit: join(root, 'kits', '2.1') });
   expect(ended).toBeNull();
