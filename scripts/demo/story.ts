@@ -17,7 +17,7 @@ import { findEngine } from './engine.ts';
 import { exportAndVerify } from './evidence.ts';
 import { openLocalWorld } from './local-world.ts';
 import type { DemoReport } from './report.ts';
-import { findVsphereTools } from './vsphere/tools.ts';
+import { findTools } from './vsphere/tools.ts';
 import { oracleWorldFile, type DemoWorld, type OracleWorlds } from './world.ts';
 import { openStages, type Stages } from './stages.ts';
 
@@ -162,11 +162,9 @@ async function chooseEngine(options: DemoOptions, stages: Stages): Promise<DemoR
     return toolchain;
   };
   if (platform === 'local') return findEngine(find, stages, options.tell);
-  await stages.run('tools: the Pulumi engine, the vSphere provider and a simulated vCenter', async () => {
-    const toolchain = await find();
-    await findVsphereTools(join(folder, '.tools'), signal);
-    return toolchain;
-  });
+  await stages.run('tools: the Pulumi engine, the vSphere provider and a simulated vCenter', async () =>
+    findTools(folder, signal, onProgress),
+  );
   return 'pulumi';
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { OracleDemo } from '../../scripts/demo/oracle-report.ts';
+import type { ClonaError } from '../errors.ts';
 import { silent } from '../progress.ts';
 import { confirmChange, textOption } from './confirm.ts';
 import type { OptionValues, Verb, VerbContext, VerbResult } from './verb.ts';
@@ -20,7 +21,7 @@ export const verb: Verb = {
       )
       .option(
         '--database <engine>',
-        'postgres, or oracle: backup, clone, import, kits and gate against a simulated Oracle server (in a checkout)',
+        'postgres, or oracle: the same story against a simulated Oracle server in VMs of a simulated vCenter (in a checkout)',
         'postgres',
       )
       .option(
@@ -81,15 +82,17 @@ export const verb: Verb = {
   },
 };
 
-/** Loaded by its address: it stands on the simulator of the tests, which is in no package. */
-async function playOracle({ signal, note }: VerbContext, options: OptionValues): Promise<VerbResult> {
-  const { summarizeOracle } = await import('../../scripts/demo/oracle-report.ts');
+/** Its machines and its server are simulated by code of the tests, which is in no package. */
+async function playOracle(context: VerbContext, options: OptionValues): Promise<VerbResult> {
+  const { signal, note, verbose, onProgress } = context;
   const { ClonaError } = await import('../errors.ts');
-  if (options['keep'] === true || options['platform'] !== 'local' || options['engine'] !== undefined) {
-    throw new ClonaError('usage', 'with --database oracle the demo has no --keep, --platform and --engine');
+  const { oracleWorldFile } = await import('../../scripts/demo/world.ts');
+  if (options['keep'] === true || options['engine'] !== undefined) {
+    throw new ClonaError('usage', 'with --database oracle the demo has no --keep and no --engine', {
+      hint: 'its machines are those of a simulated vCenter, and end with it',
+    });
   }
-  const story = new URL('../../scripts/demo/oracle/thin/story.ts', import.meta.url);
-  if (!existsSync(story)) {
+  if (!existsSync(oracleWorldFile())) {
     throw new ClonaError(
       'usage',
       'the demo with Oracle is in a checkout of clona only: its server is simulated',
@@ -98,9 +101,46 @@ async function playOracle({ signal, note }: VerbContext, options: OptionValues):
       },
     );
   }
+  const toolsFolder = fileURLToPath(new URL('../..', import.meta.url));
+  const missing = await whyNoVsphere(toolsFolder, signal);
+  if (missing !== undefined) return playThin(context, missing);
+  note('clona: the whole story with Oracle, against a simulated server in machines of a simulated vCenter');
+  const { playStory } = await import('../../scripts/demo/story.ts');
+  const { summarize } = await import('../../scripts/demo/report.ts');
+  const { report } = await playStory({
+    signal,
+    toolsFolder,
+    platform: 'vsphere',
+    database: 'oracle',
+    keep: false,
+    tell: note,
+    onProgress: verbose ? onProgress : silent,
+  });
+  return { json: report, human: summarize(report, null), exitCode: report.ok ? 0 : 6 };
+}
+
+/** What keeps machines of a simulated vCenter from being made here; undefined: nothing. */
+async function whyNoVsphere(toolsFolder: string, signal: AbortSignal): Promise<ClonaError | undefined> {
+  const { ClonaError } = await import('../errors.ts');
+  const { findTools } = await import('../../scripts/demo/vsphere/tools.ts');
+  try {
+    await findTools(toolsFolder, signal, silent);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ClonaError && error.kind === 'toolchainMissing') return error;
+    throw error;
+  }
+}
+
+/** What can be shown anywhere: the same adapters, called one after the other, with no machine to clone and no pipeline. */
+async function playThin({ signal, note }: VerbContext, { message, hint }: ClonaError): Promise<VerbResult> {
+  const { summarizeOracle } = await import('../../scripts/demo/oracle-report.ts');
+  note(
+    `clona: ${message}, so the thin path is played: no pipeline, no promotion behind a snapshot (${hint ?? ''})`,
+  );
+  const story = new URL('../../scripts/demo/oracle/thin/story.ts', import.meta.url);
   // The file exports what OracleDemo says.
   const { play } = (await import(story.href)) as OracleDemo;
-  note('clona: the thin path with Oracle, against a simulated server');
   const report = await play({ signal, tell: note });
   return { json: report, human: summarizeOracle(report), exitCode: report.ok ? 0 : 6 };
 }

@@ -1,9 +1,23 @@
-import { delimiter, resolve } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { ClonaError } from '../../../src/errors.ts';
+import { findToolchain, type Toolchain } from '../../../src/machines/pulumi/toolchain.ts';
 import { unpackToolchain } from '../../../src/machines/pulumi/toolchain-unpack.ts';
+import type { OnProgress } from '../../../src/progress.ts';
 import { canRunGuests } from './guest-process.ts';
 import { hasOpenssl } from './vcenter-front.ts';
 import { findOnPath } from './vcsim.ts';
+
+/** Engine, provider and simulator: found or unpacked, and on PATH from then on. `folder`: where `.tools` is. Throws `toolchainMissing`. */
+export async function findTools(
+  folder: string,
+  signal: AbortSignal,
+  onProgress: OnProgress,
+): Promise<Toolchain> {
+  const toolchain = await findToolchain({ folder, signal, onProgress });
+  process.env['PATH'] = toolchain.path;
+  await findVsphereTools(join(folder, '.tools'), signal);
+  return toolchain;
+}
 
 /** Puts `.tools` on PATH, with what CLONA_TOOLCHAIN unpacks where the simulator is nowhere else; throws as below. */
 export async function findVsphereTools(tools: string, signal: AbortSignal): Promise<void> {
