@@ -8,6 +8,8 @@ export interface MountedDatabase extends MountedFacts {
   openResetlogs: string;
   dbid: string;
   name: string;
+  /** Threads that are enabled and that this instance does not write: of the other nodes of a cluster. */
+  otherThreads: number[];
   /** Of the clone's software; null: it does not say. */
   edition: string | null;
   /** V$DATAFILE: number and name, as the control file has them. */
@@ -22,6 +24,8 @@ const lines = {
   tracking: 'STATUS FROM V$BLOCK_CHANGE_TRACKING',
   point: `NAME FROM V$RESTORE_POINT WHERE GUARANTEE_FLASHBACK_DATABASE = 'YES'`,
   edition: 'BANNER FROM V$VERSION',
+  thread: `TO_CHAR(THREAD#) FROM V$THREAD WHERE ENABLED <> 'DISABLED'`,
+  own: `TO_CHAR(THREAD#) FROM V$INSTANCE`,
   database: `FLASHBACK_ON || '|' || OPEN_MODE || '|' || TO_CHAR(DBID) || '|' || NAME || '|' || OPEN_RESETLOGS FROM V$DATABASE`,
 } as const;
 
@@ -59,6 +63,9 @@ export function readMountedFacts(output: string): MountedDatabase {
     flashback: flashback !== 'NO',
     restorePoints: of('point'),
     edition: of('edition').flatMap((banner) => editionOf(banner) ?? [])[0] ?? null,
+    otherThreads: of('thread')
+      .filter((thread) => thread !== of('own')[0])
+      .map(Number),
     openMode,
     openResetlogs,
     dbid,

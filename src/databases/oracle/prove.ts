@@ -5,7 +5,7 @@ import { planRecovery } from '../../recovery/plan.ts';
 import { isWhole } from '../../recovery/serve.ts';
 import { makeFolder, runRman, type OracleTools } from './guest-tools.ts';
 import { judgeRecovery } from './judge-recovery.ts';
-import { writeValidateProgram } from './restore-program.ts';
+import { writeValidateControlFile, writeValidateLogs, writeValidateProgram } from './restore-program.ts';
 
 export interface OracleProof {
   label: string;
@@ -67,20 +67,66 @@ export async function proveByValidate(
     return { label, grade: 0, passed: false, reasons: ['it serves no target', ...reasons], log: '' };
   }
   await makeFolder(tools.guest, tools.workDir, tools.signal);
-  const program = writeValidateProgram({ kind: 'scn', scn: plan.redoTo }, []);
-  const { text, exitCode } = await runRman(tools, 'validate', program);
+  const program = writeValidateProgram({ kind: 'scn', scn: plan.redoTo }, [], { plan, catalog });
+  const files = await validate(tools, 'validate', program);
+  if (files.reasons.length > 0)
+    return { label, grade: 0, passed: false, reasons: files.reasons, log: files.log };
+  const control = await validate(tools, 'validate-control-file', writeValidateControlFile());
+  if (control.reasons.length > 0) {
+    const reasons = control.reasons.map((why) => `the backup of the control file: ${why}`);
+    return { label, grade: 0, passed: false, reasons, log: `${files.log}\n${control.log}` };
+  }
+  const logs = await validate(tools, 'validate-logs', writeValidateLogs());
+  const log = [files.log, control.log, logs.log].join('\n');
+  const missing = findMissingLogs(logs);
+  if (logs.reasons.length > 0 && (missing === null || missing.from < plan.redoTo))
+    return { label, grade: 0, passed: false, reasons: logs.reasons, log };
+  // A log that is missing behind it leaves the backup what it is, and takes what could be reached from it.
+  const gap = missing === null ? findGapAfter(catalog, label) : missing.said;
+  return { label, grade: gap === null ? 2 : 1, passed: true, reasons: gap === null ? [] : [gap], log };
+}
+
+/** What one program of RMAN read, judged by its codes and by its whole text (R15). */
+async function validate(
+  tools: OracleTools,
+  name: string,
+  program: string,
+): Promise<{ log: string; problem: ClonaError | null; reasons: string[] }> {
+  const { text, exitCode } = await runRman(tools, name, program);
   const problem = judgeRecovery({ text, exitCode });
   const { verdict, findings } = judgeJobLog(text);
-  if (problem !== null || verdict === 'failed' || verdict === 'incomplete') {
-    const reasons = [
-      ...(problem === null ? [] : [problem.message]),
-      ...findings.map(({ meaning }) => meaning),
-    ];
-    return { label, grade: 0, passed: false, reasons: [...new Set(reasons)], log: text };
-  }
-  const gap = findGapAfter(catalog, label);
-  return { label, grade: gap === null ? 2 : 1, passed: true, reasons: gap === null ? [] : [gap], log: text };
+  const isWhole = problem === null && (verdict === 'ok' || verdict === 'warning');
+  const said = [...(problem === null ? [] : [problem.message]), ...findings.map(({ meaning }) => meaning)];
+  const reasons = said.length === 0 ? [`the log of its proof is ${verdict}`] : [...new Set(said)];
+  return { log: text, problem, reasons: isWhole ? [] : reasons };
 }
+
+/** The oldest log that RMAN found nowhere (RMAN-06025), where that is all it has to say; null: nothing, or something else. */
+function findMissingLogs({ log, problem }: { log: string; problem: ClonaError | null }): {
+  from: bigint;
+  said: string;
+} | null {
+  const codes = (problem?.details?.['codes'] ?? []) as string[]; // of judgeRecovery
+  if (problem === null || codes.some((code) => !onlyGaps.has(code))) return null;
+  const missing = [...log.matchAll(/^\s*RMAN-06025\b.*$/gm)].map(([line]) =>
+    (line.replace('RMAN-06025', '').match(/\d+/g) ?? []).slice(-3),
+  );
+  const lowest = missing.sort((a, b) => (BigInt(a[2] ?? 0) < BigInt(b[2] ?? 0) ? -1 : 1))[0];
+  if (lowest?.[2] === undefined) return null;
+  const [thread = '?', sequence = '?', scn] = lowest;
+  return {
+    from: BigInt(scn),
+    said: `no copy of the archived log of thread ${thread}, sequence ${sequence} (from SCN ${scn}) can be read (RMAN-06025)`,
+  };
+}
+
+const onlyGaps: ReadonlySet<string> = new Set([
+  'RMAN-00569',
+  'RMAN-00571',
+  'RMAN-03002',
+  'RMAN-06025',
+  'RMAN-06026',
+]);
 
 /** Whether from this very backup the newest archived position is reached. */
 function findGapAfter(catalog: Catalog, label: string): string | null {

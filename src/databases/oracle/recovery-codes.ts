@@ -14,6 +14,16 @@ export interface RecoveryCodeRow {
  */
 export const recoveryCodes = {
   // The disk, the memory, the keys of the clone
+  'ORA-19587': {
+    kind: 'archiveDamaged',
+    what: 'a backup piece ends before its end: it was cut off',
+    hint: 'look at the disk it lies on; plan again, another backup may serve',
+  },
+  'ORA-19691': {
+    kind: 'archiveForeign',
+    what: 'a backup piece is of another database',
+    hint: 'somebody put it there under the name of ours: look where ours went; plan again, another backup may serve',
+  },
   'ORA-19502': {
     kind: 'diskFull',
     what: 'a file of the clone could not be written',
@@ -155,6 +165,11 @@ export const recoveryCodes = {
     kind: 'targetUnreachable',
     what: 'no backup of datafile $1 serves the target',
     hint: 'is it of another incarnation, newer than the target, or not cataloged? clona plan says which backups serve',
+  },
+  'RMAN-06024': {
+    kind: 'archiveDamaged',
+    what: 'no backup of the control file can be read: a restore could not begin',
+    hint: 'CONFIGURE CONTROLFILE AUTOBACKUP ON in production, and back up again',
   },
   'RMAN-06026': {
     kind: 'targetUnreachable',

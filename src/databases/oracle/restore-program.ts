@@ -112,15 +112,20 @@ export function writeRestoreProgram(
 }
 
 /** What RMAN itself would take, and whether it can be read: grades 1 and 2 before anything is restored. */
-export function writeValidateProgram(until: RestoreUntil, archiveDirs: readonly string[]): string {
+export function writeValidateProgram(
+  until: RestoreUntil,
+  archiveDirs: readonly string[],
+  chosen?: { plan: PlanAnswer; catalog: Catalog },
+): string {
+  // RMAN takes an older backup where it cannot read this one, and says that all is well: the tag holds it to this one.
+  const tag = chosen === undefined ? '' : fromTag(chosen.plan, chosen.catalog);
   return lines([
     ...archiveDirs.map((folder) => `CATALOG START WITH ${quoteRman(folder, 'archiveDirs')} NOPROMPT;`),
     'RUN {',
     '  ALLOCATE CHANNEL c1 DEVICE TYPE DISK;',
     `  ${writeUntil(until)}`,
-    '  RESTORE DATABASE PREVIEW;',
-    '  RESTORE DATABASE VALIDATE CHECK LOGICAL;',
-    '  RESTORE ARCHIVELOG ALL VALIDATE;',
+    `  RESTORE DATABASE${tag} PREVIEW;`,
+    `  RESTORE DATABASE${tag} VALIDATE CHECK LOGICAL;`,
     '}',
   ]);
 }
@@ -186,6 +191,21 @@ export function writeUntil(until: RestoreUntil): string {
   return `SET UNTIL TIME "TO_DATE('${until.wall.replace('T', ' ')}', 'YYYY-MM-DD HH24:MI:SS')";`;
 }
 
+/** The newest backup of the control file: without one a restore cannot begin. It is newer than the target, so nothing is SET. */
+export function writeValidateControlFile(): string {
+  return lines(['RESTORE CONTROLFILE VALIDATE;']);
+}
+
+/** Every log that the control file knows, from whichever place it can be read. */
+export function writeValidateLogs(): string {
+  return lines([
+    'RUN {',
+    '  ALLOCATE CHANNEL c1 DEVICE TYPE DISK;',
+    '  RESTORE ARCHIVELOG ALL VALIDATE;',
+    '}',
+  ]);
+}
+
 /**
  * Third, with SQL*Plus and nid: a DBID and a name of its own, so that the clone can never be taken for production. nid does
  * not ask when it has a LOGFILE. Between the scripts stands the nid command of `nidArguments`.
@@ -223,19 +243,17 @@ export function writeAfterNid(
     'STARTUP FORCE RESTRICT MOUNT',
     keystorePlace,
     `ALTER DATABASE ${open};`,
-    ...otherThreads(facts).map((thread) => `ALTER DATABASE DISABLE THREAD ${thread};`),
     ...(facts.cdb ? ['ALTER PLUGGABLE DATABASE ALL OPEN RESTRICTED;'] : []),
     'SELECT DBID, NAME, OPEN_MODE FROM V$DATABASE;',
   ]);
 }
 
 /**
- * A cluster is restored as one instance, which writes the lowest thread: the others get no redo any more, and an enabled thread
- * without an instance would have to be archived for ever (Real Application Clusters Administration Guide).
+ * A cluster is restored as one instance, which writes one thread: the others get no redo any more, and an enabled thread without an
+ * instance would have to be archived for ever (Real Application Clusters Administration Guide).
  */
-function otherThreads({ onlineLogs }: RestoreFacts): number[] {
-  const threads = [...new Set(onlineLogs.map(({ thread }) => thread))].sort((a, b) => a - b);
-  return threads.slice(1);
+export function writeDisableThreads(threads: readonly number[]): string {
+  return sqlPlus(threads.map((thread) => `ALTER DATABASE DISABLE THREAD ${thread};`));
 }
 
 /** An instance anew, whatever runs under its name; nobody is let in. */

@@ -21,6 +21,7 @@ import {
   sqlPlus,
   writeAfterNid,
   writeBeforeNid,
+  writeDisableThreads,
   writeMountProgram,
   writeReopen,
   writeRestoreProgram,
@@ -117,6 +118,10 @@ export async function openAsClone(run: RestoreRun, from: RestoreStage): Promise<
   const isOpened = (from === 'restored' || from === 'renamed') && !(await needsResetlogs(run, own));
   const script = writeAfterNid(own, facts, isOpened ? 'OPEN' : 'OPEN RESETLOGS');
   await step(run, 'open', async () => runWithKeystore(run, 'open', script), 'READ WRITE');
+  const clone = await ask(tools);
+  if (clone.otherThreads.length === 0) return clone;
+  const disable = writeDisableThreads(clone.otherThreads);
+  await step(run, 'threads', async () => runSqlPlus(tools, 'threads', disable), 'READ WRITE');
   return ask(tools);
 }
 

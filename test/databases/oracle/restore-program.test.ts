@@ -216,7 +216,7 @@ describe('a clone of its own', () => {
     expect(writeAfterNid('/data/init.ora', facts)).toContain('ALTER DATABASE OPEN RESETLOGS;');
   });
 
-  test('a cluster becomes a single instance: nothing of its own is carried over, its other threads are disabled', () => {
+  test('a cluster becomes a single instance: nothing of its own is carried over', () => {
     const { facts } = prepare((rows) => {
       addRow(rows, 'parameters', { name: 'cluster_database', value: 'TRUE' });
       addRow(rows, 'parameters', { name: 'undo_tablespace', value: 'UNDOTBS1' });
@@ -238,12 +238,6 @@ describe('a clone of its own', () => {
     const text = writeParameterFile(facts, linux, 'as-clone');
     expect(text).not.toContain('cluster');
     expect(text).toContain("*.undo_tablespace='UNDOTBS1'");
-    const script = writeAfterNid('/data/init.ora', facts).split('\n');
-    const opened = script.indexOf('ALTER DATABASE OPEN RESETLOGS;');
-    expect(script.slice(opened + 1, opened + 3)).toEqual([
-      'ALTER DATABASE DISABLE THREAD 2;',
-      'ALTER DATABASE DISABLE THREAD 3;',
-    ]);
   });
 
   test.each([

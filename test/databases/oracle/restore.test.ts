@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile, truncate } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -27,6 +27,7 @@ import { silent, type ProgressEvent } from '../../../src/progress.ts';
 import { planRecovery } from '../../../src/recovery/plan.ts';
 import { controlFilePaths } from '../../oracle-sim/instance/physical/database.ts';
 import { startUp, stop } from '../../oracle-sim/instance/startup.ts';
+import { readPiece, writePiece } from '../../oracle-sim/instance/physical/files.ts';
 import { installTools, type Tools } from '../../oracle-sim/machine/tools.ts';
 import { pumpOf, type PumpFaults } from '../../oracle-sim/pump/state.ts';
 import { startOracleSim, type OracleSim } from '../../oracle-sim/server.ts';
@@ -292,6 +293,36 @@ test('a container database comes with its pluggable ones, each fenced from insid
   ]);
   expect(logins).toBe('ALLOWED');
   expect((await session.query(containers)).map(([, , restricted]) => restricted)).toEqual(['NO', 'NO']);
+});
+
+test('a cluster of two threads becomes one instance with the redo of both, the other thread disabled', async () => {
+  for (const one of [liveTools, live]) await one[Symbol.asyncDispose]();
+  let clock = Date.parse('2026-03-01T12:00:00Z');
+  const recoveryArea = join(folder, 'archive');
+  const storage = { folder: join(folder, 'cluster'), recoveryArea, threads: 2 };
+  live = await startOracleSim({ instance: { now: () => (clock += 1000), storage } });
+  liveTools = await installTools(live.server, join(folder, 'cluster'));
+  await execute(live, 'CREATE TABLE orders (id NUMBER)');
+  const on = async (thread: number, id: number): Promise<void> => {
+    live.instance.database!.thread = thread;
+    await insert(id);
+  };
+  await on(1, 1);
+  await on(2, 2);
+  await backUp(null);
+  await on(2, 4);
+  await on(1, 8);
+  const until = await scnNow();
+  await on(2, 16);
+  await execute(live, 'ALTER SYSTEM ARCHIVE LOG CURRENT');
+  const { outputs } = await restore(until);
+  expect(Object.keys(outputs)).toContain('threads');
+  await using session = await openClone();
+  expect(await session.query('SELECT SUM(id) FROM clona.orders')).toEqual([['15']]);
+  expect(await session.query('SELECT THREAD#, ENABLED FROM V$THREAD ORDER BY THREAD#')).toEqual([
+    ['1', 'PUBLIC'],
+    ['2', 'DISABLED'],
+  ]);
 });
 
 describe('what RMAN does not hold', () => {
@@ -814,14 +845,65 @@ describe('a proof by VALIDATE', () => {
     expect(await prove()).toMatchObject({ grade: 2, passed: true, reasons: [] });
   });
 
-  test('gives none when a piece is gone, and says what', async () => {
-    await insert(1);
-    await backUp(null);
-    await using session = await connectOracle(addressOf(live), signal);
-    const pieces = await session.query('SELECT HANDLE FROM V$BACKUP_PIECE ORDER BY RECID');
-    for (const [handle] of pieces) await rm(handle!);
-    const { grade, passed, reasons } = await prove();
-    expect({ grade, passed }).toEqual({ grade: 0, passed: false });
-    expect(reasons[0]).toMatch(/piece/);
+  const second = (): string => join(folder, 'second');
+
+  /** Two whole backups, so that RMAN could take the older one; logs in two places; one log behind the newest backup. */
+  async function makeTwo(): Promise<{ pieces: string[]; controlFiles: string[]; log: string }> {
+    await mkdir(second());
+    await execute(live, `ALTER SYSTEM SET log_archive_dest_2 = 'LOCATION=${second()}'`);
+    for (const id of [1, 2]) {
+      await insert(id);
+      await backUp(null);
+    }
+    await execute(live, 'ALTER SYSTEM ARCHIVE LOG CURRENT');
+    const { sets, archived } = live.instance.database!.control!;
+    const newest = sets.findLast(({ files }) => files.some(({ file }) => file > 0))!;
+    return {
+      pieces: [newest.handle],
+      controlFiles: sets.filter(({ controlFile }) => controlFile).map(({ handle }) => handle),
+      log: archived.at(-1)!.name,
+    };
+  }
+  type Made = Awaited<ReturnType<typeof makeTwo>>;
+
+  test.each<[string, (made: Made) => Promise<void>, number, RegExp]>([
+    ['its piece is gone', async ({ pieces }) => rm(pieces[0]!), 0, /cannot be opened|not there/],
+    ['its piece was cut off', async ({ pieces }) => truncate(pieces[0]!, 2000), 0, /ends before its end/],
+    [
+      'its piece is of another database',
+      async ({ pieces }) =>
+        writePiece(pieces[0]!, { ...(readPiece(pieces[0]!) as object), dbid: 5n, databaseName: 'OTHER' }),
+      0,
+      /another database/,
+    ],
+    [
+      'no control file is left to begin with',
+      async ({ controlFiles }) => {
+        for (const path of controlFiles) await rm(path);
+      },
+      0,
+      /^the backup of the control file: /,
+    ],
+    [
+      'the log behind it is gone in both of its places',
+      async ({ log }) => {
+        await rm(log);
+        await rm(join(second(), basename(log)));
+      },
+      1,
+      /RMAN-06025/,
+    ],
+  ])('is not fooled where an older backup could stand in: %s', async (_, harm, grade, reason) => {
+    const made = await makeTwo();
+    await harm(made);
+    const proof = await prove();
+    expect(proof).toMatchObject({ grade, passed: grade > 0 });
+    expect(proof.reasons[0]).toMatch(reason);
+  });
+
+  test('a log that is gone in one of its places is read from the other', async () => {
+    const { log } = await makeTwo();
+    await rm(log);
+    expect(await prove()).toMatchObject({ grade: 2, passed: true, reasons: [] });
   });
 });

@@ -6,7 +6,7 @@ import { readRedoLog, writeDataFile } from './files.ts';
 import { findFuzzy } from './consistency.ts';
 import { loadAll } from './lifecycle.ts';
 import { applyRedo } from './pages.ts';
-import type { ControlFile, DataFile, Incarnation, RedoLog } from './types.ts';
+import type { ArchivedLog, ControlFile, DataFile, Incarnation, RedoLog } from './types.ts';
 
 /** Where recovery stops, exclusive; null: at the end of the redo. */
 export type Until = { scn: bigint } | { at: number } | { cancel: true } | null;
@@ -49,6 +49,11 @@ function incarnationAt(control: ControlFile, scn: bigint): { incarnation: Incarn
   return pathOf(control).find(({ cut }) => cut === null || scn < cut)!;
 }
 
+/** A log in any of its destinations. */
+export function lyingCopy({ name, copies = [] }: ArchivedLog): string | undefined {
+  return [name, ...copies.map((copy) => copy.name)].find((path) => existsSync(path));
+}
+
 export interface LogSource {
   /** Reads the log that holds this SCN of this incarnation, or says that there is none. */
   find(incarnation: Incarnation, thread: number, scn: bigint): RedoLog | null;
@@ -70,9 +75,9 @@ export function controlFileLogs(
           log.resetlogsAt === incarnation.resetlogsAt &&
           log.firstScn <= scn &&
           scn < log.nextScn &&
-          existsSync(log.name),
+          lyingCopy(log) !== undefined,
       );
-      if (known !== undefined) return readRedoLog(known.name);
+      if (known !== undefined) return readRedoLog(lyingCopy(known)!);
       const online = readOnlineLogs(database).find(
         (log) =>
           log.thread === thread &&

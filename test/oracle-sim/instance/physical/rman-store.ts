@@ -1,9 +1,10 @@
-import { rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { OraError } from '../../wire/values.ts';
 import { currentIncarnation, flushFile, mounted, saveControl, type Database } from './database.ts';
 import { countCorrupt, readDataFile, readPiece, readRedoLog, writeDataFile, writePiece } from './files.ts';
 import { checkpoint } from './checkpoint.ts';
 import { requireAreaRoom } from './recovery-area.ts';
+import { lyingCopy } from './recover.ts';
 import { stampOf } from './stamps.ts';
 import type { ArchivedLog, BackedUpFile, BackupSet, ControlFile, DataFile, RedoLog } from './types.ts';
 
@@ -181,7 +182,7 @@ export function backUpLogs(
   const set = newSet(database, 'L', handle, tag);
   const logs = chosen.map((known) => {
     known.backups += 1;
-    return readRedoLog(known.name);
+    return readRedoLog(lyingCopy(known) ?? known.name);
   });
   set.logs = chosen.map(
     ({ thread, sequence, resetlogsScn, resetlogsAt, firstScn, firstAt, nextScn, nextAt }) => ({
@@ -237,15 +238,25 @@ export function backUpControl(database: Database, handle: string, tag: string): 
   });
 }
 
-export function openPiece(handle: string): Piece {
+/** `of`: the control file whose piece it is to be. */
+export function openPiece(handle: string, of?: Pick<ControlFile, 'dbid' | 'name'>): Piece {
+  const wrong = (below: string): OraError =>
+    new OraError(19870, `error while restoring backup piece ${handle}\n${below}`);
+  let piece: Piece;
   try {
-    return readPiece(handle) as Piece;
+    piece = readPiece(handle) as Piece;
   } catch {
-    throw new OraError(
-      19870,
-      `error while restoring backup piece ${handle}\nORA-19505: failed to identify file "${handle}"\nORA-27037: unable to obtain file status`,
-    );
+    // It is there, and ends too early.
+    if (existsSync(handle))
+      throw wrong(
+        'ORA-19587: error occurred reading 8192 bytes at block number 129\nORA-27091: unable to queue I/O\nORA-27072: File I/O error',
+      );
+    throw wrong(`ORA-19505: failed to identify file "${handle}"\nORA-27037: unable to obtain file status`);
   }
+  if (of === undefined || piece.dbid === of.dbid) return piece;
+  throw wrong(
+    `ORA-19691: ${handle} is from different database: id=${piece.dbid}, name=${piece.databaseName}`,
+  );
 }
 
 export function restoreFile(piece: Piece, file: number, to: string): void {

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { advance, beginOperation } from '../../instance/long-operations.ts';
 import { readDataFile } from '../../instance/physical/files.ts';
@@ -8,6 +8,7 @@ import { switchLog } from '../../instance/physical/checkpoint.ts';
 import { backUpControl, backUpFiles, backUpLogs } from '../../instance/physical/rman-store.ts';
 import type { BackupSet } from '../../instance/physical/types.ts';
 import type { RmanCommand } from './commands.ts';
+import { lyingCopy } from '../../instance/physical/recover.ts';
 import { describeLog } from './choose.ts';
 import { RmanSyntaxError, type RmanCursor } from './lexer.ts';
 import { validateFiles } from './validate.ts';
@@ -173,7 +174,7 @@ function backUpArchived(session: RmanSession, handle: string, tag: string, delet
     session.output.push('current log archived');
   }
   const logs = control.archived.filter(({ status }) => status === 'A');
-  const lost = logs.find(({ name }) => !existsSync(name));
+  const lost = logs.find((log) => lyingCopy(log) === undefined);
   if (lost !== undefined) {
     throw new RmanError(
       6059,

@@ -56,10 +56,11 @@ export function chooseForFile(
   file: number,
   until: RmanUntil | null,
   tag: string | null,
+  failed: ReadonlySet<string> = new Set(),
 ): Chosen | null {
   const path = pathOf(control);
   const found = backupsOf(control, file, tag)
-    .filter(({ set }) => set.type === 'D')
+    .filter(({ set }) => set.type === 'D' && !failed.has(set.handle))
     .filter(({ file: { resetlogsScn, resetlogsAt, checkpointScn, checkpointAt } }) => {
       const step = path.find(
         ({ incarnation }) =>

@@ -71,10 +71,11 @@ export function chooseAll(
   control: ControlFile,
   until: RmanUntil | null,
   tag: string | null,
+  failed: ReadonlySet<string> = new Set(),
 ): { known: ControlDatafile; chosen: Chosen }[] {
   const chosen = control.files.map((known) => ({
     known,
-    chosen: chooseForFile(control, known.file, until, tag),
+    chosen: chooseForFile(control, known.file, until, tag, failed),
   }));
   const missing = chosen.filter((one) => one.chosen === null);
   if (missing.length > 0) {
@@ -134,35 +135,64 @@ async function restoreDatabase(
     total: all,
     targetDescription: 'restore',
   });
-  for (const handle of handles) {
-    const piece = openPiece(handle);
-    requirePieceKey(session, piece, handle);
-    output.push(
-      `channel ${channelOf(session)}: ${mode === 'validate' ? 'starting validation of datafile backup set' : 'starting datafile backup set restore'}`,
-      `channel ${channelOf(session)}: reading from backup piece ${handle}`,
-    );
-    checkPiece(piece, handle);
-    const inPiece = chosen.filter(({ chosen: one }) => one.set.handle === handle);
-    const total = inPiece.reduce((sum, one) => sum + one.chosen.file.pages, 0);
-    const step = beginOperation(instance, {
-      session: session.channel,
-      name: mode === 'validate' ? 'RMAN: full datafile validate' : 'RMAN: full datafile restore',
-      total,
-      target: piece.set.count,
-      targetDescription: 'Set Count',
-    });
-    for (const { known, chosen: one } of inPiece) {
-      await advance(instance, step, 0);
-      if (mode === 'restore') writeFiles(session, piece, [known]);
-      await advance(instance, step, one.file.pages);
+  // What cannot be read is told, and an older backup of the same files is taken (RMAN-05016: failover to previous backup).
+  const failed = new Set<string>();
+  const through = new Set<number>();
+  for (let left = chosen; left.length > 0;) {
+    const { handle } = left[0]!.chosen.set;
+    const inPiece = left.filter(({ chosen: one }) => one.set.handle === handle);
+    try {
+      await readWhole(session, handle, inPiece, mode);
+    } catch (error) {
+      if (!(error instanceof OraError)) throw error;
+      output.push(...error.message.split('\n'), 'failover to previous backup', '');
+      failed.add(handle);
+      left = chooseAll(control, until, tag, failed).filter(({ known }) => !through.has(known.file));
+      continue;
     }
-    await advance(instance, aggregate, total);
-    output.push(
-      `channel ${channelOf(session)}: piece handle=${handle} tag=${piece.set.tag}`,
-      `channel ${channelOf(session)}: ${mode === 'validate' ? 'validation complete' : 'restore complete'}, elapsed time: 00:00:01`,
+    for (const { known } of inPiece) through.add(known.file);
+    await advance(
+      instance,
+      aggregate,
+      inPiece.reduce((sum, one) => sum + one.chosen.file.pages, 0),
     );
+    left = left.filter(({ known }) => !through.has(known.file));
   }
   finished(session, 'restore');
+}
+
+/** One piece, with all files that are wanted of it. */
+async function readWhole(
+  session: RmanSession,
+  handle: string,
+  inPiece: readonly { known: ControlDatafile; chosen: Chosen }[],
+  mode: 'restore' | 'validate',
+): Promise<void> {
+  const { output } = session;
+  const { instance } = session.server;
+  output.push(
+    `channel ${channelOf(session)}: ${mode === 'validate' ? 'starting validation of datafile backup set' : 'starting datafile backup set restore'}`,
+    `channel ${channelOf(session)}: reading from backup piece ${handle}`,
+  );
+  const piece = openPiece(handle, rmanControl(session));
+  requirePieceKey(session, piece, handle);
+  checkPiece(piece, handle);
+  const step = beginOperation(instance, {
+    session: session.channel,
+    name: mode === 'validate' ? 'RMAN: full datafile validate' : 'RMAN: full datafile restore',
+    total: inPiece.reduce((sum, one) => sum + one.chosen.file.pages, 0),
+    target: piece.set.count,
+    targetDescription: 'Set Count',
+  });
+  for (const { known, chosen: one } of inPiece) {
+    await advance(instance, step, 0);
+    if (mode === 'restore') writeFiles(session, piece, [known]);
+    await advance(instance, step, one.file.pages);
+  }
+  output.push(
+    `channel ${channelOf(session)}: piece handle=${handle} tag=${piece.set.tag}`,
+    `channel ${channelOf(session)}: ${mode === 'validate' ? 'validation complete' : 'restore complete'}, elapsed time: 00:00:01`,
+  );
 }
 
 /** A piece that is encrypted is no more than noise without its key. */
@@ -228,7 +258,30 @@ export function readSwitch(cursor: RmanCursor, session: RmanSession): RmanComman
   };
 }
 
+/** The newest backup of the control file, or the one before it where that cannot be read. */
+function validateControlFile(session: RmanSession): void {
+  const control = rmanControl(session);
+  started(session, 'restore');
+  const sets = control.sets.filter(({ status, controlFile }) => status === 'A' && controlFile).reverse();
+  for (const { handle } of sets) {
+    session.output.push(`channel ${channelOf(session)}: reading from backup piece ${handle}`);
+    try {
+      requirePieceKey(session, openPiece(handle, control), handle);
+      return finished(session, 'restore');
+    } catch (error) {
+      if (!(error instanceof OraError)) throw error;
+      session.output.push(...error.message.split('\n'), 'failover to previous backup', '');
+    }
+  }
+  throw new RmanError(
+    6026,
+    'some targets not found - aborting restore',
+    'RMAN-06024: no backup or copy of the control file found to restore',
+  );
+}
+
 function readControlFileRestore(cursor: RmanCursor, session: RmanSession): RmanCommand {
+  if (cursor.accept('VALIDATE')) return { name: 'restore', run: () => validateControlFile(session) };
   cursor.expect('FROM');
   const handle = cursor.accept('AUTOBACKUP') ? null : cursor.text();
   return {

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
 import { OraError } from '../../wire/values.ts';
 import { readDataFile, readRedoLog } from '../../instance/physical/files.ts';
+import { lyingCopy } from '../../instance/physical/recover.ts';
 import { findCorrupt, openPiece, type Piece } from '../../instance/physical/rman-store.ts';
 import type { RmanCommand } from './commands.ts';
 import type { RmanCursor } from './lexer.ts';
@@ -65,15 +65,16 @@ export function validateLogs(session: RmanSession): void {
   const control = rmanControl(session);
   session.output.push(`Starting restore at ${rmanTime(session, now(session))}`);
   const saved = control.sets.filter(({ status, logs }) => status === 'A' && logs.length > 0);
-  for (const { handle } of saved) checkPiece(openPiece(handle), handle);
+  for (const { handle } of saved) checkPiece(openPiece(handle, control), handle);
   const missing: string[] = [];
   for (const log of control.archived.filter(({ deleted }) => !deleted)) {
     const inSet = saved.some(({ logs }) =>
       logs.some((one) => one.sequence === log.sequence && one.resetlogsScn === log.resetlogsScn),
     );
-    if (existsSync(log.name)) {
-      readRedoLog(log.name);
-      session.output.push(`channel ${channelOf(session)}: scanning archived log ${log.name}`);
+    const lying = lyingCopy(log);
+    if (lying !== undefined) {
+      readRedoLog(lying);
+      session.output.push(`channel ${channelOf(session)}: scanning archived log ${lying}`);
     } else if (!inSet)
       missing.push(
         `RMAN-06025: no backup of archived log for thread ${log.thread} with sequence ${log.sequence} and starting SCN of ${log.firstScn} found to restore`,
