@@ -262,7 +262,7 @@ export function readSwitch(cursor: RmanCursor, session: RmanSession): RmanComman
 function validateControlFile(session: RmanSession): void {
   const control = rmanControl(session);
   started(session, 'restore');
-  const sets = control.sets.filter(({ status, controlFile }) => status === 'A' && controlFile).reverse();
+  const sets = control.sets.filter(({ status, controlFile }) => status === 'A' && controlFile).toReversed();
   for (const { handle } of sets) {
     session.output.push(`channel ${channelOf(session)}: reading from backup piece ${handle}`);
     try {
