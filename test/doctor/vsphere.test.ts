@@ -9,6 +9,7 @@ import { examine } from '../../src/doctor/examine.ts';
 import { vsphereDevices } from '../../src/doctor/vsphere-devices.ts';
 import type { HostSight } from '../../src/pipeline/vsphere/live-storage.ts';
 import type { Site } from '../../src/site/site.ts';
+import { findPromotionLacks } from '../../src/machines/vsphere/privilege-objects.ts';
 import {
   clonePrivileges,
   promotionPrivileges,
@@ -214,6 +215,20 @@ describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
     const held = await readPrivileges(strict, objects, signal);
     expect(asked).toContain('HasPrivilegeOnEntities');
     expect(held.on(vim.content.rootFolder).has('Network.Assign')).toBe(true);
+    // Whoever may not ask is let go on: a promotion may well succeed.
+    const mute: Vim = {
+      ...vim,
+      call: async (method, ...rest) => {
+        if (!method.endsWith('PrivilegeOnEntities')) return vim.call(method, ...rest);
+        throw new ClonaError('machineFailed', 'no', { details: { fault: 'NoPermission' } });
+      },
+    };
+    const path = `/DC0/vm/${liveName}`;
+    expect(await findPromotionLacks(mute, path, signal)).toEqual({ user: '', lacks: [] });
+    const lost = ['VirtualMachine.State.RevertToSnapshot'];
+    expect((await without(lost, async () => findPromotionLacks(vim, path, signal))).lacks).toEqual([
+      `VirtualMachine.State.RevertToSnapshot on production ${path}`,
+    ]);
   });
 
   test('every privilege of the lists is one that vSphere knows, and that the documentation names', async () => {

@@ -1,4 +1,4 @@
-import type { Vim } from './client.ts';
+import { isFault, type Vim } from './client.ts';
 import { findHost, findInPath, findPlaces, networkPath, networkTypes, trimPath } from './inventory.ts';
 import { readAttributeKeys } from './marks.ts';
 import { sourcePath, type CloneRequest } from './prepare-clone.ts';
@@ -61,23 +61,28 @@ export async function findPrivilegeObjects(
 
 /**
  * What the session's user lacks of promoting and taking back the machine at `inventoryPath`, for a promotion to ask
- * before anybody is disturbed: "privilege on object" each.
+ * before anybody is disturbed: "privilege on object" each. Where nobody may ask, nothing is known to lack.
  */
 export async function findPromotionLacks(
   vim: Vim,
   inventoryPath: string,
   signal: AbortSignal,
 ): Promise<{ user: string; lacks: string[] }> {
-  const production = await findVirtualMachine(vim, inventoryPath, signal);
-  const { datastores } = await readVirtualMachine(vim, production, signal);
-  // Not the vCenter as a whole: who found production may see what is needed of it.
-  const objects: PrivilegeObjects = {
-    production: [{ reference: production, name: `production ${inventoryPath}` }],
-    'production datastore': await namedByThemselves(vim, datastores, signal),
-  };
-  const held = await readPrivileges(vim, objects, signal);
-  const missing = missingPrivileges(promotionPrivileges, noWays, objects, held);
-  return { user: held.user, lacks: missing.map(({ privilege, name }) => `${privilege} on ${name}`) };
+  try {
+    const production = await findVirtualMachine(vim, inventoryPath, signal);
+    const { datastores } = await readVirtualMachine(vim, production, signal);
+    // Not the vCenter as a whole: who found production may see what is needed of it.
+    const objects: PrivilegeObjects = {
+      production: [{ reference: production, name: `production ${inventoryPath}` }],
+      'production datastore': await namedByThemselves(vim, datastores, signal),
+    };
+    const held = await readPrivileges(vim, objects, signal);
+    const missing = missingPrivileges(promotionPrivileges, noWays, objects, held);
+    return { user: held.user, lacks: missing.map(({ privilege, name }) => `${privilege} on ${name}`) };
+  } catch (error) {
+    if (isFault(error, 'NoPermission') || isFault(error, 'NotSupported')) return { user: '', lacks: [] };
+    throw error;
+  }
 }
 
 const noWays: CloneWays = {
