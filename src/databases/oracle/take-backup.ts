@@ -1,6 +1,7 @@
 import { ClonaError } from '../../errors.ts';
 import { judgeJobLog, type JobLogJudgement } from '../../proof/job-log.ts';
 import { reopenProgram, writeBackupProgram, type BackupProgramOptions } from './backup-program.ts';
+import { explainBackupFailure } from './backup-failure.ts';
 import { makeFolder, runRman, type OracleTools } from './guest-tools.ts';
 import { watchLongWork, type WatchOptions } from './long-operations.ts';
 import { silent } from '../../progress.ts';
@@ -29,6 +30,8 @@ export async function takeRmanBackup(
 function requireWhole(log: string): JobLogJudgement {
   const judgement = judgeJobLog(log);
   if (judgement.verdict === 'ok' || judgement.verdict === 'warning') return judgement;
+  const known = explainBackupFailure(log);
+  if (known !== null) throw known;
   const first = judgement.findings.find(({ effect }) => effect === 'failed');
   const why = first === undefined ? '' : `: ${first.meaning}${first.code === null ? '' : ` (${first.code})`}`;
   throw new ClonaError('jobLogFailed', `the log of the backup is ${judgement.verdict}${why}`, {

@@ -35,10 +35,16 @@ function unexpected(text: string | null, where: string): ClonaError {
 }
 
 /**
- * NEXT_CHANGE# of a log that nobody closed, as 48-bit and as 64-bit servers write it. The log that OPEN RESETLOGS
+ * NEXT_CHANGE# of a log that nobody closed, as servers with 48-bit SCNs, with 63-bit ones (9295429630892703743, since 12.2) and
+ * with all bits set write it. The log that OPEN RESETLOGS
  * archives keeps it for ever.
  */
-const openEnds: ReadonlySet<bigint> = new Set([(1n << 48n) - 1n, (1n << 64n) - 1n, (1n << 63n) - 1n]);
+const openEnds: ReadonlySet<bigint> = new Set([
+  (1n << 48n) - 1n,
+  (1n << 64n) - 1n,
+  (1n << 63n) - 1n,
+  0x80ff_ffff_ffff_ffffn,
+]);
 
 /** Where a log ends; null: it was not closed. */
 export function readEnd(text: string | null): Position | null {

@@ -111,7 +111,7 @@ describe('logs', () => {
     expect(buildCatalog(rows).catalog.logs.map(({ state }) => state)).toEqual(['missing', 'available']);
   });
 
-  test.each(['281474976710655', '18446744073709551615', '0'])(
+  test.each(['281474976710655', '18446744073709551615', '9295429630892703743', '0'])(
     'the log that OPEN RESETLOGS archived (NEXT_CHANGE# %s) reaches to where the new incarnation began, no further',
     (next) => {
       const rows = addWorkedExample();
@@ -157,7 +157,7 @@ describe('logs', () => {
       checkpoint: '800',
       lastRedo: '800',
     });
-    const current = { status: 'CURRENT', next: '18446744073709551615', firstTime: at('19:00') };
+    const current = { status: 'CURRENT', next: '9295429630892703743', firstTime: at('19:00') };
     addRow(rows, 'onlineLogs', { group: '1', thread: '1', sequence: '8', first: '900', ...current });
     addRow(rows, 'onlineLogs', { group: '2', thread: '2', sequence: '4', first: '700', ...current });
     addRow(rows, 'onlineLogs', { group: '3', thread: '1', sequence: '0', first: '0', status: 'UNUSED' });

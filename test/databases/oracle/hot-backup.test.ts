@@ -182,6 +182,48 @@ describe('a hot backup by tablespace', () => {
   });
 });
 
+test.each<[string, () => Promise<void> | void, string, RegExp]>([
+  [
+    'a recovery area that is full',
+    async () => {
+      await using session = await connect();
+      await session.execute('ALTER SYSTEM SET db_recovery_file_dest_size = 1000');
+    },
+    'databaseFailed',
+    /ORA-00257/,
+  ],
+  [
+    'an archiver that is stuck',
+    () => void (sim.instance.archiverStuck = true),
+    'databaseFailed',
+    /ORA-00257/,
+  ],
+  [
+    'NOARCHIVELOG mode',
+    () => void (sim.instance.database!.control!.logMode = 'NOARCHIVELOG'),
+    'serverUnfit',
+    /NOARCHIVELOG/,
+  ],
+  [
+    'a server that is only mounted',
+    () => {
+      stop(sim.instance, 'IMMEDIATE');
+      startAgain('MOUNT');
+    },
+    'databaseFailed',
+    /ORA-01033/,
+  ],
+  ['a listener that is down', async () => sim.stopListener(), 'databaseFailed', /NJS-503/],
+])('%s ends a hot backup clearly, and nothing stays in backup mode', async (_, spoil, kind, message) => {
+  await spoil();
+  await expect(takeHotBackup(ports(), options())).rejects.toMatchObject({
+    kind,
+    message: expect.stringMatching(message),
+  });
+  sim.instance.archiverStuck = false;
+  expect(sim.instance.database!.control!.files.filter(({ backup }) => backup?.active === true)).toEqual([]);
+});
+
 describe('a crash in backup mode', () => {
   /** The server dies while the first copy is being made. */
   async function crash(beforeDeath: () => Promise<void> = async () => {}): Promise<void> {

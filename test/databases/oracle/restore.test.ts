@@ -506,7 +506,35 @@ test('a cold backup needs no log at all, and production is open again after it',
 
 test('a backup whose log shows an error is none, and production is opened all the same', async () => {
   live.instance.database!.control!.logMode = 'NOARCHIVELOG';
-  await expect(backUp(null)).rejects.toMatchObject({ kind: 'jobLogFailed', exitCode: 4 });
+  await expect(backUp(null)).rejects.toMatchObject({ kind: 'serverUnfit', exitCode: 2 });
+});
+
+test.each<[string, () => Promise<void>, string, RegExp]>([
+  [
+    'a recovery area without room for logs',
+    async () => execute(live, 'ALTER SYSTEM SET db_recovery_file_dest_size = 1000'),
+    'databaseFailed',
+    /the archiver is stuck.* \(ORA-00257\)/,
+  ],
+  [
+    'a recovery area without room for pieces',
+    async () => {
+      await execute(live, 'ALTER SYSTEM SET db_recovery_file_dest_size = 1000');
+      stop(live.instance, 'IMMEDIATE');
+      startUp(live.instance, { force: false, restricted: false, until: 'MOUNT', pfile: null });
+    },
+    'diskFull',
+    /the recovery area is full \(ORA-19809\)/,
+  ],
+  ['a server that is down', async () => stop(live.instance, 'ABORT'), 'databaseFailed', /is not started/],
+])('%s is said as what it is', async (_, spoil, kind, message) => {
+  await spoil();
+  await expect(backUp(null)).rejects.toMatchObject({
+    kind,
+    exitCode: 6,
+    message: expect.stringMatching(message),
+    hint: expect.stringMatching(/./),
+  });
 });
 
 test('a hot backup by tablespace becomes a clone, too, recovered by SQL*Plus from the cataloged logs', async () => {
