@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { connectOracle } from '../../databases/oracle/connect.ts';
+import { quoteName } from '../../databases/oracle/rman-text.ts';
 import { splitOracleSql } from '../../databases/oracle/split-sql.ts';
 import type { MaskedStatement, MaskReport } from '../../databases/postgres/masking.ts';
 import { nameStatement } from '../../databases/postgres/masking.ts';
@@ -12,6 +13,7 @@ import type { MachineAccess } from '../machine/access.ts';
 import type { Step } from '../operations.ts';
 import { withCloneAdmin } from './clone-admin.ts';
 import { withTools } from './sessions.ts';
+import { applicationSchemas } from './settings.ts';
 
 interface MaskingFile {
   name: string;
@@ -30,6 +32,9 @@ export async function maskMachine(site: Site, machine: MachineAccess, step: Step
   const statements = await withTools(site, machine, step.key, signal, async (tools) =>
     withCloneAdmin(machine, tools, async (address) => {
       await using session = await connectOracle(address, signal, { module: 'clona masking' });
+      // As in a kit: what names no owner is the application's.
+      const [schema = ''] = applicationSchemas(site);
+      await session.execute(`ALTER SESSION SET CURRENT_SCHEMA = ${quoteName(schema, 'the schema')}`);
       const done: MaskedStatement[] = [];
       for (const file of files) {
         await withProgress(onProgress, `mask: ${file.name}`, async () => {

@@ -58,7 +58,7 @@ export function createOracleOperations(access: SiteAccess): OracleOperations {
     closeForUsers: async (step) => {
       // A snapshot that holds a part only would be no way back: nobody is disturbed for it.
       await platform.requireWholeSnapshot(site.machines.live.name, step.signal);
-      await onLive(step.signal, async (live) => closeForUsers(site, live, step));
+      await onLive(step.signal, async (live) => closeForUsers(site, live, platform.bootsDatabase, step));
     },
     drain: async (step) =>
       onLive(step.signal, async (live) => drainSessions(site, live, site.promotion.drainTimeout, step)),

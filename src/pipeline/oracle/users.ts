@@ -9,9 +9,15 @@ import { runUserSteps, type RunUserSql } from '../machine/user-steps.ts';
 import type { Bearing, Losses, Observation, Step } from '../operations.ts';
 import { guardPrefix } from './names.ts';
 import { sysdbaOn, withSession, withTools } from './sessions.ts';
+import { refuseStartAtBoot } from './start-at-boot.ts';
 
 /** The site's own steps first (services, an application server), then nobody new gets in but who may, as we must. */
-export async function closeForUsers(site: Site, live: MachineAccess, step: Step): Promise<void> {
+export async function closeForUsers(
+  site: Site,
+  live: MachineAccess,
+  bootsDatabase: boolean,
+  step: Step,
+): Promise<void> {
   await withTools(site, live, step.key, step.signal, async (tools) => {
     if ((await readLiveState(tools)).cluster) {
       throw new ClonaError(
@@ -22,6 +28,7 @@ export async function closeForUsers(site: Site, live: MachineAccess, step: Step)
         },
       );
     }
+    if (bootsDatabase) await refuseStartAtBoot(tools);
     await requireWayIn(live, step.signal);
     await runUserSteps(live, site.promotion.closeForUsers, userSqlBy(sysdbaOn(tools)), step);
     await restrictLive(tools, true);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { OracleSession } from '../../../src/databases/oracle/connect.ts';
@@ -11,10 +11,11 @@ import {
   type Step,
 } from '../../../src/pipeline/operations.ts';
 import { endLeftPrograms } from '../../../src/pipeline/oracle/left-programs.ts';
+import { startsAtBoot } from '../../../src/pipeline/oracle/start-at-boot.ts';
 import { toolsOn } from '../../../src/pipeline/oracle/settings.ts';
 import { runSmoke } from '../../../src/smoke/run.ts';
 import { makeTestFolder } from '../../support/machine.ts';
-import { cutAllOracleMachines } from '../../support/oracle-platform.ts';
+import { cutAllOracleMachines, oracleHome } from '../../support/oracle-platform.ts';
 import { makeOracleSite, openOracleSite, type OracleSite } from './oracle-site.ts';
 
 let root: string;
@@ -140,6 +141,29 @@ describe('LIVE with Oracle', () => {
       database.user = user;
     }
     expect(await one('SELECT LOGINS FROM V$INSTANCE')).toBe('ALLOWED');
+  });
+
+  test('a LIVE that would start by itself after a revert is not closed at all', async () => {
+    const oratab = join(oracleHome(join(root, 'machines'), 'live'), 'oratab');
+    const before = await readFile(oratab, 'utf8');
+    await writeFile(oratab, before.replace(/:N$/m, ':Y'));
+    try {
+      await expect(live.closeForUsers(step('close'))).rejects.toThrow('ERP starts with the machine');
+    } finally {
+      await writeFile(oratab, before);
+    }
+    expect(await one('SELECT LOGINS FROM V$INSTANCE')).toBe('ALLOWED');
+  });
+
+  test.each([
+    ['ERP:/u01/home:Y', true],
+    ['ERP:/u01/home:N', false],
+    ['# ERP:/u01/home:Y', false],
+    ['ERP2:/u01/home:Y\n*:/u01/home:Y', false],
+    ['ERP:/u01/old:Y\nERP:/u01/home:N # by hand', false],
+    ['', false],
+  ])('oratab %j starts ERP with the machine: %s', (text, expected) => {
+    expect(startsAtBoot(text, 'ERP')).toBe(expected);
   });
 
   test('a revert is proven by the same counts, schemas and version, and a repeated step of it changes nothing more', async () => {

@@ -43,7 +43,7 @@ export async function makeOracleSite(root: string): Promise<void> {
   await writeFile(join(oracleDisks(machines, 'live').system, 'VERSION'), '2.0\n');
   await writeFile(join(root, 'clona.yaml'), siteText(root));
   await writeFile(join(root, 'secret'), `${password}\n`, { mode: 0o600 });
-  await writeFile(join(root, 'mask.sql'), "-- customers\nUPDATE erp.orders SET customer = 'x';\n");
+  await writeFile(join(root, 'mask.sql'), "-- customers\nUPDATE orders SET customer = 'x';\n");
   await writeFile(
     join(root, 'smoke', 'accounting.sql'),
     '-- check: orders have lines\n-- expect: value >= 1\nselect count(*) from erp.lines;\n',
