@@ -46,15 +46,33 @@ export function decideWayBack(facts: WayBackFacts): WayBack {
       reasons: [`a guaranteed restore point cannot be made: ${lack}`, ...consequences],
     };
   }
+  const percent = heldPercent(facts);
+  if (percent >= tooFull) {
+    return {
+      kind: 'snapshot',
+      reasons: [
+        `the recovery area is ${percent} % held: a guaranteed restore point would stop LIVE in the middle of the kit, so the snapshot of the machine is the way back`,
+        ...consequences,
+      ],
+    };
+  }
   const how = facts.flashbackOn
     ? 'flashback is on: only what changed since is taken back'
     : 'flashback is off: the guaranteed restore point keeps the blocks as they were at that moment';
   return { kind: 'flashback', reasons: [how, ...warnOfArea(facts), ...consequences] };
 }
 
+/** Percent of the recovery area from which on no restore point is made: every block that the kit changes would be copied there. */
+const tooFull = 95;
+
+function heldPercent({ areaTotalBytes: total = 0, areaHeldBytes: held = 0 }: WayBackFacts): number {
+  return total === 0 ? 0 : Math.floor((held / total) * 100);
+}
+
 /** Until it is dropped, the restore point holds every block that a kit changes; the area full, LIVE stops (ORA-00257, ORA-19809). */
-function warnOfArea({ areaTotalBytes: total = 0, areaHeldBytes: held = 0 }: WayBackFacts): string[] {
-  const percent = total === 0 ? 0 : Math.floor((held / total) * 100);
+function warnOfArea(facts: WayBackFacts): string[] {
+  const { areaTotalBytes: total = 0, areaHeldBytes: held = 0 } = facts;
+  const percent = heldPercent(facts);
   if (percent < 80) return [];
   const free = Math.floor((total - held) / 1024 ** 2);
   return [

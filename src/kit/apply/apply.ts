@@ -69,7 +69,7 @@ export async function applyKit(options: ApplyKitOptions): Promise<KitReport> {
   const startedAt = new Date().toISOString();
   const planned = await planSteps(kit);
   if (options.recordedSteps !== undefined) requireSameProcedure(planned, options.recordedSteps);
-  for (const { step } of planned) if (step?.kind === 'sqlplus') requireSqlPlus(options, step.name);
+  for (const { step } of planned) requireEngine(options, step);
   const earlier = latestByIndex(options.previousSteps ?? []);
   const versionBefore = await checkVersion(options, earlier);
   const plan = await decideAll(planned, earlier, options);
@@ -190,7 +190,20 @@ async function settle(record: KitStepRecord, options: ApplyKitOptions): Promise<
   return settled;
 }
 
-/** Before the first step runs: a kit for Oracle is not begun on another database. */
+/** Before the first step runs: a kit for another database is not begun. */
+function requireEngine(options: ApplyKitOptions, step: PlannedStep['step']): void {
+  if (step?.kind === 'sqlplus') requireSqlPlus(options, step.name);
+  if (step?.kind !== 'sql' || options.sqlPlus === undefined) return;
+  const { name } = options.kit.manifest;
+  throw new ClonaError(
+    'kitUnfit',
+    `step "${step.name}" of kit ${name} is for PostgreSQL, and this database is Oracle`,
+    {
+      hint: 'sqlplus steps are for Oracle, sql steps for PostgreSQL',
+    },
+  );
+}
+
 function requireSqlPlus({ sqlPlus, kit }: ApplyKitOptions, step: string): SqlPlusPlace {
   if (sqlPlus !== undefined) return sqlPlus;
   throw new ClonaError(

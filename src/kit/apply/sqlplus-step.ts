@@ -2,8 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { connectOracle } from '../../databases/oracle/connect.ts';
-import { findNewlyInvalid, readInvalidObjects, recompileInvalid } from '../../databases/oracle/recompile.ts';
+import { connectOracle, type OracleSession } from '../../databases/oracle/connect.ts';
+import {
+  findNewlyInvalid,
+  readInvalidObjects,
+  recompileInvalid,
+  type InvalidName,
+} from '../../databases/oracle/recompile.ts';
 import {
   createSqlPlusJudge,
   sessionMark,
@@ -12,7 +17,7 @@ import {
 } from '../../databases/oracle/sqlplus-kit.ts';
 import { endServerSessions } from '../../databases/oracle/end-session.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
-import { ClonaError } from '../../errors.ts';
+import { ClonaError, toClonaError } from '../../errors.ts';
 import type { CommandResult } from '../../guest/guest.ts';
 import type { KitStep } from '../manifest.ts';
 import { endsItself } from '../sqlplus-text.ts';
@@ -47,14 +52,15 @@ type SqlPlusStep = Extract<KitStep, { kind: 'sqlplus' }>;
  */
 export async function runSqlPlusStep(step: SqlPlusStep, work: GuestWork, place: SqlPlusPlace): Promise<void> {
   const { output, signal } = work;
-  await using session = await connectOracle(place.address, signal, { module: 'clona kit' });
-  const before = await readInvalidObjects(session);
+  const before = await readBefore(place, signal);
   try {
     await runScript(step, work, place);
   } catch (error) {
     output.line(ddlStays);
     throw error;
   }
+  // A session of its own: a script may take hours, and may have closed the database and opened it again.
+  await using session = await openAfter(step, place, signal);
   const left = await readInvalidObjects(session);
   await recompileInvalid(session, findNewlyInvalid(before, left));
   const after = await readInvalidObjects(session);
@@ -67,6 +73,28 @@ export async function runSqlPlusStep(step: SqlPlusStep, work: GuestWork, place: 
   throw new ClonaError('kitStepFailed', `${step.file} leaves ${broken.length} objects invalid: ${some}`, {
     details: { invalid: broken },
   });
+}
+
+async function readBefore({ address }: SqlPlusPlace, signal: AbortSignal): Promise<InvalidName[]> {
+  await using session = await connectOracle(address, signal, { module: 'clona kit' });
+  return await readInvalidObjects(session);
+}
+
+async function openAfter(
+  { file }: SqlPlusStep,
+  { address }: SqlPlusPlace,
+  signal: AbortSignal,
+): Promise<OracleSession> {
+  try {
+    return await connectOracle(address, signal, { module: 'clona kit' });
+  } catch (error) {
+    signal.throwIfAborted();
+    const { message, details } = toClonaError(error);
+    throw new ClonaError('kitStepFailed', `after ${file} nobody can log on to the database: ${message}`, {
+      cause: error,
+      details,
+    });
+  }
 }
 
 async function runScript(step: SqlPlusStep, work: GuestWork, place: SqlPlusPlace): Promise<void> {

@@ -41,6 +41,9 @@ describe('the way back', () => {
   test('a recovery area that is nearly full is told of: the restore point may stop LIVE', () => {
     const area = { areaTotalBytes: 100 * 1024 ** 2, areaHeldBytes: 91 * 1024 ** 2 };
     expect(decideWayBack({ ...enterprise, ...area }).reasons[1]).toMatch(/91 % held, 9 MB are left/);
+    const full = decideWayBack({ ...enterprise, ...area, areaHeldBytes: 97 * 1024 ** 2 });
+    expect(full.kind).toBe('snapshot');
+    expect(full.reasons[0]).toMatch(/97 % held: .* would stop LIVE/);
     expect(decideWayBack({ ...enterprise, ...area, areaHeldBytes: 0 }).reasons[1]).toMatch(/incarnation/);
   });
 

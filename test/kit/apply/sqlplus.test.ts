@@ -184,6 +184,15 @@ describe('a kit for Oracle', () => {
     expect(unknown.failure).toContain('ORA-01435');
   });
 
+  test('may close the database and open it again, but must not leave it closed', async () => {
+    const sysdba = { logon: { kind: 'sysdba' } as const };
+    const again = 'SHUTDOWN IMMEDIATE\nSTARTUP\nALTER TABLE erp.orders ADD (due DATE);\n';
+    expect(await apply(again, sysdba)).toMatchObject({ outcome: 'succeeded', failure: null });
+    await writeFile(join(disk, 'VERSION'), '2.0\n');
+    const report = await apply('SELECT 1 FROM dual;\nSHUTDOWN IMMEDIATE\nSTARTUP MOUNT\n', sysdba);
+    expect(report.failure).toMatch(/^after sql\/up\.sql nobody can log on to the database: .*ORA-01033/);
+  });
+
   test('that takes too long is ended, in the server too', async () => {
     const script = 'BEGIN\n  DBMS_SESSION.SLEEP(600);\nEND;\n/\nINSERT INTO orders VALUES (1);\n';
     const step = '{ sqlplus: sql/up.sql, timeout: 2s }';
@@ -256,6 +265,13 @@ describe('a kit for Oracle', () => {
     expect(start).toContain("Start-Service -Name 'ErpServer'");
     // Nothing of the kit is left on the machine.
     expect(await readdir(disk)).toEqual(['VERSION']);
+  });
+
+  test('with a step for PostgreSQL is not begun either, however late that step comes', async () => {
+    const step = 'sqlplus: sql/up.sql\n  - sql: sql/up.sql';
+    const applying = apply('CREATE TABLE fresh (id NUMBER);\n', { step });
+    await expect(applying).rejects.toMatchObject({ kind: 'kitUnfit', exitCode: 2 });
+    expect(await count("dba_tables WHERE table_name = 'FRESH'")).toBe(0);
   });
 
   test('is not begun on a database that has no SQL*Plus', async () => {
