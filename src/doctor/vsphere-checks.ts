@@ -1,4 +1,5 @@
 import { ClonaError, toClonaError } from '../errors.ts';
+import type { CloneSource } from '../machines/vsphere/clone-source.ts';
 import type { CloneRequest } from '../machines/vsphere/prepare-clone.ts';
 import type { MissingPrivilege, PrivilegeRow } from '../machines/vsphere/privileges.ts';
 import { failed, ok, warning, type Finding, type Patient } from './check.ts';
@@ -52,6 +53,23 @@ export async function vsphereClone(patient: Patient): Promise<Finding[]> {
   return [
     ok(`${source.name} ${there}: ${shape}`),
     ...warnings.map((text) => warning(text, 'destroy the linked clones that stand on it, or refresh them')),
+    ...(await forgottenBase(patient, source)),
+  ];
+}
+
+/** A run that was killed in the wrong moment, or clones deleted by hand: nobody would ever remove it. */
+async function forgottenBase({ site, signal }: Patient, source: CloneSource): Promise<Finding[]> {
+  const { findBase, findStanding } = await import('../machines/vsphere/base-snapshot.ts');
+  if (findBase(source.snapshots) === undefined) return [];
+  const { openVim } = await import('../machines/vsphere/client.ts');
+  const { resolveVimAddress } = await import('../pipeline/vsphere/site-settings.ts');
+  await using vim = await openVim(await resolveVimAddress(site, 'clone'), signal);
+  if ((await findStanding(vim, source, signal)).length > 0) return [];
+  return [
+    warning(
+      `no linked clone stands on the snapshot clona-base of ${source.name}, which grows with every write`,
+      'remove it in vCenter',
+    ),
   ];
 }
 

@@ -136,6 +136,17 @@ describe.skipIf(missing !== '')(`doctor on a vCenter${missing}`, () => {
     ]);
   });
 
+  test('names a base snapshot that no linked clone stands on', async () => {
+    const site = await writeVsphereSite(folder, vcsim);
+    vcsim.govc('snapshot.create', '-vm', liveName, 'clona-base');
+    const rows = await look(site, { vsphereClone }).finally(() =>
+      vcsim.govc('snapshot.remove', '-vm', liveName, 'clona-base'),
+    );
+    expect(rows).toContain(
+      `warning no linked clone stands on the snapshot clona-base of ${liveName}, which grows with every write`,
+    );
+  });
+
   test('names that the vCenter does not have are one row, and the other checks go on', async () => {
     const site = await writeVsphereSite(folder, vcsim, ['datastore: nowhere']);
     const rows = await look(site, { vsphereClone, vspherePrivileges, vsphereEscapes });

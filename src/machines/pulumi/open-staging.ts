@@ -31,6 +31,8 @@ export interface OpenedStaging {
   refusal: Refusal;
   /** What the program made; undefined before it ran to its end. */
   made: { machine?: MachineFacts };
+  /** After the engine: a linked clone that has become a full one may have been the last on its base. */
+  finish: () => Promise<void>;
   /** Runs the engine, and sees to it that a failure leaves no machine that no state knows. */
   guard: <Result>(work: () => Promise<Result>) => Promise<Result>;
 }
@@ -52,7 +54,8 @@ export async function openStaging(
       options,
     );
     spareOutputs(stack);
-    return { stack, refresh: true, refusal, made, guard: async (work) => work() };
+    const finish = async (): Promise<void> => {};
+    return { stack, refresh: true, refusal, made, finish, guard: async (work) => work() };
   }
   const args = { ...given, vsphere: given.vsphere };
   const plan: { args: () => Promise<LiveStagingArgs> } = { args: async () => args };
@@ -66,6 +69,9 @@ export async function openStaging(
   const known = isOld ? await readKnown(readState, note) : newStack;
   await requireOwnStack(stack, options, args, known, mayChange);
   if (mayChange) await repairPortGroup(options, args, known);
+  const finish = async (): Promise<void> => {
+    if (known.isLinked && args.vsphere.clone !== 'linked') await releaseBase(options, args);
+  };
   const guard: OpenedStaging['guard'] = async (work) => guardCreation(readState, options, args, note, work);
   const prepare = async (): Promise<PreparedClone> => prepareArgs(options, args, known, mayChange);
   if (known.isUnfinished && mayChange) {
@@ -83,7 +89,7 @@ export async function openStaging(
         throw error;
       }
     };
-    return { stack, refresh: true, refusal, made, guard };
+    return { stack, refresh: true, refusal, made, finish, guard };
   }
   const prepared = await prepare();
   if (hasLostMarks(known, prepared)) prepared.existing?.drift.push('its marks are gone');
@@ -94,6 +100,7 @@ export async function openStaging(
     refresh: existing === undefined || existing.drift.length > 0,
     refusal,
     made,
+    finish,
     guard: existing === undefined ? guard : async (work) => work(),
   };
 }
@@ -127,7 +134,13 @@ async function repairPortGroup(
   onProgress({ step: `port group ${portGroup.name}`, state: 'done', detail });
 }
 
-const newStack: StackMachine = { id: undefined, machines: [], foreign: [], isUnfinished: false };
+const newStack: StackMachine = {
+  id: undefined,
+  machines: [],
+  foreign: [],
+  isLinked: false,
+  isUnfinished: false,
+};
 
 /** The program knows what it made: the engine need not be asked again, twice, in processes of its own. */
 function spareOutputs(stack: Stack): void {
@@ -293,7 +306,7 @@ export async function openForDestroy(
         await removeUnfinishedClone(unfinishedOf(options, own), options.signal, options.onProgress ?? silent);
         await note.remove();
       }
-      if (own.vsphere.clone === 'linked') await releaseBase(options, own);
+      if (own.vsphere.clone === 'linked' || known.isLinked) await releaseBase(options, own);
     },
   };
 }

@@ -12,6 +12,8 @@ export interface StackMachine {
   isUnfinished: boolean;
   /** The port group that the stack made for it on a host; undefined: it uses one that was there. */
   portGroup?: StackPortGroup | undefined;
+  /** It was made as a linked clone, whatever the site says by now. */
+  isLinked: boolean;
   /** Ids of its tags and keys of its custom attributes, as the state believes them to be. */
   tags?: readonly string[] | undefined;
   attributeKeys?: readonly string[] | undefined;
@@ -39,7 +41,7 @@ export function readStackMachine({ deployment }: Pick<Deployment, 'deployment'>)
     ({ type, resource }) => type === 'creating' && isRecord(resource) && resource['type'] === machineType,
   );
   const outputs = resources.map((resource) => resource['outputs']).find(isRecord) ?? {};
-  const { tags, customAttributes } = outputs;
+  const { tags, customAttributes, clone } = outputs;
   const made = recordsOf(deployment, 'resources').flatMap(readResource);
   return {
     id: typeof id === 'string' ? id : undefined,
@@ -49,6 +51,7 @@ export function readStackMachine({ deployment }: Pick<Deployment, 'deployment'>)
     ),
     isUnfinished,
     portGroup: readPortGroup(deployment),
+    isLinked: isRecord(clone) && clone['linkedClone'] === true,
     tags: Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [],
     attributeKeys: isRecord(customAttributes) ? Object.keys(customAttributes) : [],
   };

@@ -45,7 +45,7 @@ export interface StagingResult {
 export async function createStaging(options: StagingOptions, args: LiveStagingArgs): Promise<StagingResult> {
   const { onProgress = silent, signal } = options;
   return withProgress(onProgress, `staging machine ${options.name}`, async () => {
-    const { stack, refresh, refusal, made, guard } = await openStaging(options, args, true);
+    const { stack, refresh, refusal, made, guard, finish } = await openStaging(options, args, true);
     const changes = await guard(async () =>
       unlocked(stack, options, refusal, async (told) => {
         const policies = await policyOptions(options);
@@ -53,6 +53,7 @@ export async function createStaging(options: StagingOptions, args: LiveStagingAr
         return told.changes;
       }),
     );
+    await finish();
     if (made.machine === undefined) throw new ClonaError('pulumiFailed', 'the program made no machine');
     return { machine: made.machine, engine: 'pulumi', changes };
   });

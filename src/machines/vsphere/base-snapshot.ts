@@ -90,13 +90,19 @@ export async function releaseBaseSnapshot(
   const source = await readCloneSource(vim, reference, signal);
   const bases = source.snapshots.filter(({ name }) => name === baseSnapshotName);
   if (bases.length === 0) return 'absent';
-  const ids = new Set(bases.map((base) => base.reference.moref));
-  const machines = await listStagingMachines(vim, undefined, signal);
-  const standing = machines.filter(({ base }) => base !== null && ids.has(base)).map(({ name }) => name);
-  const keptFor = [...standing, ...(await findClonesInTheMaking(vim, reference, signal))];
+  const keptFor = await findStanding(vim, source, signal);
   if (keptFor.length > 0) return { keptFor };
   for (const base of bases) await removeSnapshot(vim, base.reference, signal);
   return 'removed';
+}
+
+/** Who stands on the base snapshots of a machine, of every site, by name; a clone that is just being made counts. */
+export async function findStanding(vim: Vim, source: CloneSource, signal: AbortSignal): Promise<string[]> {
+  const bases = source.snapshots.filter(({ name }) => name === baseSnapshotName);
+  const ids = new Set(bases.map((base) => base.reference.moref));
+  const machines = await listStagingMachines(vim, undefined, signal);
+  const standing = machines.filter(({ base }) => base !== null && ids.has(base)).map(({ name }) => name);
+  return [...standing, ...(await findClonesInTheMaking(vim, source.reference, signal))];
 }
 
 /** Clones that run, or have ended and do not carry their marks yet. */
