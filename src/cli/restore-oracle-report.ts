@@ -1,4 +1,4 @@
-import type { ParameterDecision } from '../databases/oracle/clone-parameters.ts';
+import { decideParameters, type ParameterDecision } from '../databases/oracle/clone-parameters.ts';
 import {
   estimateNeeds,
   examineClone,
@@ -8,6 +8,8 @@ import {
 import type { FencedClone } from '../databases/oracle/fence/fence-clone.ts';
 import type { OracleTools } from '../databases/oracle/guest-tools.ts';
 import { makeFolder } from '../databases/oracle/guest-tools.ts';
+import type { KeepSettings } from '../databases/oracle/kept-files.ts';
+import { readKept, type Kept } from '../databases/oracle/place-kept-files.ts';
 import type { RestoreFacts } from '../databases/oracle/restore-facts.ts';
 import { writeMountProgram } from '../databases/oracle/restore-program.ts';
 import type { OracleRestore } from '../databases/oracle/restore.ts';
@@ -16,7 +18,7 @@ import {
   writeParameterFile,
   type RestoreTarget,
 } from '../databases/oracle/restore-target.ts';
-import { ClonaError } from '../errors.ts';
+import { ClonaError, toClonaError } from '../errors.ts';
 import { planToJson, type PlanAnswer } from '../recovery/answer.ts';
 import type { Catalog } from '../recovery/catalog.ts';
 import { explainPlan } from '../recovery/explain.ts';
@@ -29,17 +31,29 @@ export interface DryRun {
   target: RestoreTarget;
   /** The clone, where it was named and can be asked; null: nothing is known of its disks. */
   tools: OracleTools | null;
+  /** What the site keeps; its parameters count before those that the catalog remembers. */
+  keep?: KeepSettings | undefined;
 }
 
 /** What would be done, the room and the time it takes, what of production's parameters is taken over; nothing is written but a work folder. */
-export async function dryRunOracle({ plan, catalog, facts, target, tools }: DryRun): Promise<VerbResult> {
+export async function dryRunOracle({
+  plan,
+  catalog,
+  facts,
+  target,
+  tools,
+  keep,
+}: DryRun): Promise<VerbResult> {
   const needs = estimateNeeds(facts, plan);
   let clone: CloneFacts | null = null;
   let refusal: ClonaError | null = null;
   let warnings: string[] = [];
+  let kept: Kept | null = null;
   if (tools !== null) {
     await makeFolder(tools.guest, tools.workDir, tools.signal);
     clone = await examineClone(tools, target);
+    const backup = catalog.backups.find(({ label }) => label === plan.backup);
+    if (keep !== undefined && backup !== undefined) kept = await readKept(tools, keep, backup);
     try {
       warnings = requireFitClone(clone, facts, target, needs, false);
     } catch (error) {
@@ -47,7 +61,13 @@ export async function dryRunOracle({ plan, catalog, facts, target, tools }: DryR
       refusal = error;
     }
   }
-  const parameters = decideFromFacts(facts, target, clone?.memoryBytes ?? null);
+  const machineBytes = clone?.memoryBytes ?? null;
+  const { memoryBytes } = target;
+  const written = kept?.parameters ?? null;
+  const parameters =
+    written === null
+      ? decideFromFacts(facts, target, machineBytes)
+      : decideParameters(written, { machineBytes, memoryBytes });
   const choices = { decisions: parameters };
   const piece = facts.controlFiles.at(-1)?.handle ?? 'CONTROL FILE PIECE';
   const programs = {
@@ -61,6 +81,7 @@ export async function dryRunOracle({ plan, catalog, facts, target, tools }: DryR
     needs,
     clone,
     parameters,
+    kept: kept?.files.map(({ role, name }) => ({ role, name })) ?? null,
     warnings,
     refused: refusal === null ? null : { code: refusal.code, message: refusal.message, hint: refusal.hint },
   };
@@ -105,14 +126,22 @@ export interface RestoreEvidence {
   host: string;
 }
 
+/** R22: a restore that failed is a fact, too. Throws what was thrown. */
+export async function recordFailure(
+  context: VerbContext,
+  { plan, error, host }: { plan: PlanAnswer; error: unknown; host: string },
+): Promise<never> {
+  const { code, message } = toClonaError(error);
+  const payload = { label: plan.backup ?? '', until: plan.redoTo?.toString() ?? '', host, code, message };
+  if (!context.signal.aborted) await append(context, 'oracle.restoreFailed', payload);
+  throw error;
+}
+
 /** R22. The clone stands even where the control database of the site does not answer: then that is said. */
 export async function recordRestore(
-  { signal, note, sitePath }: VerbContext,
+  context: VerbContext,
   { plan, restored, fenced, grade, host }: RestoreEvidence,
 ): Promise<string | null> {
-  const { accountName, openSite } = await import('../pipeline/open-site.ts');
-  const { newRunId } = await import('../pipeline/run-id.ts');
-  const run = newRunId('restore', new Date());
   const payload = {
     label: plan.backup ?? '',
     until: plan.redoTo?.toString() ?? '',
@@ -126,11 +155,22 @@ export async function recordRestore(
     grade: String(grade ?? ''),
     fence: fenced === null ? 'none: restricted' : fenced.parts.map(({ name }) => name).join('; '),
     logins: fenced?.logins ?? 'RESTRICTED',
-    by: accountName(),
   };
+  return append(context, 'oracle.restored', payload);
+}
+
+async function append(
+  { signal, note, sitePath }: VerbContext,
+  kind: string,
+  facts: Record<string, string>,
+): Promise<string | null> {
+  const { accountName, openSite } = await import('../pipeline/open-site.ts');
+  const { newRunId } = await import('../pipeline/run-id.ts');
+  const run = newRunId('restore', new Date());
+  const payload = { ...facts, by: accountName() };
   try {
     await using opened = await openSite(sitePath, signal);
-    await opened.ledger.append({ kind: 'oracle.restored', run, key: null, payload }, new Date());
+    await opened.ledger.append({ kind, run, key: null, payload }, new Date());
     return run;
   } catch (error) {
     signal.throwIfAborted();

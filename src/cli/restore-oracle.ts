@@ -23,7 +23,7 @@ import { textOption } from './confirm.ts';
 import { requireOption } from './input-file.ts';
 import { openOracleTools } from './oracle-guest.ts';
 import type { OracleSite } from './read-catalog.ts';
-import { describeRestore, dryRunOracle, recordRestore } from './restore-oracle-report.ts';
+import { describeRestore, dryRunOracle, recordFailure, recordRestore } from './restore-oracle-report.ts';
 import type { OptionValues, VerbContext, VerbResult } from './verb.ts';
 
 /** `clona restore` of an Oracle site: a clone with a name and a DBID of its own, restricted, on the machine `--guest`. */
@@ -54,7 +54,7 @@ export async function restoreForOracle(
     if (host === undefined || site === undefined)
       return dryRunOracle({ plan, catalog, facts, target, tools: null });
     await using asked = await openClone(context, options, site, host, target);
-    return await dryRunOracle({ plan, catalog, facts, target, tools: asked });
+    return await dryRunOracle({ plan, catalog, facts, target, tools: asked, keep: keepSettingsOf(site) });
   }
   if (site === undefined) {
     throw new ClonaError(
@@ -74,13 +74,15 @@ export async function restoreForOracle(
   const password = site.database.oracle?.keep?.keystorePassword;
   const keystorePassword = password === undefined ? undefined : await resolveSecret(password);
   const task = { plan, catalog, facts, target, tools, until, onProgress, kept, keystorePassword };
-  const restored = await restoreOracle(task);
+  const fail = async (error: unknown): Promise<never> =>
+    recordFailure(context, { plan, error, host: guestHost });
+  const restored = await restoreOracle(task).catch(fail);
   for (const line of restored.warnings) context.note(`warning: ${line}`);
   const grade = await rememberProof(context, { catalog, places }, plan.backup ?? '');
   const fenced =
     options['fence'] === false
       ? null
-      : await fenceOracleClone({ tools, target, rules: site.staging.fence, onProgress });
+      : await fenceOracleClone({ tools, target, rules: site.staging.fence, onProgress }).catch(fail);
   const done = { plan, restored, fenced, grade, host: guestHost };
   const evidence = await recordRestore(context, done);
   const { json, human } = describeRestore(done);

@@ -94,6 +94,7 @@ const needed: readonly (readonly [RegExp, string])[] = [
   [/^db_block_size$/, 'the blocks of SYSTEM and of the control file have this size'],
   [/^undo_tablespace$/, 'what has no end of its transaction is rolled back from it'],
   [/^db_files$/, 'the control file may know as many files'],
+  [/^plsql_|^plscope_/, 'code is compiled as in production'],
   [/^nls_|^blank_trimming$/, 'sessions read and sort as in production'],
   [/^processes$|^sessions$|^open_cursors$|^transactions$/, 'the application needs as many'],
   [/^_/, 'set by hand in production: the application may rest on it'],

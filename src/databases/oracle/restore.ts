@@ -146,8 +146,15 @@ export async function restoreOracle(options: OracleRestoreOptions): Promise<Orac
     resumed: resumption.kind === 'begin' ? null : resumption.reason,
     parameters: decisions,
     placed,
-    warnings,
+    warnings: [...warnings, ...warnOfWallet(kept)],
   };
+}
+
+function warnOfWallet(kept: Kept | null): string[] {
+  if (kept?.files.some(({ role }) => role === 'wallet') !== true) return [];
+  return [
+    "production's wallet lies on the clone: what it opens (TCPS, external passwords) opens from there, too; only the network round it holds that back",
+  ];
 }
 
 function refuseReachless({ plan }: OracleRestoreOptions): void {

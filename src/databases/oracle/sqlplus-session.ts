@@ -17,7 +17,9 @@ export function openSqlPlusSession(tools: OracleTools, name = 'sql', container?:
         hint: 'install the client of 12.2 or newer beside it, or upgrade the machine first',
       });
     }
-    if (exitCode === 0 && text.includes(mark)) return text.slice(text.indexOf(mark) + mark.length);
+    // SQL*Plus ends well although it could not connect, or did not know a command: its own errors are at the beginning of a line.
+    const isSound = exitCode === 0 && text.includes(mark) && !/^SP2-\d{4}/m.test(text);
+    if (isSound) return text.slice(text.indexOf(mark) + mark.length);
     const at = text.search(/\b(?:ORA|PLS|SP2|TNS|LRM)-\d/);
     throw serverError(new Error(at < 0 ? text.trim().slice(0, 500) : text.slice(at)), what);
   };

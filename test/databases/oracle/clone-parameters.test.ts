@@ -40,6 +40,7 @@ test.each([
   ['db_files', '4000', /control file/],
   ['nls_date_format', "'YYYY-MM-DD HH24:MI:SS'", /sort/],
   ['processes', '1500', /application/],
+  ['plsql_ccflags', "'debug:TRUE'", /compiled/],
   ['optimizer_features_enable', "'19.1.0'", /as in production/],
   ['_fix_control', "'5483301:OFF'", /by hand/],
   ['sga_target', '8G', /enough/],

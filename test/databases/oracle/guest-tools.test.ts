@@ -120,6 +120,14 @@ test('values become literals where a bind stands, and nowhere else', () => {
   expect(() => inlineBinds('SELECT :other FROM t', {})).toThrow(/nothing is bound/);
 });
 
+test('a SQL*Plus that did not connect gives no rows, although it ends well', async () => {
+  const { guest } = recordingGuest('linux');
+  const stdout = 'ERROR:\nORA-01031: insufficient privileges\nclona-rows\nSP2-0640: Not connected\n';
+  const refusing = { ...guest, run: async () => ({ exitCode: 0, signal: null, stdout, stderr: '' }) };
+  const session = openSqlPlusSession(toolsOf(refusing));
+  await expect(session.query('SELECT 1 FROM DUAL')).rejects.toMatchObject({ kind: 'databasePrivilege' });
+});
+
 test('what SQL*Plus refuses is said as the driver would say it', async () => {
   const { guest } = recordingGuest('linux', 1);
   const stdout = 'SELECT * FROM v$nothing\n *\nERROR at line 1:\nORA-00942: table or view does not exist\n';

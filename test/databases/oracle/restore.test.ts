@@ -220,6 +220,7 @@ describe('a restore that was killed', () => {
   test.each([
     ['after the control file', 'mount.rman', 'after', /OPEN RESETLOGS/],
     ['after the files were opened, before it was written down', 'restore.rman', 'after', /OPEN RESETLOGS/],
+    ['when it was open under the name of production', 'close.sql', 'before', /nid is still to come/],
     ['before nid', '/nid', 'before', /nid was at work/],
     ['after nid, before it was written down', '/nid', 'after', /nid was at work/],
     ['before the clone was opened', 'open.sql', 'before', /nid was through/],
