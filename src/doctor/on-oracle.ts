@@ -1,7 +1,7 @@
 import type { Finding, Patient } from './check.ts';
 import type { OracleFacts } from './oracle-facts.ts';
 
-type OracleJudge = (facts: OracleFacts, patient: Patient) => Finding[];
+type OracleJudge = (facts: OracleFacts, patient: Patient) => Finding[] | Promise<Finding[]>;
 
 /** A check of an Oracle site. Silent for PostgreSQL, and when `oracleReachable` has said why there is nothing to look at. */
 export function onOracle(judge: OracleJudge): (patient: Patient) => Promise<Finding[]> {

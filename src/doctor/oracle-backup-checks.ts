@@ -38,9 +38,12 @@ function heldMost({ areaUsage }: ControlFileRows): string {
 }
 
 /** R8. */
-export const oracleBackupMode = onOracle(({ rows }) => {
+export const oracleBackupMode = onOracle(async ({ rows }, { site }) => {
   const active = rows.backupMode.filter(({ status }) => status === 'ACTIVE');
   if (active.length === 0) return [ok('no datafile is in backup mode')];
+  const { warnOfLeftBackupMode } = await import('../databases/oracle/cure-left.ts');
+  const ours = await warnOfLeftBackupMode(rows, site.archive.location);
+  if (ours !== null) return [warning(ours, 'clona backup, or by hand: ALTER DATABASE END BACKUP')];
   const since = active.map(({ time }) => time ?? '').sort()[0];
   return [
     warning(

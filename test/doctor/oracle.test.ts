@@ -1,4 +1,6 @@
+import { rm, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { markFileOf } from '../../src/databases/oracle/hot-ports.ts';
 import { buildCatalog } from '../../src/databases/oracle/catalog.ts';
 import type { ControlFileRows } from '../../src/databases/oracle/control-file.ts';
 import type { BlockFacts, DeviceReader } from '../../src/archive/device-reader.ts';
@@ -10,6 +12,7 @@ import { readOracleLate } from '../../src/doctor/production.ts';
 import type { OracleFacts } from '../../src/doctor/oracle-facts.ts';
 import { parseSite } from '../../src/site/parse.ts';
 import type { Site } from '../../src/site/site.ts';
+import { makeTestFolder } from '../support/machine.ts';
 import { simPassword, startOracleSim } from '../oracle-sim/server.ts';
 import { addLog, addRow, addSet, asViews, at, openDatabase } from '../support/oracle-rows.ts';
 
@@ -19,8 +22,8 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-function siteWith(database: string, archive = ''): Site {
-  const text = `name: erp\narchive: { location: a, maximumAge: 26h, retention: { redundancy: 1, windowDays: 7 }${archive} }\ndatabase: { engine: oracle, ${database} }`;
+function siteWith(database: string, archive = '', location = 'a'): Site {
+  const text = `name: erp\narchive: { location: ${location}, maximumAge: 26h, retention: { redundancy: 1, windowDays: 7 }${archive} }\ndatabase: { engine: oracle, ${database} }`;
   const parsed = parseSite(text, '/site');
   if ('mistakes' in parsed) throw new Error(JSON.stringify(parsed.mistakes));
   return { ...parsed.site, file: '/site/clona.yaml', folder: '/site' };
@@ -89,10 +92,10 @@ const ofOracle: Record<string, Check> = Object.fromEntries(
   Object.entries(checks).filter(([name]) => name.startsWith('oracle')),
 );
 
-async function look(facts: OracleFacts): Promise<Finding[]> {
+async function look(facts: OracleFacts, archive = 'a'): Promise<Finding[]> {
   const production = async (): Promise<never> => Promise.reject(new Error('not PostgreSQL'));
   const patient: Patient = {
-    site: siteWith('host: erpdb'),
+    site: siteWith('host: erpdb', '', archive),
     signal,
     now: new Date(),
     production,
@@ -269,6 +272,23 @@ describe('what doctor finds', () => {
       'never used by clona unless a site says so: Parallel backup and recovery',
     );
   });
+});
+
+test('backup mode that a hot backup of clona left behind is told as its own', async () => {
+  const folder = await makeTestFolder();
+  try {
+    const rows = healthy();
+    Object.assign(rows.backupMode[0]!, { status: 'ACTIVE', change: '950', time: at('19:00') });
+    const files = [{ file: '1', name: '/u01/erp/file1.dbf', identity: '1:1', copied: false }];
+    const mark = { dbid: rows.database[0]!.dbid, startedAt: '2017-03-08T19:00:00Z', files };
+    await writeFile(markFileOf(folder), JSON.stringify(mark));
+    const found = problems(await look(factsOf(rows), folder));
+    expect(found).toEqual([
+      expect.stringMatching(/^warning: a hot backup of clona's of .* left 1 datafiles in backup mode/),
+    ]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 describe('the disks below, as the machine of the database sees them', () => {

@@ -4,13 +4,18 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { DatabaseAddress } from '../../src/databases/database.ts';
 import { connectOracle, type OracleSession } from '../../src/databases/oracle/connect.ts';
 import { takeHotBackup } from '../../src/databases/oracle/hot-backup.ts';
+import type { OracleTools } from '../../src/databases/oracle/guest-tools.ts';
+import { restoreOracle } from '../../src/databases/oracle/restore.ts';
+import { takeRmanBackup } from '../../src/databases/oracle/take-backup.ts';
 import { readOracleCatalog } from '../../src/databases/oracle/site-catalog.ts';
 import { silent } from '../../src/progress.ts';
 import { listIncarnations } from '../../src/recovery/incarnations.ts';
 import type { Backup, Catalog } from '../../src/recovery/catalog.ts';
 import { planRecovery } from '../../src/recovery/plan.ts';
+import { createHostGuest } from '../support/host-guest.ts';
 import { makeTestFolder } from '../support/machine.ts';
 import { startUp, stop } from './instance/startup.ts';
+import { installTools, type Tools } from './machine/tools.ts';
 import { startOracleSim, type OracleSim } from './server.ts';
 
 // Driver-verified, not Oracle-verified: a cluster of two nodes, each with its own redo thread, archived to two destinations.
@@ -198,4 +203,62 @@ test('RESETLOGS begins both threads anew, and the incarnation before serves as f
   expect(plan).toMatchObject({ reachable: true, target: { incarnation: 2 } });
   const onBoth = new Set(plan.logs.map(({ incarnation, thread }) => `${incarnation}/${thread}`));
   expect(onBoth).toEqual(new Set(['1/1', '1/2', '2/1', '2/2']));
+});
+
+test('RMAN restores a backup of both threads into a clone, with the redo of both', async () => {
+  const clone = await startOracleSim({
+    instance: { now: () => Date.now(), storage: { folder: join(folder, 'clone'), create: false } },
+  });
+  const tools = [
+    await installTools(sim.server, join(folder, 'live')),
+    await installTools(clone.server, join(folder, 'clone')),
+  ] as const;
+  try {
+    const toolsIn = (name: string, { home }: Tools): OracleTools => ({
+      guest: createHostGuest(join(folder, name)),
+      home,
+      instanceName: 'ERP',
+      workDir: join(folder, name, 'work'),
+      signal,
+    });
+    await takeRmanBackup(toolsIn('live', tools[0]), {
+      kind: 'managed',
+      level: null,
+      channels: 1,
+      compressed: true,
+    });
+    await work(2, 100_000);
+    await work(1, 1_000_000);
+    await execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+    const { catalog, facts } = await readOracleCatalog(address(), { archiveDir: folder }, signal);
+    const plan = planRecovery(catalog, latest);
+    expect(plan).toMatchObject({ reachable: true, backup: expect.stringMatching(/^TAG/) });
+    const area = `${join(folder, 'fra')}/`;
+    const restored = await restoreOracle({
+      plan,
+      catalog,
+      facts,
+      target: {
+        platform: 'linux',
+        databaseName: 'CLONAERP',
+        instanceName: 'CLONAERP',
+        dataDir: join(folder, 'clone/data'),
+        recoveryDir: join(folder, 'clone/fra'),
+        recoveryBytes: 1_000_000_000,
+        archiveDirs: [area],
+        channels: 1,
+      },
+      tools: toolsIn('clone', tools[1]),
+      until: { kind: 'scn', scn: plan.redoTo! },
+      onProgress: silent,
+    });
+    expect(restored.name).toBe('CLONAERP');
+    const { host, port, password } = clone;
+    const sys = { engine: 'oracle', host, port, database: 'ERP', user: 'SYS', password } as const;
+    await using session = await connectOracle({ ...sys, oracle: { privilege: 'sysdba' } }, signal);
+    const sums = 'SELECT (SELECT SUM(id) FROM clona.one), (SELECT SUM(id) FROM clona.two) FROM DUAL';
+    expect(await session.query(sums)).toEqual([['1010101', '101010']]);
+  } finally {
+    for (const one of [...tools, clone]) await one[Symbol.asyncDispose]();
+  }
 });

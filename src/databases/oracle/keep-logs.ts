@@ -46,14 +46,28 @@ export async function keepLogs(options: KeepLogsOptions): Promise<KeptLog[]> {
       log.branch,
       `${archivedLogName(log.thread, log.sequence, log.branch)}.zst`,
     );
-    if (kept[path]?.state === 'available' && kept[path].first === log.first && (await isThere(path)))
-      continue;
+    const known = kept[path];
+    if (known !== undefined && (known.first !== log.first || known.next !== log.next))
+      throw reverted(known, log);
+    if (known?.state === 'available' && (await isThere(path))) continue;
     const sha256 = await keepOne(names, path, options);
     const mirror = mirrorDir === undefined ? undefined : join(mirrorDir, relative(archiveDir, path));
     if (mirror !== undefined) await mirrorOne(path, mirror, sha256, signal);
     fresh.push({ ...log, path, mirror, state: 'available', sha256 });
   }
   return fresh;
+}
+
+/** R20: whichever was written over the other, one history would be lost. */
+function reverted({ path, first, next }: KeptLog, log: Omit<ServerLog, 'names'>): ClonaError {
+  return new ClonaError(
+    'archiveDamaged',
+    `log ${log.thread}/${log.sequence} was kept from ${first} to ${next}, and the server has another one from ${log.first} to ${log.next}`,
+    {
+      hint: 'LIVE was reverted and archives under names it had used: open it with RESETLOGS first (R20); nothing was written over',
+      details: { path },
+    },
+  );
 }
 
 const isThere = async (path: string): Promise<boolean> =>

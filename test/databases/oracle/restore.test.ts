@@ -679,6 +679,12 @@ test("logs are kept compressed and mirrored, and bring a hot backup back when th
   const kept = await keep({});
   expect(kept.length).toBeGreaterThan(0);
   expect(await keep(Object.fromEntries(kept.map((log) => [log.path, log])))).toEqual([]);
+  const [first] = kept;
+  const other = { ...first!, next: String(BigInt(first!.next) + 1n) };
+  await expect(keep({ [other.path]: other })).rejects.toMatchObject({
+    kind: 'archiveDamaged',
+    hint: expect.stringContaining('RESETLOGS'),
+  });
   for (const [name] of await session.query('SELECT NAME FROM V$ARCHIVED_LOG')) await rm(name!);
   live.instance.database!.control!.archived.length = 0;
   // One is damaged: its mirror serves.

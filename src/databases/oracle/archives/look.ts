@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { errorCode } from '../../../archive/durable-file.ts';
 import type { Backup } from '../../../recovery/catalog.ts';
-import { withKeptLogs } from '../kept-logs.ts';
+import { withKeptLogs, withoutKeptLogs, type KeptLog } from '../kept-logs.ts';
 import type { OracleCatalog } from '../site-catalog.ts';
 import { describeFound, type FoundArchives } from './found.ts';
 import { scanArchiveFolder } from './scan.ts';
@@ -37,8 +37,12 @@ export async function addFoundArchives(
     gone.has(backup.label) ? { ...backup, state: 'missing' } : backup,
   );
   const known = { ...oracle.catalog, backups: left.filter(({ state }) => state !== 'missing') };
+  const looked = { ...oracle.facts, keptLogs: await lookForLogs(oracle.facts.keptLogs ?? {}) };
   const found = describeFound(sets, known, oracle.facts);
-  const { catalog, facts } = merge({ ...oracle, catalog: { ...oracle.catalog, backups: left } }, found);
+  const { catalog, facts } = merge(
+    { ...oracle, facts: looked, catalog: { ...oracle.catalog, backups: left } },
+    found,
+  );
   for (const { name, reasons } of found.passedOver.slice(0, 10)) {
     warnings.push(`${name} is passed over: ${reasons.join('; ')}`);
   }
@@ -64,9 +68,30 @@ function merge(
   const keptLogs = { ...facts.keptLogs };
   for (const log of found.logs) keptLogs[log.path] = log;
   return {
-    catalog: withKeptLogs({ ...catalog, backups: [...backups.values()] }, Object.values(keptLogs)),
+    catalog: withKeptLogs(
+      withoutKeptLogs({ ...catalog, backups: [...backups.values()] }),
+      Object.values(keptLogs),
+    ),
     facts: { ...facts, pieces, copies, keptLogs },
   };
+}
+
+/** Kept logs of which neither the file nor its mirror is there any more. */
+async function lookForLogs(kept: Readonly<Record<string, KeptLog>>): Promise<Record<string, KeptLog>> {
+  const now: Record<string, KeptLog> = {};
+  for (const [path, log] of Object.entries(kept)) {
+    const isHere = (await isThere(path)) || (log.mirror !== undefined && (await isThere(log.mirror)));
+    now[path] = { ...log, state: isHere ? 'available' : 'missing' };
+  }
+  return now;
+}
+
+/** What cannot be looked at is taken for there. */
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    (error: unknown) => errorCode(error) !== 'ENOENT',
+  );
 }
 
 /** Copies and exports of which a file lay in one of these folders and is there no more. */
@@ -77,11 +102,7 @@ async function findGone({ catalog, facts }: OracleCatalog, folders: readonly str
     if (!isOurs && facts.copies?.[label] === undefined) continue;
     for (const path of facts.pieces[label] ?? []) {
       if (!folders.some((folder) => path.startsWith(folder))) continue;
-      const isThere = await stat(path).then(
-        () => true,
-        (error: unknown) => errorCode(error) !== 'ENOENT',
-      );
-      if (!isThere) gone.add(label);
+      if (!(await isThere(path))) gone.add(label);
     }
   }
   return gone;
