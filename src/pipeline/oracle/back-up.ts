@@ -12,6 +12,7 @@ import type { MachineAccess } from '../machine/access.ts';
 import type { BackupTaken, Step } from '../operations.ts';
 import { keepSettingsOf } from '../oracle-keep.ts';
 import { toJson } from '../step.ts';
+import { removeOldWork } from './left-programs.ts';
 import { backupTag } from './names.ts';
 import { placesOf, readAndRemember } from './places.ts';
 import { addressOf, withTools } from './sessions.ts';
@@ -61,6 +62,7 @@ async function takeOrFind(site: Site, live: MachineAccess, step: Step): Promise<
     withTools(site, live, `${step.key}/backup`, step.signal, async (tools) => {
       for (const detail of await endLeftBackupMode(addressOf(live), tools, site.archive.location))
         step.onProgress({ step: 'back up with RMAN', state: 'running', detail });
+      await removeOldWork(tools);
       const tag = backupTag(step.key, attempt);
       await takeRmanBackup(tools, { kind: 'managed', level: null, tag, channels: 1, compressed: true });
     }),

@@ -19,6 +19,14 @@ exit 0`;
   await guest.runShell(script, { signal });
 }
 
+/** Programs and what they printed are kept for a month beside the database, then they go: a night makes ten folders. */
+export async function removeOldWork({ guest, workDir, signal }: OracleTools): Promise<void> {
+  if (guest.platform === 'windows') return;
+  const folder = workDir.slice(0, workDir.lastIndexOf('/'));
+  const script = `find ${quoteSh(folder)} -mindepth 1 -maxdepth 1 -type d -mtime +30 -exec rm -rf -- {} + 2>/dev/null; exit 0`;
+  await guest.runShell(script, { signal });
+}
+
 function escapePattern(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { OracleSession } from '../../../src/databases/oracle/connect.ts';
@@ -15,7 +15,7 @@ import { startsAtBoot } from '../../../src/pipeline/oracle/start-at-boot.ts';
 import { toolsOn } from '../../../src/pipeline/oracle/settings.ts';
 import { runSmoke } from '../../../src/smoke/run.ts';
 import { makeTestFolder } from '../../support/machine.ts';
-import { cutAllOracleMachines, oracleHome } from '../../support/oracle-platform.ts';
+import { cutAllOracleMachines, oracleDisks, oracleHome } from '../../support/oracle-platform.ts';
 import { makeOracleSite, openOracleSite, type OracleSite } from './oracle-site.ts';
 
 let root: string;
@@ -202,6 +202,37 @@ describe('LIVE with Oracle', () => {
     expect(await live.listSnapshots(taking.signal, 'live')).not.toContain(name);
   });
 
+  test('with its snapshot lost LIVE goes back by its restore point, and what that leaves is seen', async () => {
+    const before = await mark();
+    const taking = step('snapshot');
+    const name = taking.key.replaceAll('/', '-');
+    await live.snapshot(taking, 'live', name);
+    await site.access.machines.removeSnapshot('live', name, taking.signal);
+    {
+      await using session = await site.session('live');
+      await session.execute("INSERT INTO erp.orders (id, customer) VALUES (98, 'gone')");
+      await session.driver.commit();
+    }
+    const version = join(site.systemDisk, 'VERSION');
+    await writeFile(version, '3.0\n');
+    try {
+      const reverting = step('revert');
+      await live.revert(reverting, 'live', name);
+      await live.revert(reverting, 'live', name);
+      const reopening = step('reopen');
+      const opened = await live.reopen(reopening, 'live');
+      expect(await live.reopen(reopening, 'live')).toEqual(opened);
+      const back = await live.observe(step('observe'), 'live');
+      expect(compareObservations(before, back)).toEqual({ counts: true, version: false, fingerprint: true });
+    } finally {
+      await writeFile(version, '2.0\n');
+      await live.openForUsers(step('open'));
+    }
+    await expect(live.revert(step('revert'), 'live', 'another')).rejects.toMatchObject({
+      kind: 'machineFailed',
+    });
+  });
+
   test('smoke tests in TypeScript ask it with bound values, and change nothing', async () => {
     const directory = join(root, 'smoke-ts');
     await mkdir(directory, { recursive: true });
@@ -252,5 +283,18 @@ test('nothing commits by itself', async ({ sql }) => {
     expect(await ended).toEqual([null, 'SIGKILL']);
     expect(kept.exitCode ?? kept.signalCode).toBeNull();
     kept.kill('SIGKILL');
+  });
+
+  test('the programs of a month ago go with the next backup, younger ones stay', async () => {
+    const work = join(oracleDisks(join(root, 'machines'), 'live').data, 'clona-work');
+    const [old, young] = ['old', 'young'].map((name) => join(work, name));
+    await mkdir(old!, { recursive: true });
+    await mkdir(young!, { recursive: true });
+    const then = new Date(Date.now() - 40 * 86_400_000);
+    await utimes(old!, then, then);
+    await live.takeBackup(step('backup'), 'guard', false);
+    const left = await readdir(work);
+    expect(left).toContain('young');
+    expect(left).not.toContain('old');
   });
 });
