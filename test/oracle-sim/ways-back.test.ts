@@ -19,6 +19,7 @@ import { createHostGuest } from '../support/host-guest.ts';
 import { makeTestFolder } from '../support/machine.ts';
 import { abort, stop } from './instance/startup.ts';
 import { mounted } from './instance/physical/database.ts';
+import { readRedoLog } from './instance/physical/files.ts';
 import { installTools, type Tools } from './machine/tools.ts';
 import { startOracleSim, type OracleSim } from './server.ts';
 
@@ -92,7 +93,11 @@ function toolsOf(): OracleTools {
 
 const live = (): string => join(folder, 'live');
 
+/** The first SCN that the snapshot does not hold. */
+let snapshotEnd = 0n;
+
 function snapshot(): void {
+  snapshotEnd = mounted(sim.instance.database!).scn + 1n;
   cpSync(live(), join(folder, 'snapshot'), { recursive: true });
 }
 
@@ -138,11 +143,20 @@ describe('LIVE back by the snapshot of its machine', () => {
 
   test('it reopens on a new incarnation, no log of the old branch is overwritten, and the archive goes on', async () => {
     const guard = await promoteBadly();
+    const end = snapshotEnd;
     const before = archived();
     revert();
     const report = await reopen(guard);
     expect(report).toMatchObject({ way: 'revert', did: true, incarnation: 2, parent: guard.resetlogs });
+    expect(report.exact).toBe(true);
+    // What the abandoned branch wrote lies behind the new one's beginning: a log of its name serves both up to there.
+    const abandoned = [...before.keys()].flatMap((path) =>
+      path.endsWith('.arc') ? [readRedoLog(path)] : [],
+    );
+    const written = abandoned.flatMap(({ records }) => records.map(({ scn }) => scn));
+    expect(written.filter((scn) => scn >= end)).not.toEqual([]);
     expect(report.branchPosition).toBeGreaterThanOrEqual(BigInt(guard.scn));
+    expect(report.branchPosition).toBeLessThanOrEqual(end);
     expect(await query('SELECT SUM(id) FROM orders')).toEqual([['1']]);
     const after = archived();
     for (const [path, hash] of before) expect(after.get(path), path).toBe(hash);
@@ -177,6 +191,18 @@ describe('LIVE back by the snapshot of its machine', () => {
     revert();
     await run(sqlPlus(statements), null);
     expect(await reopen(guard)).toMatchObject({ did: true, incarnation: 2 });
+    expect(await query('SELECT SUM(id) FROM orders')).toEqual([['1']]);
+  });
+
+  test('also where the online log cannot be applied in the mounted state: by one open and a clean shutdown', async () => {
+    const guard = await promoteBadly();
+    revert();
+    sim.faults.failing.push({
+      statement: /RECOVER DATABASE$/,
+      code: 283,
+      text: 'recovery session canceled due to errors',
+    });
+    expect(await reopen(guard)).toMatchObject({ did: true, incarnation: 2, exact: false });
     expect(await query('SELECT SUM(id) FROM orders')).toEqual([['1']]);
   });
 

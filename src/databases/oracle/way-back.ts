@@ -153,6 +153,40 @@ export interface RevertedLive {
  * other content. So until it has a new incarnation whatever it archives goes to a folder of its own, and to no standby. To defer every
  * destination is not allowed (ORA-16028), so the first one is turned aside. All of it in memory only: the last restart brings the site's
  * own destinations back. An open one is aborted: the machine has started it by itself, and nobody wants what it wrote.
+ *
+ * First its own online log is applied in the mounted state, so that the new incarnation begins where the snapshot's redo ends: up to
+ * there what is archived under the same sequence number is the same, byte for byte, and serves both branches.
+ */
+export function writeRecoverMounted(live: RevertedLive): string {
+  return sqlPlus([
+    ...writeStop(live.instance, 'ABORT'),
+    'STARTUP RESTRICT MOUNT',
+    ...(live.logMode === 'ARCHIVELOG' ? writeAside(live) : []),
+    // ORA-00264 where it was shut down cleanly. Whether the files agree is asked, not read from what is said.
+    'WHENEVER SQLERROR CONTINUE',
+    'ALTER DATABASE RECOVER DATABASE;',
+    'WHENEVER SQLERROR EXIT 1 ROLLBACK',
+    "SELECT 'clona|fuzzy|' || TO_CHAR(COUNT(*)) FROM V$DATAFILE_HEADER WHERE FUZZY = 'YES';",
+  ]);
+}
+
+/** Whether all files agree after `writeRecoverMounted`. */
+export function areFilesWhole(output: string): boolean {
+  return /^\s*clona\|fuzzy\|0\s*$/m.test(output);
+}
+
+/** Then, in the same mounted instance: RESETLOGS exactly at the end of the redo that the snapshot holds. */
+export const resetMounted = sqlPlus([
+  ...recoverUntilCancel(''),
+  'ALTER DATABASE OPEN RESETLOGS;',
+  'SHUTDOWN IMMEDIATE',
+  'STARTUP RESTRICT',
+  'SELECT INCARNATION#, RESETLOGS_CHANGE#, STATUS FROM V$DATABASE_INCARNATION;',
+]);
+
+/**
+ * Where recovery in the mounted state did not make the files agree: the database is opened once for crash recovery, and shut down cleanly.
+ * It writes redo of its own meanwhile, under a sequence number that the archive has with other content.
  */
 export function writeAfterRevert(live: RevertedLive): string {
   const aside = live.logMode === 'ARCHIVELOG' ? writeAside(live) : [];

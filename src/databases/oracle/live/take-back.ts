@@ -1,10 +1,19 @@
 import { ClonaError } from '../../../errors.ts';
 import { withProgress, type OnProgress } from '../../../progress.ts';
-import { makeFolder, type OracleTools } from '../guest-tools.ts';
+import { makeFolder, runSqlPlus, type OracleTools } from '../guest-tools.ts';
 import { asPosition, type Position } from '../../../recovery/position.ts';
-import { isBackAt, writeAfterRevert, writeFlashback } from '../way-back.ts';
+import {
+  areFilesWhole,
+  isBackAt,
+  resetMounted,
+  writeAfterRevert,
+  writeFlashback,
+  writeRecoverMounted,
+  type RevertedLive,
+} from '../way-back.ts';
 import { decideFlashBack, decideReopen, type BackDecision, type LiveGuard } from './decide.ts';
 import { runChecked, runProgram } from './guard.ts';
+import { judgeLive } from './judge.ts';
 import { readLiveState, type LiveIncarnation, type LiveState } from './state.ts';
 
 /** LIVE is back: on a new incarnation, open for administrators only. */
@@ -16,6 +25,8 @@ export interface BackReport {
   branchPosition: Position;
   /** RESETLOGS_CHANGE# of the incarnation that LIVE came from. */
   parent: string;
+  /** The new incarnation begins exactly where the redo of the snapshot, or of the restore point, ends. false, or not known: back up at once. */
+  exact: boolean;
   /** Where the reverted server put what it archived before it had its new incarnation; null: nowhere. */
   quarantine: string | null;
 }
@@ -68,8 +79,8 @@ export interface ReopenOptions {
 
 /**
  * R20: after the machine of LIVE was reverted to its snapshot. Nothing reaches the archive before LIVE has a new incarnation: what was
- * started by the machine itself is aborted, all destinations are put aside, then clean shutdown, RECOVER UNTIL CANCEL, OPEN RESETLOGS,
- * and a restart that brings the site's own destinations back, and archives one log by them. May be called again after a kill.
+ * started by the machine itself is aborted, all destinations are put aside, its own online log is applied in the mounted state (where that
+ * does not do: one open and a clean shutdown), then RECOVER UNTIL CANCEL, OPEN RESETLOGS, and a restart that brings the site's own destinations back, and archives one log by them. May be called again after a kill.
  */
 export async function reopenAfterRevert(options: ReopenOptions): Promise<BackReport> {
   const { tools, guard, quarantineDir, onProgress } = options;
@@ -89,18 +100,48 @@ export async function reopenAfterRevert(options: ReopenOptions): Promise<BackRep
     await bringBackDestinations(tools, state, quarantineDir);
     return report('revert', false, decision.incarnation, quarantineDir);
   }
-  const already = state.current !== null && state.current.prior === guard.resetlogs;
   await makeFolder(tools.guest, quarantineDir, tools.signal);
-  await withProgress(onProgress, 'give LIVE a new incarnation', async () => {
-    // Killed after RESETLOGS: what is left to do is to start.
-    const program = already ? null : writeAfterRevert({ ...state, quarantineDir });
-    if (program !== null) await runProgram(tools, 'after-revert', program);
-    else await runChecked(tools, 'start', ['SHUTDOWN ABORT', 'STARTUP RESTRICT']);
-  });
+  const exact = await withProgress(onProgress, 'give LIVE a new incarnation', async () =>
+    giveIncarnation(tools, guard, { ...state, quarantineDir }, isNew(state, guard)),
+  );
   const after = await readLiveState(tools);
   const current = requireReopened(after, guard);
   await bringBackDestinations(tools, after, quarantineDir);
-  return report('revert', true, current, quarantineDir);
+  return { ...report('revert', true, current, quarantineDir), exact };
+}
+
+function isNew({ current }: LiveState, { resetlogs }: Pick<LiveGuard, 'resetlogs'>): boolean {
+  return current !== null && current.prior === resetlogs;
+}
+
+/** true: it begins exactly where the snapshot's redo ends. */
+async function giveIncarnation(
+  tools: OracleTools,
+  guard: Pick<LiveGuard, 'resetlogs'>,
+  live: RevertedLive,
+  already: boolean,
+): Promise<boolean> {
+  const start = async (): Promise<string> =>
+    runChecked(tools, 'start', ['SHUTDOWN ABORT', 'STARTUP RESTRICT']);
+  if (already) {
+    // Killed after RESETLOGS: what is left to do is to start.
+    await start();
+    return false;
+  }
+  const { text } = await runSqlPlus(tools, 'recover-mounted', writeRecoverMounted(live));
+  const wasOpen = live.instance === 'open';
+  if (areFilesWhole(text)) {
+    const { text: said, exitCode } = await runSqlPlus(tools, 'reset-mounted', resetMounted);
+    if (judgeLive(said, exitCode) === null) return !wasOpen;
+    // It may have ended before RESETLOGS, or after it: a second one would leave another incarnation behind.
+    if (isNew(await readLiveState(tools), guard)) {
+      await start();
+      return !wasOpen;
+    }
+  }
+  const { instance } = await readLiveState(tools);
+  await runProgram(tools, 'after-revert', writeAfterRevert({ ...live, instance }));
+  return false;
 }
 
 /** A run that was killed may have left the destinations put aside: they are of memory only, so a restart brings the site's own. */
@@ -147,6 +188,7 @@ function report(
     incarnation: key,
     branchPosition: asPosition(BigInt(resetlogs)),
     parent: prior ?? '',
+    exact: way === 'flashback',
     quarantine,
   };
 }
