@@ -15,7 +15,8 @@ export function startLine(
   const become = owner === null ? [] : becoming(owner);
   const name = process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH';
   const libraries = binaries.env[name] === undefined ? [] : [`${name}=${binaries.env[name]}`];
-  const options = `-k ${quoteSh(socketDir)}${port === undefined ? '' : ` -p ${port}`}`;
+  // Beside a production that runs, its port on localhost is taken, and its programs must not find the copy by chance.
+  const options = `-k ${quoteSh(socketDir)} -c listen_addresses=${port === undefined ? '' : ` -p ${port}`}`;
   const server = [`${binaries.binDir}/pg_ctl`, '-D', dataDir, '-l', logFile, '-o', options, '-w', 'start'];
   const words = [...become, ...(libraries.length === 0 ? [] : ['env', ...libraries]), ...server];
   // Root's own folder is closed to that user, and pg_ctl wants to come back to where it was called.
