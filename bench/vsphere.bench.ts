@@ -8,7 +8,7 @@ import { layTable } from '../src/recovery/table.ts';
 import { startVcsim, findVcsim, type Vcsim } from '../test/support/vcsim.ts';
 import { completeLive, liveName } from '../test/support/vsphere-site.ts';
 import { findTestToolchain } from '../test/support/toolchain.ts';
-import type { LiveStagingArgs } from '../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../infra/staging-args.ts';
 import type { Toolchain } from '../src/machines/pulumi/toolchain.ts';
 
 /**

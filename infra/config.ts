@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseDuration, durationPattern } from '../src/site/units.ts';
-import type { LiveStagingArgs } from './live-staging.ts';
+import type { LiveStagingArgs } from './staging-args.ts';
 import { checkVsphereConfig, toVsphereArgs, vsphereConfig } from './vsphere-config.ts';
 
 const text = z.string().min(1);

@@ -11,44 +11,8 @@ import type { DatabaseAddress } from '../src/databases/database.ts';
 import type { SshEndpoint } from '../src/guest/guest.ts';
 import type { MachineFacts } from '../src/machines/machines.ts';
 import { LocalMachine } from './local.ts';
-import { createOnVsphere, type VsphereStagingArgs } from './vsphere.ts';
-
-/** The same for every platform; each platform's own settings are in a part of its name. */
-export interface LiveStagingArgs {
-  platform: 'local' | 'vsphere';
-  /** Name of the staging machine; default: the name of the component. */
-  name?: string | undefined;
-  /** The production machine that is cloned, as the platform knows it. It is only read. */
-  source: string;
-  /** Default: a network of its own where the platform can, which is proven before the machine counts as made. */
-  isolation?: 'network' | 'configuration' | undefined;
-  /** When the machine may be destroyed: a moment (ISO), or a time after it was made. Neither: never by itself. */
-  expiresAt?: string | undefined;
-  timeToLiveMs?: number | undefined;
-  /** True: Pulumi refuses to destroy it until this is false again. */
-  protect?: boolean | undefined;
-  /** Site, archive label and the like; shown with the machine. */
-  labels?: Readonly<Record<string, string>> | undefined;
-  database?: StagingDatabase | undefined;
-  /** Needed on the platform vsphere. */
-  vsphere?: VsphereStagingArgs | undefined;
-  /** Needed on the platform local. */
-  local?: LocalStagingArgs | undefined;
-}
-
-export interface StagingDatabase {
-  engine?: DatabaseAddress['engine'] | undefined;
-  name?: string | undefined;
-  user?: string | undefined;
-  port?: number | undefined;
-}
-
-export interface LocalStagingArgs {
-  /** Folder of the staging machines. */
-  root: string;
-  /** Folder of the production machine; default: the same. */
-  sourceRoot?: string | undefined;
-}
+import { createOnVsphere } from './vsphere.ts';
+import type { LiveStagingArgs, LocalStagingArgs } from './staging-args.ts';
 
 /**
  * LIVE STAGING as code: a clone of the production machine on an isolated network, its data disk empty for the restore.

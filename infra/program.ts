@@ -1,6 +1,7 @@
 import { Config, getProject, runtime, RunError } from '@pulumi/pulumi';
 import { readStagingConfig } from './config.ts';
-import { LiveStaging, type LiveStagingArgs } from './live-staging.ts';
+import { LiveStaging } from './live-staging.ts';
+import type { LiveStagingArgs } from './staging-args.ts';
 
 /**
  * One staging machine by the keys of `pulumi config` (infra/config.ts). `defaults` stand for keys that the stack

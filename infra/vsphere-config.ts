@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { VsphereStagingArgs } from './vsphere.ts';
+import type { VsphereStagingArgs } from './staging-args.ts';
 
 const text = z.string().min(1);
 const number = (low: number, high: number) =>

@@ -10,50 +10,17 @@ import {
 } from '@pulumi/pulumi';
 import { ClonaError } from '../src/errors.ts';
 import type * as bindings from '@pulumi/vsphere';
-import type { GuestAddress } from '../src/guest/guest.ts';
 import type { MachineFacts } from '../src/machines/machines.ts';
-import type { VimAddress } from '../src/machines/vsphere/client.ts';
-import { isolatedNetworkName, type InventoryPlaces } from '../src/machines/vsphere/inventory.ts';
+import { isolatedNetworkName } from '../src/machines/vsphere/inventory.ts';
 import { isolatedSwitch } from '../src/machines/vsphere/isolated-switch.ts';
 import type { Mark } from '../src/machines/vsphere/marks.ts';
 import { cloneRequestOf } from '../src/machines/pulumi/clone-request.ts';
 import { prepareClone, sourcePath, type PreparedClone } from '../src/machines/vsphere/prepare-clone.ts';
-import type { LiveStagingArgs } from './live-staging.ts';
-
-/** What `LiveStaging` needs to know of a vCenter. */
-export interface VsphereStagingArgs {
-  /**
-   * The password goes to the provider as a Pulumi secret where `passwordInState` says so, else it is expected in
-   * VSPHERE_PASSWORD, and no state holds it.
-   */
-  address: VimAddress;
-  passwordInState?: boolean | undefined;
-  places: InventoryPlaces;
-  /** `full` (default): a copy. `linked`: on the base snapshot that all linked clones of a source share. */
-  clone?: 'full' | 'linked' | undefined;
-  /** An existing port group that leads nowhere, or the host on which one without uplink is made. */
-  network: { portGroup: string } | { host: string };
-  /** Default: as production was when it was cloned. */
-  size?:
-    | { cpus?: number | undefined; memoryMb?: number | undefined; dataDiskGib?: number | undefined }
-    | undefined;
-  /** Name of a customization specification of the vCenter: another host name, address, SID. Default: none. */
-  customization?: string | undefined;
-  /** Minutes a clone may take; default 30. */
-  cloneTimeoutMinutes?: number | undefined;
-  /** How its guest is reached once it has an address. */
-  guest: Omit<GuestAddress, 'endpoint'> & { port: number };
-  /** Paths as the guest sees them. */
-  systemDisk: string;
-  dataDisk: string;
-  /** `prepareVsphere`, awaited before the engine starts: a refusal then is an error as it is, and costs nothing. */
-  prepared?: PreparedClone | undefined;
-}
+import type { LiveStagingArgs } from './staging-args.ts';
+import type { VsphereStagingArgs, VsphereArgs } from './staging-args.ts';
 
 /** Longest time for looking at the inventory. */
 const lookLimitMs = 600_000;
-
-export type VsphereArgs = LiveStagingArgs & { vsphere: VsphereStagingArgs };
 
 type Bindings = typeof bindings;
 

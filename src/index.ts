@@ -21,5 +21,6 @@ export { judgeJobLog, type JobLogJudgement } from './proof/job-log.ts';
 export { decideGate, type GateDecision } from './gate/gate.ts';
 export type { GateFacts, GatePolicy } from './gate/facts.ts';
 
-export { LiveStaging, type LiveStagingArgs } from '../infra/live-staging.ts';
+export { LiveStaging } from '../infra/live-staging.ts';
+export type { LiveStagingArgs } from '../infra/staging-args.ts';
 export { createStagingByConfig } from '../infra/program.ts';

@@ -1,6 +1,7 @@
 import { basename, dirname, resolve } from 'node:path';
 import { ClonaError } from '../errors.ts';
-import { defaultAnswers, siteFileText, type SiteAnswers } from '../site/template.ts';
+import { defaultAnswers, siteFileText } from '../site/template.ts';
+import type { SiteAnswers } from '../site/answers.ts';
 import { examples, exampleSiteFile } from './init/examples.ts';
 import { askQuestions, type Terminal } from './init/questions.ts';
 import { exists, readExample, writeFiles, type PlannedFile } from './init/write.ts';

@@ -1,5 +1,5 @@
 import { errorTable, type ExitCode } from '../errors.ts';
-import type { PromoteResult } from '../pipeline/promote.ts';
+import type { PromoteResult } from '../pipeline/promote-result.ts';
 import { confirmChange, textOption } from './confirm.ts';
 import { gateToJson, showGate } from './show-gate.ts';
 import { openVerbContext } from './site-context.ts';

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { ClonaError } from '../errors.ts';
 import type { Context } from '../pipeline/context.ts';
-import type { ReleaseResult } from '../pipeline/release.ts';
+import type { ReleaseResult } from '../pipeline/release-result.ts';
 import { textOption } from './confirm.ts';
 import { gateToJson, showGate } from './show-gate.ts';
 import { openVerbContext } from './site-context.ts';

@@ -2,7 +2,8 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { ClonaError } from '../errors.ts';
-import { readTree, type Tree, type TreeEntry } from './tree.ts';
+import { readTree, type Tree } from './tree.ts';
+import type { TreeEntry } from './tree-entry.ts';
 
 /** The detached signature signs the hash, so it cannot be part of it: the only file of a kit that is left out. */
 export const signatureFile = 'kit.sig';

@@ -1,5 +1,5 @@
 import { ClonaError } from '../errors.ts';
-import type { TreeEntry } from './tree.ts';
+import type { TreeEntry } from './tree-entry.ts';
 
 const mostLinksOnTheWay = 40;
 

@@ -3,18 +3,9 @@ import { join } from 'node:path';
 import { ClonaError } from '../errors.ts';
 import { checkLinks } from './links.ts';
 import { defaultKitLimits, type KitLimits } from './limits.ts';
+import type { TreeEntry } from './tree-entry.ts';
 import { checkEntryPath, compareUtf8 } from './paths.ts';
-
-/** Like git: of a file's mode only "may be executed by its owner" means the same on every platform. */
-export type EntryMode = '100644' | '100755' | '120000';
-
-export interface TreeEntry {
-  path: string;
-  mode: EntryMode;
-  sizeBytes: number;
-  /** Target of a symbolic link, as written. */
-  link?: string | undefined;
-}
+import type { EntryMode } from './tree-entry.ts';
 
 export interface Tree {
   directory: string;

@@ -5,7 +5,8 @@ import { pipeline } from 'node:stream/promises';
 import { ClonaError } from '../errors.ts';
 import type { KitLimits } from './limits.ts';
 import { checkEntryPath } from './paths.ts';
-import { fileMode, finishTree, tooLarge, tooMany, type Tree, type TreeEntry } from './tree.ts';
+import { fileMode, finishTree, tooLarge, tooMany, type Tree } from './tree.ts';
+import type { TreeEntry } from './tree-entry.ts';
 
 /**
  * Writes the entries of a kit below a new folder, whatever they are read from. Links are only remembered and

@@ -1,5 +1,5 @@
 import type { Bearing } from './operations.ts';
-import type { PromoteInput, PromoteResult } from './promote.ts';
+import type { PromoteInput, PromoteResult } from './promote-result.ts';
 import { recordFact, tryStep, type KeptError } from './step.ts';
 import { takeBack } from './take-back.ts';
 

@@ -2,7 +2,7 @@ import { ClonaError } from '../errors.ts';
 import { closedConditions, type GateDecision } from '../gate/gate.ts';
 import { decide, viewRelease } from './facts-now.ts';
 import type { Bearing, KitApplied, KitFound } from './operations.ts';
-import type { PromoteInput, PromoteResult } from './promote.ts';
+import type { PromoteInput, PromoteResult } from './promote-result.ts';
 import { durably, keepError, runStep, type KeptError } from './step.ts';
 
 export type Guarded =

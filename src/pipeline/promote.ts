@@ -1,33 +1,9 @@
 import { ClonaError } from '../errors.ts';
-import type { GateDecision } from '../gate/gate.ts';
 import { endPromotion, openStep, rollBack, withdraw } from './end-promotion.ts';
 import { gateStep, guardLive } from './guard-live.ts';
 import type { Bearing, KitApplied, KitFound, SmokeRun } from './operations.ts';
-import { keepError, recordFact, runStep, type KeptError } from './step.ts';
-import type { TakenBack } from './take-back.ts';
-
-export interface PromoteInput {
-  promotion: string;
-  release: string;
-  by: string;
-  startedAt: string;
-}
-
-export interface PromoteResult {
-  promotion: string;
-  release: string;
-  /**
-   * refused: the gate was closed, LIVE was not touched · withdrawn: closed again before the first change, LIVE is
-   * open as it was · rolledBack: proven back at P and open · failed: LIVE stays closed for users.
-   */
-  outcome: 'promoted' | 'refused' | 'withdrawn' | 'rolledBack' | 'failed';
-  gate: GateDecision | null;
-  /** P, and what was counted there. */
-  bearing: Bearing | null;
-  smoke: SmokeRun | null;
-  takenBack: TakenBack | null;
-  error: KeptError | null;
-}
+import { keepError, recordFact, runStep } from './step.ts';
+import type { PromoteInput, PromoteResult } from './promote-result.ts';
 
 /**
  * R20: close LIVE → drain → note P → guard backup and snapshot → the recorded steps → smoke → open. A failure

@@ -1,10 +1,10 @@
 import { ClonaError } from '../errors.ts';
-import type { GateDecision } from '../gate/gate.ts';
 import type { Rehearsal } from './evidence-kinds.ts';
-import type { KitApplied, KitFound, KitSource, Observation, SmokeRun } from './operations.ts';
+import type { KitSource, Observation } from './operations.ts';
 import { findFreeStaging, readSiteState } from './site-state.ts';
-import { keepError, recordFact, runStep, type KeptError } from './step.ts';
+import { keepError, recordFact, runStep } from './step.ts';
 import { askDepartments, decideNow, waitForChecklist, waitForEnd } from './wait-for-words.ts';
+import type { ReleaseResult } from './release-result.ts';
 import { currentWorker } from './worker.ts';
 
 export interface ReleaseInput {
@@ -12,16 +12,6 @@ export interface ReleaseInput {
   initiator: string;
   kitSource: KitSource;
   startedAt: string;
-}
-
-export interface ReleaseResult {
-  release: string;
-  state: string;
-  kit: KitFound | null;
-  upgrade: KitApplied | null;
-  smoke: SmokeRun | null;
-  gate: GateDecision | null;
-  error: KeptError | null;
 }
 
 /**

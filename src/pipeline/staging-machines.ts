@@ -1,7 +1,8 @@
 import { acquireSiteLock } from '../control/lock.ts';
 import { listLocalMachines } from '../machines/local/local-machines.ts';
 import { deleteForgottenMachine } from '../machines/local/resource.ts';
-import { breakStackLock, destroyStaging, type BreakLock } from '../machines/pulumi/staging.ts';
+import { breakStackLock, destroyStaging } from '../machines/pulumi/staging.ts';
+import type { BreakLock } from '../machines/pulumi/staging-options.ts';
 import { projectName } from '../machines/pulumi/workspace.ts';
 import type { Vim } from '../machines/vsphere/client.ts';
 import { sumCosts, type SiteCost } from '../machines/vsphere/costs.ts';

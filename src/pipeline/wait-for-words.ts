@@ -3,7 +3,7 @@ import { ClonaError } from '../errors.ts';
 import { currentEvidence } from '../gate/evidence.ts';
 import { closedConditions, type GateDecision } from '../gate/gate.ts';
 import { decide, viewRelease } from './facts-now.ts';
-import type { ReleaseResult } from './release.ts';
+import type { ReleaseResult } from './release-result.ts';
 import { readSiteState } from './site-state.ts';
 import { durably, runStep, tryStep } from './step.ts';
 import { currentWorker } from './worker.ts';

@@ -5,7 +5,7 @@ import { dropArchivedStreams } from './archived-streams.ts';
 import { backUpUnderLock, type SiteBackup } from './back-up.ts';
 import { archiveLog, withArchiver } from './postgres/live-archive.ts';
 import { createStep } from './step.ts';
-import type { Turn } from './zone-guard.ts';
+import type { Turn } from './zone-turn.ts';
 
 export interface ActionDone {
   kind: ZoneActionKind;

@@ -1,7 +1,6 @@
 import { acquireSiteLock } from '../control/lock.ts';
 import type { DatabaseAddress } from '../databases/database.ts';
 import { ClonaError, toClonaError } from '../errors.ts';
-import type { OnProgress } from '../progress.ts';
 import {
   decideZone,
   explainZone,
@@ -18,30 +17,11 @@ import type { OpenedSite } from './open-site.ts';
 import { findProduction } from './production.ts';
 import { newRunId } from './run-id.ts';
 import { performAction } from './zone-actions.ts';
-import { viewZone, type ZoneView } from './zone-facts.ts';
+import { viewZone } from './zone-facts.ts';
 import { measureAreas, rememberAreas } from './zone-measure.ts';
-import { readZoneState, type ZoneState } from './zone-state.ts';
-
-export interface GuardOptions {
-  /** Who acts, for the lock and the evidence. */
-  by: string;
-  signal: AbortSignal;
-  onProgress: OnProgress;
-  now: () => Date;
-  /** Pages a human. */
-  page: (zone: Zone, text: string) => Promise<void>;
-}
-
-/** One line of the timeline that a run of the guard leaves. */
-export interface ZoneEvent {
-  at: string;
-  zone: Zone;
-  /** `archive 83 % (yellow), red in 3 h 10 min` */
-  areas: string[];
-  /** What was done at that moment; null: it was looked at. */
-  action: ZoneActionKind | null;
-  detail: string;
-}
+import { readZoneState } from './zone-state.ts';
+import type { GuardOptions, ZoneEvent } from './zone-turn.ts';
+import type { Turn } from './zone-turn.ts';
 
 export interface GuardReport {
   zone: Zone;
@@ -134,18 +114,6 @@ export async function guardZone(opened: OpenedSite, options: GuardOptions): Prom
     if (done.some((kind) => kind === 'force-backup' || kind === 'quiesced-backup'))
       inRun.delete('remove-obsolete');
   }
-}
-
-/** What an action is given. */
-export interface Turn {
-  opened: OpenedSite;
-  options: GuardOptions;
-  run: string;
-  address: DatabaseAddress;
-  state: ZoneState;
-  decision: ZoneDecision;
-  view: ZoneView;
-  events: ZoneEvent[];
 }
 
 async function noteChange(turn: Turn): Promise<void> {

@@ -4,7 +4,6 @@ import { instantOf } from '../recovery/instant.ts';
 import type { Lineage } from '../recovery/lineage.ts';
 import { tracePath } from '../recovery/lineage.ts';
 import type { Position } from '../recovery/position.ts';
-import type { LowWaterMark } from './retention.ts';
 
 /** What the kept backups and the logs of one incarnation say. */
 interface Holding {
@@ -110,4 +109,12 @@ export function findDeletableLogs(catalog: Catalog, marks: readonly LowWaterMark
         .sort(([a], [b]) => a - b)
         .map(([sequence]) => ({ incarnation, thread, sequence })),
     );
+}
+
+export interface LowWaterMark {
+  incarnation: number;
+  /** Logs that end at or below it may go; null: nothing is kept here. */
+  position: Position | null;
+  /** Nothing needs this ORPHAN any more: all its logs may go (A19). */
+  abandoned: boolean;
 }

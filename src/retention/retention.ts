@@ -1,10 +1,10 @@
 import type { Backup, Catalog } from '../recovery/catalog.ts';
 import { compareLabels, compareNewestFirst, finishedMs } from '../recovery/choose.ts';
 import { showInstant } from '../recovery/instant.ts';
-import type { Position } from '../recovery/position.ts';
 import type { LogName } from '../recovery/answer.ts';
 import { findDeletableLogs, findLowWaterMarks } from './low-water-mark.ts';
 import type { Policy } from './policy.ts';
+import type { LowWaterMark } from './low-water-mark.ts';
 import { judgeStandings, seriesOf, type Series, type Standings } from './standing.ts';
 
 export interface Verdict {
@@ -14,14 +14,6 @@ export interface Verdict {
   reasons: string[];
   /** Kept although nothing can be restored from it as things are. */
   flagged: boolean;
-}
-
-export interface LowWaterMark {
-  incarnation: number;
-  /** Logs that end at or below it may go; null: nothing is kept here. */
-  position: Position | null;
-  /** Nothing needs this ORPHAN any more: all its logs may go (A19). */
-  abandoned: boolean;
 }
 
 export interface RetentionAnswer {

@@ -1,4 +1,4 @@
-import type { SiteAnswers } from './template.ts';
+import type { SiteAnswers } from './answers.ts';
 import { list, quote } from './yaml-text.ts';
 
 export function releaseText({ kitSource }: SiteAnswers): string[] {

@@ -11,6 +11,8 @@ import { openGuest } from '../guest/open.ts';
 import { requestThrough, type HttpAnswer, type HttpRequest } from './http.ts';
 import type { SmokeMachine } from './machine.ts';
 import { openOracleSql } from './oracle-sql.ts';
+import type { Sql } from './sql.ts';
+export type { Sql } from './sql.ts';
 
 export { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest';
 export type { HttpAnswer, HttpRequest } from './http.ts';
@@ -20,12 +22,6 @@ declare module 'vitest' {
     clonaMachine: SmokeMachine;
   }
 }
-
-/** sql`SELECT … ${value}`: values are bound, never pasted in. Gives the rows. */
-export type Sql = <Row extends Record<string, unknown> = Record<string, unknown>>(
-  text: TemplateStringsArray,
-  ...values: readonly unknown[]
-) => Promise<Row[]>;
 
 export interface SmokeFixtures {
   /** The machine under test. */

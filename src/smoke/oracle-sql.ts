@@ -1,7 +1,7 @@
 import type { OracleSession } from '../databases/oracle/connect.ts';
 import type { DatabaseAddress } from '../databases/database.ts';
 import { ClonaError } from '../errors.ts';
-import type { Sql } from './fixture.ts';
+import type { Sql } from './sql.ts';
 import type { SmokeMachine } from './machine.ts';
 
 /**

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { examples } from '../../src/cli/init/examples.ts';
 import { parseSite, siteJsonSchema } from '../../src/site/parse.ts';
-import { defaultAnswers, siteFileText, type SiteAnswers } from '../../src/site/template.ts';
+import { defaultAnswers, siteFileText } from '../../src/site/template.ts';
+import type { SiteAnswers } from '../../src/site/answers.ts';
 
 const everything: SiteAnswers = {
   ...defaultAnswers,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type { SiteAnswers } from '../../site/template.ts';
+import type { SiteAnswers } from '../../site/answers.ts';
 import { defaultAnswers } from '../../site/template.ts';
 
 /** What can be changed by options for `clona init --from-example NAME`; the rest stands in examples/NAME/clona.yaml. */

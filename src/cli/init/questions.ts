@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { ClonaError } from '../../errors.ts';
-import type { SiteAnswers } from '../../site/template.ts';
+import type { SiteAnswers } from '../../site/answers.ts';
 
 export interface Terminal {
   input?: Readable;

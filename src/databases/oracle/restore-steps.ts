@@ -12,7 +12,7 @@ import { judgeRecovery } from './judge-recovery.ts';
 import { watchLongWork } from './long-operations.ts';
 import { mountedQueries, readMountedFacts, type MountedDatabase } from './mounted-facts.ts';
 import { copiedDatabase, placeCopies, placeKeptLogs } from './place-copies.ts';
-import type { OracleRestoreOptions } from './restore.ts';
+import type { OracleRestoreOptions } from './restore-options.ts';
 import type { RestoreStage } from './restore-mark.ts';
 import type { RestoreFacts } from './restore-facts.ts';
 import {

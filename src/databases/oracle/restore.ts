@@ -1,15 +1,12 @@
 import { ClonaError } from '../../errors.ts';
-import type { OnProgress } from '../../progress.ts';
-import type { PlanAnswer } from '../../recovery/answer.ts';
-import type { Catalog } from '../../recovery/catalog.ts';
 import { readLineage, tracePath } from '../../recovery/lineage.ts';
 import { asPosition, type Position } from '../../recovery/position.ts';
 import { decideParameters, type ParameterDecision } from './clone-parameters.ts';
 import { estimateNeeds, examineClone, requireFitClone } from './examine-clone.ts';
 import { makeFolder, requireEmptyFolders, type OracleTools } from './guest-tools.ts';
 import { copiedDatabase } from './place-copies.ts';
-import { placeKept, requireWalletRoot, walletRootOf, type Kept } from './place-kept-files.ts';
-import { chooseControlFile, type RestoreFacts } from './restore-facts.ts';
+import { placeKept, requireWalletRoot, walletRootOf } from './place-kept-files.ts';
+import { chooseControlFile } from './restore-facts.ts';
 import {
   clearFolder,
   decideResumption,
@@ -19,26 +16,10 @@ import {
   type RestoreMark,
   type RestoreStage,
 } from './restore-mark.ts';
-import type { RestoreUntil } from './restore-program.ts';
 import { abortClone, closeAndRename, openAsClone, restoreAndOpen, type RestoreRun } from './restore-steps.ts';
 import { openSqlPlusSession } from './sqlplus-session.ts';
-import { decideFromFacts, type RestoreTarget } from './restore-target.ts';
-
-export interface OracleRestoreOptions {
-  plan: PlanAnswer;
-  catalog: Catalog;
-  facts: RestoreFacts;
-  target: RestoreTarget;
-  tools: OracleTools;
-  until: RestoreUntil;
-  onProgress: OnProgress;
-  /** Between two looks at V$SESSION_LONGOPS while RMAN works. Default 5 s. */
-  pollMs?: number | undefined;
-  /** What the site keeps beside the backups (`readKept`): parameters, password file, wallet, keystore. */
-  kept?: Kept | null | undefined;
-  /** Of a keystore that does not open by itself. Goes through standard input only. */
-  keystorePassword?: string | undefined;
-}
+import { decideFromFacts } from './restore-target.ts';
+import type { OracleRestoreOptions } from './restore-options.ts';
 
 export interface OracleRestore {
   dbid: string;

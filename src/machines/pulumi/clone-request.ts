@@ -1,4 +1,4 @@
-import type { VsphereArgs } from '../../../infra/vsphere.ts';
+import type { VsphereArgs } from '../../../infra/staging-args.ts';
 import type { CloneRequest } from '../vsphere/prepare-clone.ts';
 
 /** What `LiveStaging` asks of vSphere, in the words of `prepareClone`. */

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { ClonaError } from '../../errors.ts';
 import { silent, withProgress, type OnProgress } from '../../progress.ts';
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../../../infra/staging-args.ts';
 import {
   compareMachine,
   createMachine,

@@ -1,6 +1,7 @@
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../../../infra/staging-args.ts';
 import { CloneQueue, defaultLimits, type CloneLimits } from './clone-queue.ts';
-import { createStaging, destroyStaging, type StagingOptions, type StagingResult } from './staging.ts';
+import { createStaging, destroyStaging, type StagingResult } from './staging.ts';
+import type { StagingOptions } from './staging-options.ts';
 
 export interface StagingRequest {
   options: StagingOptions;

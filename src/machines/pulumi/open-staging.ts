@@ -3,9 +3,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ClonaError } from '../../errors.ts';
 import { silent } from '../../progress.ts';
-import type { LiveStagingArgs, LocalStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs, LocalStagingArgs } from '../../../infra/staging-args.ts';
 import type { MachineFacts } from '../machines.ts';
-import type { VsphereArgs } from '../../../infra/vsphere.ts';
+import type { VsphereArgs } from '../../../infra/staging-args.ts';
 import { releaseBaseSnapshot } from '../vsphere/base-snapshot.ts';
 import { openVim } from '../vsphere/client.ts';
 import type { Mark } from '../vsphere/marks.ts';
@@ -16,7 +16,7 @@ import { removeUnfinishedClone, type UnfinishedClone } from '../vsphere/unfinish
 import { CreationNote } from './creation-note.ts';
 import { requireOwnStack } from './own-stack.ts';
 import { readStackMachine, type StackMachine } from './stack-state.ts';
-import type { StagingOptions } from './staging.ts';
+import type { StagingOptions } from './staging-options.ts';
 import { openStack, stackFolder, type OpenedStack } from './workspace.ts';
 
 /** Why a program refused, before the engine made a text of it. */

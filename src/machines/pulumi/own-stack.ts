@@ -3,9 +3,9 @@ import { ClonaError } from '../../errors.ts';
 import { openVim, type Vim } from '../vsphere/client.ts';
 import { sourcePath } from '../vsphere/prepare-clone.ts';
 import { requireClone } from '../vsphere/require-clone.ts';
-import type { VsphereArgs } from '../../../infra/vsphere.ts';
+import type { VsphereArgs } from '../../../infra/staging-args.ts';
 import { protectInState, type StackMachine, type StackResource } from './stack-state.ts';
-import type { StagingOptions } from './staging.ts';
+import type { StagingOptions } from './staging-options.ts';
 
 /**
  * Whether the machine of the state is there. Throws where the stack holds anything that clona did not make: the engine

@@ -5,31 +5,18 @@ import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ClonaError } from '../../errors.ts';
 import { silent, withProgress, type OnProgress } from '../../progress.ts';
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../../../infra/staging-args.ts';
 import type { MachineFacts } from '../machines.ts';
 import { backendFolder, readLockFiles } from './lock-files.ts';
 import { isDeadLock, isLockedText, lockedError, readLocks } from './locks.ts';
 import { openForDestroy, openStaging, type Refusal } from './open-staging.ts';
-import { policyOptions, policyRefusal, type PolicyWish } from './policies.ts';
+import { policyOptions, policyRefusal } from './policies.ts';
 import { isSecret, readStackOutputs } from './stack-state.ts';
-import { openStack, type WorkspaceSettings } from './workspace.ts';
-
-/**
- * never: a locked stack is an error. dead: for a run that continues after its own crash: a lock whose process ran on
- * this host and is gone is cleared, one whose process is still ending is waited for. always: --break-lock.
- */
-export type BreakLock = 'never' | 'dead' | 'always';
+import { openStack } from './workspace.ts';
+import type { StagingOptions } from './staging-options.ts';
 
 /** How long a run that continues waits for the engine of the run before it. */
 const patienceMs = 60_000;
-
-export interface StagingOptions extends WorkspaceSettings {
-  /** One stack a machine: its name is the machine's. */
-  name: string;
-  breakLock?: BreakLock | undefined;
-  /** The policies of infra/policy judge every resource before it is changed. Default: none do. */
-  policies?: PolicyWish | undefined;
-}
 
 export interface StagingResult {
   machine: MachineFacts;

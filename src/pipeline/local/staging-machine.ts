@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../../../infra/staging-args.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import { createStagingDirect, destroyStagingDirect } from '../../machines/pulumi/direct.ts';
-import { createStaging, destroyStaging, type StagingOptions } from '../../machines/pulumi/staging.ts';
+import { createStaging, destroyStaging } from '../../machines/pulumi/staging.ts';
+import type { StagingOptions } from '../../machines/pulumi/staging-options.ts';
 import { resolveSecret } from '../../site/secret.ts';
 import type { Site } from '../../site/site.ts';
 import type { Machines } from '../../machines/machines.ts';

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../../../infra/staging-args.ts';
 import type { DatabaseAddress } from '../../databases/database.ts';
 import { ClonaError } from '../../errors.ts';
 import type { GuestAddress } from '../../guest/guest.ts';

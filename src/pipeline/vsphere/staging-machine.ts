@@ -1,6 +1,6 @@
 import type { MachineFacts } from '../../machines/machines.ts';
 import { createStagingInTurn, destroyStagingInTurn } from '../../machines/pulumi/many.ts';
-import type { StagingOptions } from '../../machines/pulumi/staging.ts';
+import type { StagingOptions } from '../../machines/pulumi/staging-options.ts';
 import { openVim } from '../../machines/vsphere/client.ts';
 import { machinePath, nameOfPath } from '../../machines/vsphere/inventory.ts';
 import { createVsphereMachines, waitForAddress } from '../../machines/vsphere/machines.ts';

@@ -4,7 +4,7 @@ import { copyFile, mkdir, readFile, readdir, rm, stat, symlink } from 'node:fs/p
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../../../infra/staging-args.ts';
 import { openGuest } from '../../../src/guest/open.ts';
 import { listLocalMachines } from '../../../src/machines/local/local-machines.ts';
 import { createStagingDirect, destroyStagingDirect } from '../../../src/machines/pulumi/direct.ts';
@@ -13,8 +13,8 @@ import {
   destroyStaging,
   previewStaging,
   readStaging,
-  type StagingOptions,
 } from '../../../src/machines/pulumi/staging.ts';
+import type { StagingOptions } from '../../../src/machines/pulumi/staging-options.ts';
 import { createTestMachine, listLeftovers, makeTestFolder, type TestMachine } from '../../support/machine.ts';
 import { findTestToolchain, repository } from '../../support/toolchain.ts';
 

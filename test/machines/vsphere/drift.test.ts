@@ -1,12 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
-import {
-  createStaging,
-  destroyStaging,
-  previewStaging,
-  type StagingOptions,
-} from '../../../src/machines/pulumi/staging.ts';
+import type { LiveStagingArgs } from '../../../infra/staging-args.ts';
+import { createStaging, destroyStaging, previewStaging } from '../../../src/machines/pulumi/staging.ts';
+import type { StagingOptions } from '../../../src/machines/pulumi/staging-options.ts';
 import { openStack } from '../../../src/machines/pulumi/workspace.ts';
 import { vsphereStagingArgs } from '../../../src/pipeline/vsphere/site-settings.ts';
 import { startCuttableProxy, type CuttableProxy } from '../../support/cuttable-proxy.ts';

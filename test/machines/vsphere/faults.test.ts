@@ -4,14 +4,10 @@ import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../../../infra/staging-args.ts';
 import type { ClonaError } from '../../../src/errors.ts';
-import {
-  createStaging,
-  destroyStaging,
-  previewStaging,
-  type StagingOptions,
-} from '../../../src/machines/pulumi/staging.ts';
+import { createStaging, destroyStaging, previewStaging } from '../../../src/machines/pulumi/staging.ts';
+import type { StagingOptions } from '../../../src/machines/pulumi/staging-options.ts';
 import { vsphereStagingArgs } from '../../../src/pipeline/vsphere/site-settings.ts';
 import { startCuttableProxy, type CuttableProxy } from '../../support/cuttable-proxy.ts';
 import { makeTestFolder } from '../../support/machine.ts';

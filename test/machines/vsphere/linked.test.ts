@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../../../infra/staging-args.ts';
 import { createStaging, destroyStaging, previewStaging } from '../../../src/machines/pulumi/staging.ts';
 import { warnOfBase } from '../../../src/machines/vsphere/base-snapshot.ts';
 import { vsphereStagingArgs } from '../../../src/pipeline/vsphere/site-settings.ts';

@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../../../infra/staging-args.ts';
 import {
   createStaging,
   destroyStaging,
   previewStaging,
   readStaging,
-  type StagingOptions,
 } from '../../../src/machines/pulumi/staging.ts';
+import type { StagingOptions } from '../../../src/machines/pulumi/staging-options.ts';
 import type { VimAddress } from '../../../src/machines/vsphere/client.ts';
 import { vsphereStagingArgs } from '../../../src/pipeline/vsphere/site-settings.ts';
 import { makeTestFolder } from '../../support/machine.ts';

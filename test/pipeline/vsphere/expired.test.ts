@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LiveStagingArgs } from '../../../infra/live-staging.ts';
+import type { LiveStagingArgs } from '../../../infra/staging-args.ts';
 import { createStaging, destroyStaging } from '../../../src/machines/pulumi/staging.ts';
 import { stagingOptions } from '../../../src/pipeline/local/staging-machine.ts';
 import { openSite } from '../../../src/pipeline/open-site.ts';

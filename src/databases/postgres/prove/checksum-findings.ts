@@ -2,7 +2,7 @@ import type { BackupHeader } from '../../../archive/format.ts';
 import { ClonaError } from '../../../errors.ts';
 import { formatSegmentName } from '../lsn.ts';
 import type { BackupManifest } from '../manifest.ts';
-import type { ArchiveProblem, ChecksumReport } from './checksums.ts';
+import type { ArchiveProblem, ChecksumReport } from './checksum-report.ts';
 import type { FilePiece, FrameFindings } from './frame-check.ts';
 import { logPageBytes, type LogPageFault } from './log-pages.ts';
 import { compareWithManifest } from './manifest-check.ts';

@@ -18,7 +18,7 @@ import { parseBackupManifest, type BackupManifest } from '../manifest.ts';
 import { ChecksumFindings } from './checksum-findings.ts';
 import { createCheckPool, type CheckPool } from './check-pool.ts';
 import type { FrameRules } from './frame-check.ts';
-import type { PageVerdict } from './page-checksum.ts';
+import type { ChecksumReport } from './checksum-report.ts';
 
 export interface ChecksumOptions {
   archiveDir: string;
@@ -27,26 +27,6 @@ export interface ChecksumOptions {
   workers?: number | undefined;
   signal: AbortSignal;
   onProgress?: OnProgress | undefined;
-}
-
-export interface ArchiveProblem {
-  /** A file of the archive, or a file inside it. */
-  file: string;
-  message: string;
-}
-
-/** Evidence of grade 1. */
-export interface ChecksumReport {
-  passed: boolean;
-  label: string;
-  files: number;
-  rawBytes: number;
-  compressedBytes: number;
-  /** null: the cluster has no data checksums, its pages could not be judged. */
-  pages: Record<PageVerdict, number> | null;
-  problems: ArchiveProblem[];
-  problemsOmitted: number;
-  seconds: number;
 }
 
 /**

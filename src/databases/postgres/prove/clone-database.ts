@@ -1,7 +1,7 @@
 import { ClonaError } from '../../../errors.ts';
 import type { DatabaseAddress } from '../../database.ts';
 import { connect, quoteIdentifier, quoteLiteral, type Connection } from '../connect.ts';
-import type { ImportOptions } from './import.ts';
+import type { ImportOptions } from './import-options.ts';
 import { requireSuperuser } from './sessions.ts';
 
 const marker = 'made by clona prove';

@@ -1,6 +1,6 @@
 import { quoteLiteral, type Connection } from '../connect.ts';
 import { copyTable, CopyError, readThrough, storedGeneratedQuery } from './copy-table.ts';
-import type { ImportOptions } from './import.ts';
+import type { ImportOptions } from './import-options.ts';
 import type { Inventory, Relation } from './inventory.ts';
 import { dropSession, inLanes, openFaithful, toProblem, type ProofProblem } from './sessions.ts';
 

@@ -1,5 +1,4 @@
-import type { DatabaseAddress } from '../../database.ts';
-import { withProgress, type OnProgress } from '../../../progress.ts';
+import { withProgress } from '../../../progress.ts';
 import type { Connection } from '../connect.ts';
 import { cloneDatabaseName, createClone } from './clone-database.ts';
 import {
@@ -12,20 +11,7 @@ import { importTables, type ImportedTable } from './import-tables.ts';
 import { readInventory, type Skipped } from './inventory.ts';
 import { importLargeObjects } from './large-objects.ts';
 import { openFaithful, type ProofProblem } from './sessions.ts';
-
-export interface ImportOptions {
-  /** Superuser of the restored server. */
-  address: DatabaseAddress;
-  /** The restored database. Nobody else may be connected to it while the copy is begun. */
-  database: string;
-  /** The copy is named `<prefix>_<cloneName>`. */
-  cloneName: string;
-  /** Default clona. */
-  prefix?: 'clona' | 'x';
-  workers: number;
-  signal: AbortSignal;
-  onProgress: OnProgress;
-}
+import type { ImportOptions } from './import-options.ts';
 
 /** Evidence of grade 4. */
 export interface ImportReport {

@@ -8,7 +8,7 @@ import { readLineage, tracePath, type Path } from '../../../recovery/lineage.ts'
 import { readArchive, type ArchiveCatalog } from '../catalog.ts';
 import type { FoundSegment } from '../catalog-log.ts';
 import { formatSegmentName, formatTimeline, segmentStart } from '../lsn.ts';
-import type { ArchiveProblem } from './checksums.ts';
+import type { ArchiveProblem } from './checksum-report.ts';
 import { createCheckPool, type CheckPool } from './check-pool.ts';
 import type { LogFileTask } from './log-file-check.ts';
 

@@ -1,7 +1,7 @@
 import { combineCrc32c } from '../../../archive/crc32c-combine.ts';
 import { formatCrc32c } from '../../../archive/crc32c.ts';
 import type { BackupManifest } from '../manifest.ts';
-import type { ArchiveProblem } from './checksums.ts';
+import type { ArchiveProblem } from './checksum-report.ts';
 import type { FilePiece } from './frame-check.ts';
 
 /** Files of a backup that the server leaves out of backup_manifest (the manual: Backup Manifest Format). */

@@ -2,7 +2,8 @@ import { openArchive, readGrades, writeGrades } from '../../../archive/repositor
 import { ClonaError } from '../../../errors.ts';
 import type { OnProgress } from '../../../progress.ts';
 import { currentGrade, rememberProof, type ProofOutcome, type ProofRecord } from '../../../proof/grades.ts';
-import { proveChecksums, type ArchiveProblem, type ChecksumReport } from './checksums.ts';
+import { proveChecksums } from './checksums.ts';
+import type { ArchiveProblem, ChecksumReport } from './checksum-report.ts';
 import { proveLog, type LogProofReport } from './log.ts';
 
 export interface ArchiveProofOptions {
