@@ -5,7 +5,7 @@ import { decideParameters, type ParameterDecision } from './clone-parameters.ts'
 import { estimateNeeds, examineClone, requireFitClone } from './examine-clone.ts';
 import { makeFolder, requireEmptyFolders, type OracleTools } from './guest-tools.ts';
 import { copiedDatabase } from './place-copies.ts';
-import { placeKept, requireWalletRoot, walletRootOf } from './place-kept-files.ts';
+import { placeKept, requireWalletRoot, walletRootOf, type Kept } from './place-kept-files.ts';
 import { chooseControlFile } from './restore-facts.ts';
 import {
   clearFolder,
