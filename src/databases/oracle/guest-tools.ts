@@ -107,6 +107,27 @@ async function run(
   return { text: `${stdout}${stderr}`, exitCode };
 }
 
+/**
+ * On Windows an instance lives in a service, and STARTUP without it is ORA-12560: it is made where it is not there (oradim;
+ * Database Administrator's Reference for Windows). It does not start by itself: what boots must not open a database nobody fenced.
+ */
+export async function requireService(tools: OracleTools): Promise<void> {
+  const { guest, instanceName, signal } = tools;
+  if (guest.platform !== 'windows') return;
+  const notThere = 1060;
+  const { exitCode } = await guest.run(['sc.exe', 'query', `OracleService${instanceName}`], { signal });
+  if (exitCode !== notThere) return;
+  const made = await run(tools, ['oradim', '-NEW', '-SID', instanceName, '-STARTMODE', 'manual']);
+  if (made.exitCode === 0) return;
+  throw new ClonaError(
+    'targetFailed',
+    `the service of the instance ${instanceName} cannot be made: ${made.text.trim().slice(0, 200)}`,
+    {
+      hint: 'oradim needs an administrator of that machine: make the service once by hand, or let the SSH user be one',
+    },
+  );
+}
+
 /** Folders that are to be there and empty: what lies in one may be the only copy of something. */
 export async function requireEmptyFolders(
   { guest, signal }: OracleTools,

@@ -243,7 +243,7 @@ export function writeAfterNid(
     'STARTUP FORCE RESTRICT MOUNT',
     keystorePlace,
     `ALTER DATABASE ${open};`,
-    ...(facts.cdb ? ['ALTER PLUGGABLE DATABASE ALL OPEN RESTRICTED;'] : []),
+    ...(facts.cdb ? ['ALTER PLUGGABLE DATABASE ALL OPEN RESTRICTED;', keystoreInside] : []),
     'SELECT DBID, NAME, OPEN_MODE FROM V$DATABASE;',
   ]);
 }
@@ -271,12 +271,21 @@ export function writeReopen(parameterFile: string): string {
 /** Where a keystore that does not open by itself is opened: a comment, unless `openKeystore` puts the statement there. */
 const keystorePlace = '-- the keystore, where it has a password';
 
+/** In united mode those of pluggable databases open after the root's, once these are open. */
+const keystoreInside = '-- the keystore in the pluggable databases, where it has a password';
+
 /** Advanced Security Guide, ADMINISTER KEY MANAGEMENT. The result holds the password: for standard input only. */
-export function openKeystore(script: string, password: string): string {
+export function openKeystore(script: string, password: string, pdbs: readonly string[] = []): string {
   const quoted = quoteName(password, 'the password of the keystore');
+  const open = `ADMINISTER KEY MANAGEMENT SET KEYSTORE OPEN IDENTIFIED BY ${quoted};`;
+  const inside = [...pdbs, 'CDB$ROOT'].flatMap((name) => {
+    const enter = `ALTER SESSION SET CONTAINER = ${quoteName(name, 'a pluggable database')};`;
+    return name === 'CDB$ROOT' ? [enter] : [enter, open];
+  });
   return script
     .replace('ECHO ON', 'ECHO OFF')
-    .replace(keystorePlace, () => `ADMINISTER KEY MANAGEMENT SET KEYSTORE OPEN IDENTIFIED BY ${quoted};`);
+    .replace(keystorePlace, () => open)
+    .replace(keystoreInside, () => (pdbs.length === 0 ? keystoreInside : inside.join('\n')));
 }
 
 /** A script that stops at the first error with exit code 1, replaces nothing and prints nothing formatted. */

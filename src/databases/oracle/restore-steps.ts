@@ -1,6 +1,7 @@
 import { ClonaError } from '../../errors.ts';
 import { withProgress } from '../../progress.ts';
 import {
+  requireService,
   runNid,
   runRman,
   runSecretSqlPlus,
@@ -41,6 +42,7 @@ export interface RestoreRun extends OracleRestoreOptions {
 /** First and second program: an instance under production's name, its control file, its files, redo, OPEN RESETLOGS. */
 export async function restoreAndOpen(run: RestoreRun): Promise<string> {
   const { plan, catalog, facts, target, tools, until, controlFile } = run;
+  await requireService(tools);
   const before = await putParameterFile(run, 'as-production');
   // An encrypted piece opens with the keystore alone, the one with the control file too.
   const opensKeystore = run.keystorePassword !== undefined && run.choices.walletRoot !== undefined;
@@ -181,6 +183,10 @@ async function runWithKeystore(run: RestoreRun, name: string, script: string): P
     : runSecret(run, script);
 }
 
-async function runSecret({ tools, keystorePassword = '' }: RestoreRun, script: string): Promise<ToolOutput> {
-  return runSecretSqlPlus(tools, openKeystore(script, keystorePassword), [keystorePassword]);
+async function runSecret(
+  { tools, facts, keystorePassword = '' }: RestoreRun,
+  script: string,
+): Promise<ToolOutput> {
+  const text = openKeystore(script, keystorePassword, facts.pdbs);
+  return runSecretSqlPlus(tools, text, [keystorePassword]);
 }

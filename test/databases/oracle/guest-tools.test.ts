@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
   requireEmptyFolders,
+  requireService,
   runNid,
   runRman,
   runSqlPlus,
@@ -118,6 +119,22 @@ test('values become literals where a bind stands, and nowhere else', () => {
     .toBe(`SELECT ':name', ":name", a || ':b' -- :name
   FROM t WHERE x := 'O''Hara & ;' AND y = 7 AND z = NULL /* :name */`);
   expect(() => inlineBinds('SELECT :other FROM t', {})).toThrow(/nothing is bound/);
+});
+
+test.each([
+  ['is made where it is not there', 1060, true],
+  ['is left as it is where it is there', 0, false],
+] as const)('on Windows the service of an instance %s', async (_, found, isMade) => {
+  const { guest } = recordingGuest('windows');
+  const calls: (readonly string[])[] = [];
+  const run = async (argv: readonly string[]): Promise<CommandResult> => {
+    calls.push(argv);
+    return { exitCode: argv[0] === 'sc.exe' ? found : 0, signal: null, stdout: '', stderr: '' };
+  };
+  await requireService(toolsOf({ ...guest, run }));
+  expect(calls[0]).toEqual(['sc.exe', 'query', 'OracleServiceCLONA']);
+  const made = ['C:\\oracle\\dbhome_1\\bin\\oradim.exe', '-NEW', '-SID', 'CLONA', '-STARTMODE', 'manual'];
+  expect(calls.slice(1)).toEqual(isMade ? [made] : []);
 });
 
 test('a SQL*Plus that did not connect gives no rows, although it ends well', async () => {

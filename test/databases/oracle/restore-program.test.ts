@@ -3,6 +3,7 @@ import { buildCatalog } from '../../../src/databases/oracle/catalog.ts';
 import { chooseControlFile, readRestoreFacts } from '../../../src/databases/oracle/restore-facts.ts';
 import {
   nidArguments,
+  openKeystore,
   writeAfterNid,
   writeBeforeNid,
   writeMountProgram,
@@ -238,6 +239,25 @@ describe('a clone of its own', () => {
     const text = writeParameterFile(facts, linux, 'as-clone');
     expect(text).not.toContain('cluster');
     expect(text).toContain("*.undo_tablespace='UNDOTBS1'");
+  });
+
+  test('a keystore with a password is opened before the database, and in its pluggable ones, in no written script', () => {
+    const { facts } = prepare();
+    const script = writeAfterNid('/data/init.ora', { ...facts, cdb: true });
+    expect(script).not.toContain('ADMINISTER');
+    const lines = openKeystore(script, 'Open Sesame', ['SALES']).split('\n');
+    const open = 'ADMINISTER KEY MANAGEMENT SET KEYSTORE OPEN IDENTIFIED BY "Open Sesame";';
+    const after = lines.slice(lines.indexOf('STARTUP FORCE RESTRICT MOUNT') + 1);
+    expect(after.slice(0, 6)).toEqual([
+      open,
+      'ALTER DATABASE OPEN RESETLOGS;',
+      'ALTER PLUGGABLE DATABASE ALL OPEN RESTRICTED;',
+      'ALTER SESSION SET CONTAINER = "SALES";',
+      open,
+      'ALTER SESSION SET CONTAINER = "CDB$ROOT";',
+    ]);
+    expect(lines.join()).toContain('ECHO OFF');
+    expect(() => openKeystore(script, 'a"b')).toThrow(/holds a sign/);
   });
 
   test.each([
