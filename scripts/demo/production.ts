@@ -29,7 +29,15 @@ export async function createProduction(root: string, name: string, signal: Abort
   const spool = join(facts.dataDisk, 'spool');
   await mkdir(spool, { recursive: true });
   if (runAs !== undefined) await chown(spool, runAs.uid, runAs.gid);
-  await initCluster({ binaries, dataDir, runAs, signal, settings: serverSettings(spool) });
+  await initCluster({
+    binaries,
+    dataDir,
+    runAs,
+    signal,
+    // A small firm's log: a segment is archived whole, however little is in it.
+    walSegmentSizeMegabytes: 1,
+    settings: serverSettings(spool),
+  });
   await startProduction(facts, signal);
   const { rows } = await loadErp(facts.database);
   await using guest = await openGuest(facts.guest, signal);

@@ -39,6 +39,8 @@ export async function installDatabase(
     runAs: owner,
     sync: false,
     signal,
+    // A small firm's log: a segment is archived whole, however little is in it.
+    walSegmentSizeMegabytes: 1,
     settings: {
       // Guests have no network of their own, not even loopback.
       listen_addresses: '',

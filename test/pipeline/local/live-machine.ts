@@ -48,7 +48,7 @@ export async function createLiveSite(siteFile = ''): Promise<LiveSite> {
     const runAs = process.getuid?.() === 0 ? { uid, gid } : undefined;
     const { binaries, dataDir } = postgresDoor(door).server;
     const settings = { ...archiveSettings(spool, 1024), max_prepared_transactions: 2 };
-    await copyCluster({ binaries, dataDir, runAs, settings });
+    await copyCluster({ binaries, dataDir, runAs, walSegmentSizeMegabytes: 1, settings });
     return facts.database;
   });
   await startMachine(access, 'live', signal);
