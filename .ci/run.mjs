@@ -6,6 +6,8 @@ import { checkSkips } from './skips.mjs';
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const minute = 60_000;
+/** All of it ends within 30 minutes, on a slow machine, too: what one step did not need the next ones have. */
+const endsAt = Date.now() + 29 * minute;
 const policy = '/usr/sbin/policy-rc.d';
 
 process.env.CI = '1';
@@ -24,7 +26,7 @@ async function step(name, command, timeoutMs, stdoutFile) {
   const end = () => process.kill(group, 'SIGTERM');
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, end);
   const timer = setTimeout(() => {
-    console.log(`== ${name}: ended after ${timeoutMs / minute} minutes`);
+    console.log(`== ${name}: ended after ${Math.round(timeoutMs / minute)} minutes`);
     if (child.pid !== undefined) process.kill(group, 'SIGKILL');
   }, timeoutMs);
   const status = await new Promise((resolve) => {
@@ -38,6 +40,9 @@ async function step(name, command, timeoutMs, stdoutFile) {
   );
   return status === 0;
 }
+
+/** What is left when so many minutes are kept for the steps that follow. */
+const without = (keptMinutes) => Math.max(minute, endsAt - Date.now() - keptMinutes * minute);
 
 function count(ok) {
   counts[ok ? 'passed' : 'failed'] += 1;
@@ -102,7 +107,7 @@ async function playDemo() {
     counts.skipped += 1;
     return;
   }
-  const ran = await step('demo', 'npm run -s demo -- --json', 6 * minute, 'reports/demo.json');
+  const ran = await step('demo', 'npm run -s demo -- --json', without(0), 'reports/demo.json');
   let said = {};
   try {
     const text = readFileSync('reports/demo.json', 'utf8');
@@ -119,9 +124,9 @@ await installPrograms();
 if (count(await step('install', 'npm ci --no-audit --no-fund', 6 * minute))) {
   count(await step('check', 'npm run -s check', 4 * minute));
   rmSync('reports/vitest.json', { force: true });
-  addReport('reports/vitest.json', await step('tests', 'npm test', 19 * minute));
+  addReport('reports/vitest.json', await step('tests', 'npm test', without(5)));
   rmSync('reports/package.json', { force: true });
-  addReport('reports/package.json', await step('package', 'npm run -s test:package', 5 * minute));
+  addReport('reports/package.json', await step('package', 'npm run -s test:package', without(3)));
   await playDemo();
 }
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
