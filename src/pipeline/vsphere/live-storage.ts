@@ -45,10 +45,10 @@ export async function compareWithLive(
     ? await findOwnMachine(vim, await sight.identity(), signal)
     : undefined;
   const own = found === undefined ? undefined : await readStorage(vim, found, signal);
-  const servers = new Set([
-    ...live.datastores.flatMap((store) => store.servers),
-    ...places.flatMap(({ kind, disks }) => (kind === 'remote' ? disks.map(serverOf) : [])),
-  ]);
+  const mounted = places.flatMap(({ kind, disks }) => (kind === 'remote' ? disks.map(serverOf) : []));
+  // Nobody is asked for names that nothing is compared with.
+  const shares = mounted.length === 0 ? [] : live.datastores.flatMap((store) => store.servers);
+  const servers = new Set([...mounted, ...shares]);
   const addresses = new Map(
     await Promise.all([...servers].map(async (server) => [server, await sight.addressesOf(server)] as const)),
   );
