@@ -74,9 +74,17 @@ export function readServerClock(facts: ClockFacts, given?: string): ServerClock 
 
 const two = (value: number): string => String(Math.floor(value)).padStart(2, '0');
 
+/** A log begins when the one before it ended: what was asked last is asked again. */
+const lately = new WeakMap<(wallMs: number) => number, { wall: string; instant: string | null }>();
+
 function convert(wall: string | null, toMs: (wallMs: number) => number): string | null {
-  const wallMs = wall === null ? null : toInstant(`${wall}Z`);
-  return wallMs === null ? null : showInstant(toMs(wallMs));
+  if (wall === null) return null;
+  const last = lately.get(toMs);
+  if (last?.wall === wall) return last.instant;
+  const wallMs = toInstant(`${wall}Z`);
+  const instant = wallMs === null ? null : showInstant(toMs(wallMs));
+  lately.set(toMs, { wall, instant });
+  return instant;
 }
 
 const dayMs = 86_400_000;

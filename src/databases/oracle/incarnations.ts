@@ -41,7 +41,7 @@ export function readIncarnations(rows: ControlFileRows, clock: ServerClock): Inc
     branchPosition: readScn(row.resetlogs, `${where}.RESETLOGS_CHANGE#`),
     openedAt: clock.toInstant(row.resetlogsTime),
   }));
-  const idOf = (record: Resetlogs): number => {
+  const find = (record: Resetlogs): number => {
     const known = ids.get(keyOf(record));
     if (known !== undefined) return known;
     const id = add(record, freshId());
@@ -51,6 +51,13 @@ export function readIncarnations(rows: ControlFileRows, clock: ServerClock): Inc
       `records of an incarnation opened at ${branchPosition} (${record.resetlogsTime ?? 'no time'}) are there, but V$DATABASE_INCARNATION does not list it: taken as ORPHAN ${id}`,
     );
     return id;
+  };
+  // Records of one incarnation stand together: 100 000 logs ask for the same one.
+  let last: (Resetlogs & { id: number }) | undefined;
+  const idOf = ({ resetlogs, resetlogsTime }: Resetlogs): number => {
+    if (last === undefined || last.resetlogs !== resetlogs || last.resetlogsTime !== resetlogsTime)
+      last = { resetlogs, resetlogsTime, id: find({ resetlogs, resetlogsTime }) };
+    return last.id;
   };
   return { incarnations, current: findCurrent(rows, ids, idOf), idOf, warnings };
 }

@@ -26,15 +26,20 @@ export function mergeRemembered(live: Catalog, remembered: Catalog): MergedCatal
     .filter(({ label, finishedAt, state }) => !known.has(label) && finishedAt !== null && state !== 'missing')
     .map((backup) => ({ ...backup, incarnation: idOf(backup.incarnation) }));
   const all = dropDangling([...kept, ...backups]);
-  const oldLogs = remembered.logs.map((log) => ({ ...log, incarnation: idOf(log.incarnation) }));
-  const logs = mergeLogs(live.logs, oldLogs, lowestStart(all));
+  const oldLogs = remembered.logs.map((log) => {
+    const incarnation = idOf(log.incarnation);
+    return incarnation === log.incarnation ? log : { ...log, incarnation };
+  });
+  const firsts = new Map(live.logs.map((log) => [nameOf(log), log.first]));
+  const nowFrom = oldLogs.map((log) => firsts.get(nameOf(log)));
+  const logs = mergeLogs(live.logs, oldLogs, nowFrom, lowestStart(all));
   const catalog: Catalog = { ...live, incarnations, backups: all, logs };
   checkCatalog(catalog);
   // What RMAN did not make the control file never knew.
   const forgotten = kept
     .filter(({ kind, label }) => kind === 'managed' || (kind === 'cold' && !label.startsWith('cold_')))
     .map(({ label }) => label);
-  return { catalog, forgotten, warnings: warnOfRevert(live, oldLogs) };
+  return { catalog, forgotten, warnings: warnOfRevert(live, oldLogs, nowFrom) };
 }
 
 function withOwnFacts(backup: Backup, old: Backup | undefined): Backup {
@@ -46,7 +51,7 @@ function withOwnFacts(backup: Backup, old: Backup | undefined): Backup {
  * R20: a machine that was reverted, or a control file that was restored, stands before what was archived already, and archives
  * other content under the same names until it opens with RESETLOGS.
  */
-function warnOfRevert(live: Catalog, remembered: readonly ArchivedLog[]): string[] {
+function warnOfRevert(live: Catalog, remembered: readonly ArchivedLog[], nowFrom: NowFrom): string[] {
   const { currentIncarnation } = live;
   const ends = [
     ...live.onlineLogs.filter(({ incarnation }) => incarnation === currentIncarnation).map(({ end }) => end),
@@ -58,8 +63,7 @@ function warnOfRevert(live: Catalog, remembered: readonly ArchivedLog[]): string
     ({ incarnation, next }) => incarnation === currentIncarnation && next > end,
   );
   const highest = ahead.reduce<Position>((a, { next }) => (next > a ? next : a), end);
-  const firsts = new Map(live.logs.map((log) => [nameOf(log), log.first]));
-  const other = remembered.filter((log) => (firsts.get(nameOf(log)) ?? log.first) !== log.first);
+  const other = remembered.filter((log, index) => (nowFrom[index] ?? log.first) !== log.first);
   const mend = 'it was reverted or restored, and must open with RESETLOGS before it archives (R20)';
   return [
     ...(ahead.length === 0
@@ -74,6 +78,9 @@ function warnOfRevert(live: Catalog, remembered: readonly ArchivedLog[]): string
         ]),
   ];
 }
+
+/** For each remembered log: where the control file's log of the same name begins; undefined: it has none. */
+type NowFrom = readonly (Position | undefined)[];
 
 const nameOf = ({ incarnation, thread, sequence }: ArchivedLog): string =>
   `${incarnation}/${thread}/${sequence}`;
@@ -127,11 +134,13 @@ function isShift(a: string | null, b: string | null): boolean {
 function mergeLogs(
   live: readonly ArchivedLog[],
   remembered: readonly ArchivedLog[],
+  nowFrom: NowFrom,
   needed: Position | null,
 ): ArchivedLog[] {
-  const names = new Set(live.map(nameOf));
   // What ends below every backup is of no use to any plan, and memory must not grow for ever.
-  const kept = remembered.filter((log) => !names.has(nameOf(log)) && (needed === null || log.next > needed));
+  const kept = remembered.filter(
+    (log, index) => nowFrom[index] === undefined && (needed === null || log.next > needed),
+  );
   return [...kept, ...live];
 }
 
