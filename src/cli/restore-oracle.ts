@@ -82,7 +82,13 @@ export async function restoreForOracle(
   const fenced =
     options['fence'] === false
       ? null
-      : await fenceOracleClone({ tools, target, rules: site.staging.fence, onProgress }).catch(fail);
+      : await fenceOracleClone({
+          tools,
+          target,
+          rules: site.staging.fence,
+          keepServices: site.staging.services,
+          onProgress,
+        }).catch(fail);
   const done = { plan, restored, fenced, grade, host: guestHost };
   const evidence = await recordRestore(context, done);
   const { json, human } = describeRestore(done);

@@ -322,6 +322,14 @@ export const staging = (folder: string) =>
         )
         .default([])
         .meta({ description: "the site's own ways out: e-invoicing, bank, fiscal devices" }),
+      services: z
+        .array(text('the name of a service', ['ERP_WEB']))
+        .default([])
+        .meta({
+          title: 'a list of services',
+          description:
+            'engine oracle: services of production that the application on the clone connects to; all others are stopped',
+        }),
       masking: z
         .array(path(folder, 'a file of SQL'))
         .default([])

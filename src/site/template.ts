@@ -228,6 +228,7 @@ function stagingText({ masking }: SiteAnswers): string[] {
       masking.map((file) => [quote(file)]),
       ['masking/people.sql'],
     ),
+    '  # services: [ERP_WEB]             # engine oracle: services of production that the application on the clone asks for',
     '  # clonaPrefix: CLONA              # prefix of the schema that proves the archive: CLONA or X',
     '',
   ];

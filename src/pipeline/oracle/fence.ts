@@ -22,9 +22,9 @@ export async function fenceMachine(
     const network = await testNetwork(access, name, machine.facts.isolation, step);
     await withGuest(machine, signal, async (guest) => requireNoRoutes(access, name, guest, signal));
     const target = restoreTarget(site, machine.facts);
-    const rules = site.staging.fence;
+    const { fence: rules, services: keepServices } = site.staging;
     const { parts } = await withTools(site, machine, step.key, signal, async (tools) =>
-      fenceOracleClone({ tools, target, rules, onProgress }),
+      fenceOracleClone({ tools, target, rules, keepServices, onProgress }),
     );
     return { fenced: true, parts: [network, ...parts.map((part) => part.name)] };
   });

@@ -455,6 +455,12 @@ describe('a clone that has everything production has', () => {
     };
     await applyOracleFence({ ...options, keepServices: ['erp_web'] });
     expect(outletsOf(sim.instance).services).toEqual([{ name: 'ERP_WEB', active: true }]);
+    // After a start none of them runs.
+    outletsOf(sim.instance).services[0]!.active = false;
+    await applyOracleFence({ ...options, keepServices: ['ERP_WEB'] });
+    expect(outletsOf(sim.instance).services).toEqual([{ name: 'ERP_WEB', active: true }]);
+    const wrong = applyOracleFence({ ...options, keepServices: ['ERP_WBE'] });
+    await expect(wrong).rejects.toMatchObject({ kind: 'siteInvalid', exitCode: 2 });
   });
 
   test('an instance that runs from a PFILE is told of: its fence would fall at the next start', async () => {

@@ -145,13 +145,25 @@ function networkRoutines({ instance, user }: Session): Record<string, Routine> {
 
 function serviceRoutines({ instance, user }: Session): Record<string, Routine> {
   return {
+    'DBMS_SERVICE.START_SERVICE': {
+      parameters: ['SERVICE_NAME', 'INSTANCE_NAME?'],
+      run({ SERVICE_NAME }) {
+        requirePrivilege(user, 'EXECUTE ON SYS.DBMS_SERVICE');
+        const name = text(SERVICE_NAME);
+        const found = outletsOf(instance).services.find((one) => one.name === name);
+        if (found === undefined) throw new OraError(44304, `service ${name} does not exist`);
+        if (found.active) throw new OraError(44305, `service ${name} is running`);
+        found.active = true;
+        return null;
+      },
+    },
     'DBMS_SERVICE.STOP_SERVICE': {
       parameters: ['SERVICE_NAME', 'INSTANCE_NAME?'],
       run({ SERVICE_NAME }) {
         requirePrivilege(user, 'EXECUTE ON SYS.DBMS_SERVICE');
         const name = text(SERVICE_NAME);
         const found = outletsOf(instance).services.find((one) => one.name === name);
-        if (found?.active !== true) throw new OraError(44305, `service ${name} is not running`);
+        if (found?.active !== true) throw new OraError(44311, `service ${name} not running`);
         found.active = false;
         return null;
       },

@@ -16,6 +16,8 @@ export interface FenceCloneOptions {
   target: RestoreTarget;
   /** The site's own ways out (`staging.fence`). */
   rules: readonly FenceRule[];
+  /** `staging.services`: those of production that the application on the clone asks for. */
+  keepServices?: readonly string[] | undefined;
   onProgress: OnProgress;
 }
 
@@ -33,6 +35,7 @@ export async function fenceOracleClone({
   tools,
   target,
   rules,
+  keepServices,
   onProgress,
 }: FenceCloneOptions): Promise<FencedClone> {
   const session = openSqlPlusSession(tools, 'fence');
@@ -56,7 +59,14 @@ export async function fenceOracleClone({
       details: { parts: broken },
     });
   }
-  const report = await requireOracleFence({ session, recoveryDir, recoveryBytes, rules, onProgress });
+  const report = await requireOracleFence({
+    session,
+    recoveryDir,
+    recoveryBytes,
+    rules,
+    keepServices,
+    onProgress,
+  });
   for (const one of inside) await one.session.execute('ALTER SYSTEM DISABLE RESTRICTED SESSION');
   const [row] = await session.query('SELECT LOGINS FROM V$INSTANCE');
   // From now on people may be in it: no restore goes on here, or over it.

@@ -1,4 +1,4 @@
-import { toClonaError } from '../../../errors.ts';
+import { ClonaError, toClonaError } from '../../../errors.ts';
 import { readParameters, setParameters, type OracleFenceContext, type OracleFenceItem } from './item.ts';
 
 /** Of the root: those of pluggable databases are called as these are, and lie on the clone's own network. */
@@ -21,14 +21,35 @@ export const services: OracleFenceItem = {
       await session
         .execute('BEGIN DBMS_SERVICE.STOP_SERVICE(service_name => :service); END;', { service })
         .catch((error: unknown) => {
-          // ORA-44305: it does not run, because it was taken out of SERVICE_NAMES a moment ago.
-          if (!/ORA-44305/.test(toClonaError(error).message)) throw error;
+          // ORA-44311: it does not run, because it was taken out of SERVICE_NAMES a moment ago.
+          if (!/ORA-44311/.test(toClonaError(error).message)) throw error;
         });
     }
+    await startKept(context);
   },
   findHoles: async (context) =>
     (await foreignServices(context)).map((name) => `the service ${name} is offered`),
 };
+
+/** A start of the database starts none of them: the application on the clone would find nobody. */
+async function startKept({ session, keepServices = [] }: OracleFenceContext): Promise<void> {
+  const running = (await session.query(active)).map(([name]) => (name ?? '').toUpperCase());
+  for (const service of keepServices) {
+    if (running.includes(service.toUpperCase())) continue;
+    try {
+      await session.execute('BEGIN DBMS_SERVICE.START_SERVICE(service_name => :service); END;', { service });
+    } catch (error) {
+      const { message } = toClonaError(error);
+      // ORA-44305: it runs already.
+      if (message.includes('ORA-44305')) continue;
+      if (!message.includes('ORA-44304')) throw error;
+      throw new ClonaError('siteInvalid', `the clone has no service ${service} (staging.services)`, {
+        cause: error,
+        hint: 'SELECT NAME FROM DBA_SERVICES in production shows them, in their very letters',
+      });
+    }
+  }
+}
 
 async function foreignServices(context: OracleFenceContext): Promise<string[]> {
   const [unique = ''] = await ownNames(context);
