@@ -5,7 +5,7 @@ import { planRecovery } from '../../recovery/plan.ts';
 import { isWhole } from '../../recovery/serve.ts';
 import { makeFolder, runRman, type OracleTools } from './guest-tools.ts';
 import { judgeRecovery } from './judge-recovery.ts';
-import { writeValidateControlFile, writeValidateLogs, writeValidateProgram } from './restore-program.ts';
+import { writeValidateControlFile, writeValidateLogs, writeValidateProgram } from './validate-program.ts';
 
 export interface OracleProof {
   label: string;

@@ -4,14 +4,7 @@ import type { Catalog } from '../../recovery/catalog.ts';
 import type { Position } from '../../recovery/position.ts';
 import type { RestoreFacts } from './restore-facts.ts';
 import type { RestoreTarget } from './restore-target.ts';
-import {
-  joinGuest,
-  quoteName,
-  quoteRman,
-  quoteSqlText,
-  requireDatabaseName,
-  requireDbid,
-} from './rman-text.ts';
+import { joinGuest, quoteName, quoteRman, requireDbid } from './rman-text.ts';
 
 /** What the mounted clone shows of the control file that was restored: its names and keys are of that file's own time. */
 export interface MountedFacts {
@@ -111,25 +104,6 @@ export function writeRestoreProgram(
   ]);
 }
 
-/** What RMAN itself would take, and whether it can be read: grades 1 and 2 before anything is restored. */
-export function writeValidateProgram(
-  until: RestoreUntil,
-  archiveDirs: readonly string[],
-  chosen?: { plan: PlanAnswer; catalog: Catalog },
-): string {
-  // RMAN takes an older backup where it cannot read this one, and says that all is well: the tag holds it to this one.
-  const tag = chosen === undefined ? '' : fromTag(chosen.plan, chosen.catalog);
-  return lines([
-    ...archiveDirs.map((folder) => `CATALOG START WITH ${quoteRman(folder, 'archiveDirs')} NOPROMPT;`),
-    'RUN {',
-    '  ALLOCATE CHANNEL c1 DEVICE TYPE DISK;',
-    `  ${writeUntil(until)}`,
-    `  RESTORE DATABASE${tag} PREVIEW;`,
-    `  RESTORE DATABASE${tag} VALIDATE CHECK LOGICAL;`,
-    '}',
-  ]);
-}
-
 function requireFollowable({ reachable, usesOnlineLog, backup }: PlanAnswer, { engine }: Catalog): void {
   if (engine !== 'oracle') throw new ClonaError('questionInvalid', 'RMAN restores Oracle databases only');
   if (!reachable || backup === null) {
@@ -177,7 +151,7 @@ function inData({ platform, dataDir }: RestoreTarget, name: string): string {
 }
 
 /** RMAN's own tags name one command, so they can hold RMAN to the backup that the plan chose. Chains choose themselves. */
-function fromTag({ backup }: PlanAnswer, { backups }: Catalog): string {
+export function fromTag({ backup }: PlanAnswer, { backups }: Catalog): string {
   const chosen = backups.find(({ label }) => label === backup);
   const isAlone = (chosen?.requires ?? []).length === 0;
   return isAlone && backup !== null && /^TAG\d{8}T\d{6}$/.test(backup) ? ` FROM TAG '${backup}'` : '';
@@ -189,103 +163,6 @@ export function writeUntil(until: RestoreUntil): string {
     throw new ClonaError('usage', `"${until.wall.slice(0, 30)}" is no wall clock time`);
   }
   return `SET UNTIL TIME "TO_DATE('${until.wall.replace('T', ' ')}', 'YYYY-MM-DD HH24:MI:SS')";`;
-}
-
-/** The newest backup of the control file: without one a restore cannot begin. It is newer than the target, so nothing is SET. */
-export function writeValidateControlFile(): string {
-  return lines(['RESTORE CONTROLFILE VALIDATE;']);
-}
-
-/** Every log that the control file knows, from whichever place it can be read. */
-export function writeValidateLogs(): string {
-  return lines([
-    'RUN {',
-    '  ALLOCATE CHANNEL c1 DEVICE TYPE DISK;',
-    '  RESTORE ARCHIVELOG ALL VALIDATE;',
-    '}',
-  ]);
-}
-
-/**
- * Third, with SQL*Plus and nid: a DBID and a name of its own, so that the clone can never be taken for production. nid does
- * not ask when it has a LOGFILE. Between the scripts stands the nid command of `nidArguments`.
- */
-export function writeBeforeNid(parameterFile: string): string {
-  return sqlPlus([
-    'SHUTDOWN IMMEDIATE',
-    `STARTUP RESTRICT MOUNT PFILE=${quoteSqlText(parameterFile, 'the parameter file')}`,
-  ]);
-}
-
-export function nidArguments(facts: RestoreFacts, target: RestoreTarget, logFile: string): string[] {
-  return [
-    'nid',
-    'TARGET=/',
-    `DBNAME=${requireDatabaseName(target.databaseName)}`,
-    ...(facts.cdb ? ['PDB=ALL'] : []),
-    `LOGFILE=${logFile}`,
-  ];
-}
-
-/**
- * `parameterFile` is the one written `as-clone`; FORCE, because an earlier try may have left the instance in any state. The
- * session stays restricted until the fence stands (R21).
- */
-export function writeAfterNid(
-  parameterFile: string,
-  facts: RestoreFacts,
-  open: 'OPEN RESETLOGS' | 'OPEN' = 'OPEN RESETLOGS',
-): string {
-  const path = quoteSqlText(parameterFile, 'the parameter file');
-  return sqlPlus([
-    // First: an instance that was started from the PFILE would refuse to be fenced for good (ORA-32001).
-    `CREATE SPFILE FROM PFILE=${path};`,
-    'STARTUP FORCE RESTRICT MOUNT',
-    keystorePlace,
-    `ALTER DATABASE ${open};`,
-    ...(facts.cdb ? ['ALTER PLUGGABLE DATABASE ALL OPEN RESTRICTED;', keystoreInside] : []),
-    'SELECT DBID, NAME, OPEN_MODE FROM V$DATABASE;',
-  ]);
-}
-
-/**
- * A cluster is restored as one instance, which writes one thread: the others get no redo any more, and an enabled thread without an
- * instance would have to be archived for ever (Real Application Clusters Administration Guide).
- */
-export function writeDisableThreads(threads: readonly number[]): string {
-  return sqlPlus(threads.map((thread) => `ALTER DATABASE DISABLE THREAD ${thread};`));
-}
-
-/** An instance anew, whatever runs under its name; nobody is let in. */
-export function writeStart(parameterFile: string, until: 'NOMOUNT' | 'MOUNT' = 'NOMOUNT'): string {
-  const path = quoteSqlText(parameterFile, 'the parameter file');
-  return sqlPlus([`STARTUP FORCE RESTRICT ${until} PFILE=${path}`, keystorePlace]);
-}
-
-/** Opens once what was open when its machine or its instance went away, so that it can be shut down cleanly for nid. */
-export function writeReopen(parameterFile: string): string {
-  const path = quoteSqlText(parameterFile, 'the parameter file');
-  return sqlPlus([`STARTUP FORCE RESTRICT MOUNT PFILE=${path}`, keystorePlace, 'ALTER DATABASE OPEN;']);
-}
-
-/** Where a keystore that does not open by itself is opened: a comment, unless `openKeystore` puts the statement there. */
-const keystorePlace = '-- the keystore, where it has a password';
-
-/** In united mode those of pluggable databases open after the root's, once these are open. */
-const keystoreInside = '-- the keystore in the pluggable databases, where it has a password';
-
-/** Advanced Security Guide, ADMINISTER KEY MANAGEMENT. The result holds the password: for standard input only. */
-export function openKeystore(script: string, password: string, pdbs: readonly string[] = []): string {
-  const quoted = quoteName(password, 'the password of the keystore');
-  const open = `ADMINISTER KEY MANAGEMENT SET KEYSTORE OPEN IDENTIFIED BY ${quoted};`;
-  const inside = [...pdbs, 'CDB$ROOT'].flatMap((name) => {
-    const enter = `ALTER SESSION SET CONTAINER = ${quoteName(name, 'a pluggable database')};`;
-    return name === 'CDB$ROOT' ? [enter] : [enter, open];
-  });
-  return script
-    .replace('ECHO ON', 'ECHO OFF')
-    .replace(keystorePlace, () => open)
-    .replace(keystoreInside, () => (pdbs.length === 0 ? keystoreInside : inside.join('\n')));
 }
 
 /** A script that stops at the first error with exit code 1, replaces nothing and prints nothing formatted. */
@@ -314,6 +191,7 @@ export function recoverUntilCancel(using: '' | 'USING BACKUP CONTROLFILE '): str
   ];
 }
 
-function lines(list: readonly string[]): string {
+/** A program, one command a line. */
+export function lines(list: readonly string[]): string {
   return `${list.join('\n')}\n`;
 }

@@ -19,15 +19,13 @@ import type { RestoreFacts } from './restore-facts.ts';
 import {
   nidArguments,
   openKeystore,
-  sqlPlus,
   writeAfterNid,
   writeBeforeNid,
   writeDisableThreads,
-  writeMountProgram,
   writeReopen,
-  writeRestoreProgram,
   writeStart,
-} from './restore-program.ts';
+} from './clone-instance-program.ts';
+import { sqlPlus, writeMountProgram, writeRestoreProgram } from './restore-program.ts';
 import { writeParameterFile, type InstanceStage, type ParameterChoices } from './restore-target.ts';
 import { joinGuest } from './rman-text.ts';
 import { writeUserManagedRecovery } from './user-managed-program.ts';

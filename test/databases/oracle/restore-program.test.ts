@@ -6,11 +6,13 @@ import {
   openKeystore,
   writeAfterNid,
   writeBeforeNid,
+} from '../../../src/databases/oracle/clone-instance-program.ts';
+import {
   writeMountProgram,
   writeRestoreProgram,
-  writeValidateProgram,
   type MountedFacts,
 } from '../../../src/databases/oracle/restore-program.ts';
+import { writeValidateProgram } from '../../../src/databases/oracle/validate-program.ts';
 import { writeParameterFile, type RestoreTarget } from '../../../src/databases/oracle/restore-target.ts';
 import {
   archivedLogName,
