@@ -1,12 +1,12 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
-import { access, mkdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { errorCode } from '../archive/durable-file.ts';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { quoteIdentifier } from '../databases/postgres/connect.ts';
 import { ClonaError } from '../errors.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { inTransaction, type Control } from './control.ts';
 import { replaceFile } from './files.ts';
+import { copyHeadTo, type HeadCopy } from './ledger-copies.ts';
 import { exportPublicKey, formatHead, parseHead, signHead, type SignedHead } from './ledger-head.ts';
 import { openLedgerKey } from './ledger-keys.ts';
 import { chainRecord, parseRecord, type LedgerRecord, type NewRecord } from './ledger-record.ts';
@@ -34,12 +34,6 @@ export interface LedgerOptions {
   control: Control;
   /** Files that get each new head: on the archive and on its mirror. */
   headCopies: readonly HeadCopy[];
-}
-
-export interface HeadCopy {
-  path: string;
-  /** Written only where this file is: an empty mount point is not the archive's disk, a new archive wants its folder empty. */
-  beside: string | null;
 }
 
 /** Opens the site's ledger (R22), creating key and first record when there is none. Checks it against the local head. */
@@ -86,19 +80,16 @@ export async function openLedger({ control, headCopies }: LedgerOptions, now: Da
       privateKey,
     );
   };
+  const hashAt = async (sequence: number): Promise<string | null> =>
+    (await readLine('where sequence = $1', [sequence]))?.hash ?? null;
   const copyHead = async (): Promise<void> => {
     const text = `${formatHead(await head())}\n`;
     await replaceFile(ownCopy, text, 0o600);
-    for (const { path, beside } of headCopies) {
-      try {
-        if (beside !== null) await access(beside);
-        await mkdir(dirname(path), { recursive: true });
-        await replaceFile(path, text, 0o644);
-        lateCopies.delete(path);
-      } catch (error) {
-        // An archive that is away stops no work; the copy is made again with the next record, and status says so.
-        lateCopies.set(path, explainLateCopy(error, beside));
-      }
+    for (const copy of headCopies) {
+      // An archive that is away stops no work; the copy is made again with the next record, and status says so.
+      const problem = await copyHeadTo(copy, { head, hashAt });
+      if (problem === null) lateCopies.delete(copy.path);
+      else lateCopies.set(copy.path, problem);
     }
   };
   const read = async function* (filter: RecordFilter = {}): AsyncGenerator<LedgerRecord> {
@@ -135,13 +126,6 @@ export async function openLedger({ control, headCopies }: LedgerOptions, now: Da
       return records;
     },
   };
-}
-
-function explainLateCopy(error: unknown, beside: string | null): string {
-  if (beside !== null && errorCode(error) === 'ENOENT') {
-    return `no archive is at ${dirname(beside)}: is its disk mounted? (the first backup makes a new archive)`;
-  }
-  return error instanceof Error ? error.message : String(error);
 }
 
 function readStored(line: string): LedgerRecord {

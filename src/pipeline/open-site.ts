@@ -1,7 +1,8 @@
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { openControl, type Control } from '../control/control.ts';
-import { openLedger, type HeadCopy, type Ledger } from '../control/ledger.ts';
+import { openLedger, type Ledger } from '../control/ledger.ts';
+import type { HeadCopy } from '../control/ledger-copies.ts';
 import { ClonaError } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
 import { resolveDatabaseAddress } from '../site/address.ts';

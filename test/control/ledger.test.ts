@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openControl, type Control } from '../../src/control/control.ts';
 import { readLines, writeExport } from '../../src/control/ledger-export.ts';
-import { parseHead, type SignedHead } from '../../src/control/ledger-head.ts';
+import { formatHead, parseHead, signHead, type SignedHead } from '../../src/control/ledger-head.ts';
+import { openLedgerKey } from '../../src/control/ledger-keys.ts';
 import { openLedger, type Ledger } from '../../src/control/ledger.ts';
 import { verifyExport } from '../../src/control/ledger-verify.ts';
 import { placeControl } from '../../src/control/place.ts';
@@ -122,6 +123,34 @@ test('an archive that is away stops no record, and the copy comes later', async 
   await ledger.append(entry(null), now);
   expect([...ledger.lateCopies.keys()]).toEqual([]);
   await expect(stat(path)).resolves.toBeDefined();
+});
+
+test('a head that the chain no longer bears stays where it is, and status says why', async () => {
+  const path = join(directory, 'witness', 'head.json');
+  const { ledger, own } = await freshLedger([path]);
+  await using _ = own;
+  await ledger.append(entry(null), now);
+  // As after the control database was brought back from yesterday: the archive bears witness of a record more.
+  const { head } = await ledger.head();
+  const key = await openLedgerKey(join(own.directory, 'keys'));
+  const ahead = `${formatHead(signHead({ ...head, sequence: head.sequence + 5 }, key))}\n`;
+  await writeFile(path, ahead);
+  await ledger.append(entry(null), now);
+  expect(await readFile(path, 'utf8')).toBe(ahead);
+  expect(ledger.lateCopies.get(path)).toContain('cut off or written anew');
+});
+
+test('the last head of another ledger is put aside, not written over', async () => {
+  const path = join(directory, 'shared', 'head.json');
+  const first = await freshLedger([path]);
+  await using _first = first.own;
+  await first.ledger.append(entry(null), now);
+  const before = await readFile(path, 'utf8');
+  const second = await freshLedger([path]);
+  await using _second = second.own;
+  const { head } = await first.ledger.head();
+  expect(await readFile(join(directory, 'shared', `head-${head.ledger}.json`), 'utf8')).toBe(before);
+  expect([...second.ledger.lateCopies.keys()]).toEqual([]);
 });
 
 test('no head is written where the archive is not', async () => {
