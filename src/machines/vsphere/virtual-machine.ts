@@ -1,5 +1,6 @@
 import { ClonaError } from '../../errors.ts';
 import type { Vim } from './client.ts';
+import { chooseAddress, readGuestInterfaces } from './guest-address.ts';
 import { child, children, moRef, text, xsiType, type MoRef, type VimObject, type XmlNode } from './soap.ts';
 
 /** What clona reads of a virtual machine (vSphere Web Services API, VirtualMachine). */
@@ -9,7 +10,7 @@ export interface VirtualMachineFacts {
   uuid: string;
   power: 'on' | 'off' | 'suspended';
   toolsRunning: boolean;
-  /** As VMware Tools report it; null until they do. */
+  /** Of its own cards, as VMware Tools report it; null until they do. */
   address: string | null;
   networkCards: NetworkCard[];
   disks: VirtualDisk[];
@@ -59,6 +60,7 @@ const paths = [
   'runtime.host',
   'guest.toolsRunningStatus',
   'guest.ipAddress',
+  'guest.net',
   'config.hardware.device',
   'snapshot',
   'datastore',
@@ -99,15 +101,21 @@ export async function readVirtualMachine(
   );
   const sharedKeys = new Set(sharedControllers.map((device) => text(child(device, 'key'))));
   const state = text(get('runtime.powerState'));
-  const address = text(get('guest.ipAddress'));
+  const networkCards = devices
+    .filter((device) => child(device, 'macAddress') !== undefined)
+    .map(readNetworkCard);
   return {
     reference,
     name: text(get('name')),
     uuid: text(get('config.uuid')),
     power: state === 'poweredOn' ? 'on' : state === 'suspended' ? 'suspended' : 'off',
     toolsRunning: text(get('guest.toolsRunningStatus')) === 'guestToolsRunning',
-    address: address === '' ? null : address,
-    networkCards: devices.filter((device) => child(device, 'macAddress') !== undefined).map(readNetworkCard),
+    address: chooseAddress(
+      text(get('guest.ipAddress')),
+      readGuestInterfaces(get('guest.net')),
+      networkCards.map(({ mac }) => mac),
+    ),
+    networkCards,
     disks: devices
       .filter((device) => xsiType(device) === 'VirtualDisk')
       .map((disk) => readDisk(disk, sharedKeys)),
