@@ -1,5 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { writeDurably } from '../../archive/durable-file.ts';
 import { ClonaError, toClonaError } from '../../errors.ts';
 import type { Position } from '../../recovery/position.ts';
@@ -49,7 +50,7 @@ export async function findQuietPoint(options: QuietPointOptions): Promise<QuietP
     tools.signal.throwIfAborted();
     if (!limit.aborted) throw error;
   } finally {
-    // Idempotent: ORA-25505 where the script did it already.
+    // ORA-25505 where the script did it already.
     await unquiesce(tools);
     await rm(markOf(archiveDir), { force: true });
   }
@@ -70,10 +71,29 @@ const quiesceLines = [
 
 const markOf = (archiveDir: string): string => join(archiveDir, '.oracle-quiesced.json');
 
+const patience = { times: 30, pauseMs: 1000 } as const;
+
+/** Until the server says that it is so: the session that asked for it may be dying still. A server that is down forgot it. */
 async function unquiesce(tools: OracleTools): Promise<void> {
-  const signal = AbortSignal.timeout(120_000);
-  await runSqlPlus({ ...tools, signal }, 'unquiesce', sqlPlus(['ALTER SYSTEM UNQUIESCE;']));
+  const signal = AbortSignal.timeout(300_000);
+  for (let count = 1; ; count += 1) {
+    const { text } = await runSqlPlus({ ...tools, signal }, 'unquiesce', sqlPlus(unquiesceLines));
+    const state = /^clona\|state\|(\w+)\s*$/m.exec(text)?.[1] ?? 'NORMAL';
+    if (state === 'NORMAL') return;
+    if (count === patience.times) {
+      throw new ClonaError('databaseFailed', `the server is still ${state.toLowerCase()}: nobody can work`, {
+        hint: 'as SYS, at once: ALTER SYSTEM UNQUIESCE',
+      });
+    }
+    await wait(patience.pauseMs);
+  }
 }
+
+const unquiesceLines = [
+  'WHENEVER SQLERROR CONTINUE',
+  'ALTER SYSTEM UNQUIESCE;',
+  "SELECT 'clona|state|' || ACTIVE_STATE FROM V$INSTANCE;",
+];
 
 /** A clona that was killed in the middle: its server lets nobody work. Whether there was one. */
 export async function endLeftQuiesce(tools: OracleTools, archiveDir: string): Promise<boolean> {

@@ -6,7 +6,7 @@ import type { DatabaseAddress } from '../database.ts';
 import { readWallClock } from './clock.ts';
 import { connectOracle } from './connect.ts';
 import { makeFolder, type OracleTools } from './guest-tools.ts';
-import { takeHotBackup } from './hot-backup.ts';
+import { takeHotBackup, type HotBackup } from './hot-backup.ts';
 import { hotBackupPorts, markFileOf } from './hot-ports.ts';
 import { keepLogs } from './keep-logs.ts';
 import { findQuietPoint, type QuietPoint } from './quiet-point.ts';
@@ -47,8 +47,8 @@ export interface TakenCopies {
  * compressed in the archive and its mirror (R13, R14), and all of it is remembered.
  */
 export async function takeCopies(task: CopiesTask): Promise<TakenCopies> {
-  const { kind, address, tools, places, label, onProgress, now } = task;
-  if (!/^[\w.-]{1,60}$/.test(label)) throw new ClonaError('usage', `"${label}" is no name for a backup`);
+  const { address, tools, places, label, onProgress, now } = task;
+  if (!/^\w[\w.-]{0,59}$/.test(label)) throw new ClonaError('usage', `"${label}" is no name for a backup`);
   const { platform } = tools.guest;
   const before = await readOracleCatalog(address, places, tools.signal);
   if (before.readAt !== undefined) await rememberOracle(before, places, before.readAt);
@@ -58,36 +58,59 @@ export async function takeCopies(task: CopiesTask): Promise<TakenCopies> {
   const folder = joinGuest(platform, joinGuest(platform, places.archiveDir, 'hot'), label);
   const controlFileCopy = joinGuest(platform, folder, 'control.ctl');
   await makeFolder(tools.guest, tools.workDir, tools.signal);
-  const { backup, files, redoBytes } = await takeHotBackup(
-    hotBackupPorts({ address, guest: tools.guest, folder, markFile: markFileOf(places.archiveDir) }),
-    {
-      label,
-      incarnation: before.catalog.currentIncarnation,
-      controlFileCopy,
-      device: folder,
-      signal: tools.signal,
-      onProgress,
-      now,
+  await requireNoFiles(tools, folder);
+  const taken = await copyAll(task, folder, controlFileCopy, before.catalog.currentIncarnation).catch(
+    async (error: unknown) => {
+      // What is half of a backup is none, and takes the room of one.
+      await tools.guest
+        .run(['rm', '-rf', '--', folder], { signal: AbortSignal.timeout(600_000) })
+        .catch(() => {});
+      throw error;
     },
   );
-  const quiet = kind === 'quiesced' ? await quieten(task) : null;
+  const { backup, files, redoBytes, quiet } = taken;
+  const pieces = [...files.map(({ path }) => path), controlFileCopy];
+  // It is a backup as long as the server has its logs, whatever becomes of their keeping.
+  await rememberBackup(places, backup, pieces, tools.signal);
   const kept = await withProgress(onProgress, 'keep the archived logs', async () =>
     keep(task, before.facts, lowestStart(before.catalog.backups, backup)),
   );
-  const entry: Backup =
-    quiet === null
-      ? backup
-      : {
-          ...backup,
-          kind: 'quiesced',
-          consistentFrom: quiet.consistentFrom,
-          finishedAt: now().toISOString(),
-          ownLog: true,
-        };
-  const pieces = [...files.map(({ path }) => path), controlFileCopy];
   await rememberFacts(places, { keptLogs: Object.fromEntries(kept.map((log) => [log.path, log])) });
+  if (quiet === null) return { backup, redoBytes, quiet, keptLogs: kept.length };
+  const entry: Backup = {
+    ...backup,
+    kind: 'quiesced',
+    consistentFrom: quiet.consistentFrom,
+    finishedAt: now().toISOString(),
+    ownLog: true,
+  };
   await rememberBackup(places, entry, pieces, tools.signal);
   return { backup: entry, redoBytes, quiet, keptLogs: kept.length };
+}
+
+async function copyAll(
+  task: CopiesTask,
+  folder: string,
+  controlFileCopy: string,
+  incarnation: number,
+): Promise<HotBackup & { quiet: QuietPoint | null }> {
+  const { address, tools, places, label, onProgress, now } = task;
+  const { guest, signal } = tools;
+  const taken = await takeHotBackup(
+    hotBackupPorts({ address, guest, folder, markFile: markFileOf(places.archiveDir) }),
+    { label, incarnation, controlFileCopy, device: folder, signal, onProgress, now },
+  );
+  return { ...taken, quiet: task.kind === 'quiesced' ? await quieten(task) : null };
+}
+
+/** A backup that the catalog has lost must not be written over. */
+async function requireNoFiles({ guest, signal }: OracleTools, folder: string): Promise<void> {
+  await makeFolder(guest, folder, signal);
+  const found = await guest.list(folder, signal);
+  if (found.length === 0) return;
+  throw new ClonaError('targetOccupied', `${folder} holds ${found.length} files: nothing is written over`, {
+    hint: 'give another --label; what a killed backup left there may be removed by hand',
+  });
 }
 
 async function quieten({

@@ -785,8 +785,18 @@ describe('quiesced', () => {
       await writer.driver.commit();
       await insert(3);
       expect((await readOracleCatalog(addressOf(live), places(), signal)).catalog.backups).toEqual([]);
+      expect(await readdir(join(places().archiveDir, 'hot'))).toEqual([]);
     },
   );
+
+  test('what lies there under its name already is not written over', async () => {
+    await mkdir(join(places().archiveDir, 'hot/Q3'), { recursive: true });
+    await writeFile(join(places().archiveDir, 'hot/Q3/file_1.dbf'), 'precious');
+    await expect(take('Q3')).rejects.toMatchObject({
+      kind: 'targetOccupied',
+      hint: expect.stringContaining('another --label'),
+    });
+  });
 
   test('a clona that was killed while the server was quiesced is made up for', async () => {
     const sysdba = openSqlPlusSession({ ...toolsOf(liveTools, 'live'), workDir: folder });

@@ -98,11 +98,28 @@ function groupCopies(copies: readonly FoundCopy[]): FoundCopy[][] {
   return [...parts.values(), ...wholes];
 }
 
+/** Those in the folder of the copies; else those of the folders beside it; else wherever they lie. */
+function nearest(logs: readonly FoundLog[], folder: string): FoundLog[] {
+  const within = (place: string): FoundLog[] => logs.filter(({ path }) => isWithin(path, place));
+  for (const place of [folder, folderOf(folder)]) {
+    const found = within(place);
+    if (found.length > 0) return found;
+  }
+  return [...logs];
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path.startsWith(`${folder}/`) || path.startsWith(`${folder}\\`);
+}
+
 function copySet(copies: FoundCopy[], redo: readonly FoundLog[], files: readonly ArchiveFile[]): ArchiveSet {
   const headers = copies.map(({ content }) => content);
   const [dbid] = headers.map((header) => header.dbid);
   const name = folderOf(copies[0]?.path ?? '');
-  const logs = redo.filter(({ content }) => content.dbid === dbid);
+  const logs = nearest(
+    redo.filter(({ content }) => content.dbid === dbid),
+    name,
+  );
   const controls = files.filter(({ content }) => content.kind === 'control file' && content.dbid === dbid);
   const controlFile = (controls.find(({ path }) => folderOf(path) === name) ?? controls[0])?.path ?? null;
   const hasLogs = logs.length > 0;
