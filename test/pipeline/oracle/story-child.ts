@@ -34,7 +34,7 @@ const places: readonly [machine: string, text: string, place: string][] = [
   ['staging', '/nid', 'the clone has another name'],
   ['staging', 'proof.dmp', 'what was restored is exported'],
   ['live', 'up.sql', 'the kit is in LIVE'],
-  ['live', 'after-revert.sql', 'LIVE has a new incarnation'],
+  ['live', 'reset-mounted.sql', 'LIVE has a new incarnation'],
 ];
 
 const site = await openOracleSite(root, {
