@@ -24,8 +24,15 @@ export const live = 'erp-live';
 /** Not secrets: of a simulator that ends with the demo. */
 export const passwords = { clona: 'Clona_pa55', sys: 'Sys_pa55', erp: 'Erp_pa55' };
 
-/** What docs/how-to/oracle.md asks for the site's own user. */
-const grants = ['CREATE SESSION', 'RESTRICTED SESSION', 'SELECT_CATALOG_ROLE', 'SELECT ANY TABLE'];
+/** What docs/how-to/oracle-staging.md asks for the site's own user. */
+const grants = [
+  'CREATE SESSION',
+  'RESTRICTED SESSION',
+  'SELECT_CATALOG_ROLE',
+  'SELECT ANY TABLE',
+  'FLASHBACK ANY TABLE',
+  'EXECUTE ON SYS.DBMS_FLASHBACK',
+];
 
 /** VMs of a simulated vCenter that run the simulated Oracle, with real machines of this host behind them, in `hostFolder`. */
 export async function openOracleWorld(
@@ -36,7 +43,8 @@ export async function openOracleWorld(
   await using opened = new AsyncDisposableStack();
   await mkdir(hostFolder, { mode: 0o711 });
   const software = await layOracleSoftware(hostFolder);
-  const archives = ['archive', 'archive-mirror'].map((name) => join(siteFolder, name));
+  const [archive, mirror] = [join(siteFolder, 'archive'), join(siteFolder, 'archive-mirror')];
+  const archives = [archive, mirror];
   const readOnly = archives.map((folder) => ({ from: folder, to: folder, readOnly: true }));
   const mounts = (vm: string) => (vm === live ? [] : readOnly);
   const vsphere = opened.use(await startSimulatedVsphere(hostFolder, live, software.options, { mounts }));
@@ -54,9 +62,9 @@ export async function openOracleWorld(
     user: 'CLONA',
     password: passwords.clona,
   };
-  const guest = await installLive(vsphere, software, archives, signal);
+  const guest = await installLive(vsphere, software, archive, signal);
   const sys = { ...address, user: 'SYS', password: passwords.sys, oracle: { privilege: 'sysdba' as const } };
-  const rows = await loadErp(sys, signal);
+  const rows = await loadErp(sys, mirror, signal);
   await copyErp(siteFolder);
   const site = await writeOracleSite(siteFolder, vsphere, {
     guest,
@@ -85,7 +93,7 @@ export async function openOracleWorld(
 async function installLive(
   vsphere: SimulatedVsphere,
   software: OracleSoftware,
-  [archive = '']: readonly string[],
+  archive: string,
   signal: AbortSignal,
 ): Promise<GuestAddress> {
   const { guests } = vsphere;
@@ -122,8 +130,10 @@ async function installLive(
   return address;
 }
 
-async function loadErp(sys: DatabaseAddress, signal: AbortSignal): Promise<number> {
+async function loadErp(sys: DatabaseAddress, mirror: string, signal: AbortSignal): Promise<number> {
   await using session = await connectOracle(sys, signal);
+  // R14: the log goes to two places.
+  await session.execute(`ALTER SYSTEM SET log_archive_dest_2 = 'LOCATION=${mirror}/archivelog' SCOPE=BOTH`);
   for (const statement of schemaStatements(passwords.erp)) await session.execute(statement);
   let rows = 0;
   for (const statement of firstRows()) {
