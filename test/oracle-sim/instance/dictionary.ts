@@ -40,8 +40,8 @@ export function createDictionary({
   user: User;
   transaction: number;
   currentSchema: string;
-  /** The moment that queries see; null: now. */
-  asOf: bigint | null;
+  /** The moment that queries see when they run; null: now. A statement that is kept outlives the moment it was parsed in. */
+  asOf: () => bigint | null;
 }): Dictionary {
   return {
     openLink: (name, at) => openLink(instance, user.name, name, at),

@@ -19,7 +19,7 @@ interface Opened {
   instance: Instance;
   user: User;
   privilege: Privilege | null;
-  dictionary: (transaction: number, schema: string, asOf: bigint | null) => Dictionary;
+  dictionary: (transaction: number, schema: string, asOf: () => bigint | null) => Dictionary;
   beforeStatement: (sql: string) => void;
   id: number;
   serial: number;
@@ -60,7 +60,7 @@ export function hostSession({
     instance,
     user,
     context: contextOf(instance, user, privilege, id, () => container),
-    dictionary: () => dictionary(info.transaction ?? 0, schema, asOf),
+    dictionary: () => dictionary(info.transaction ?? 0, schema, () => asOf),
     setAsOf: (scn) => {
       asOf = scn;
     },

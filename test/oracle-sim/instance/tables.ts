@@ -110,7 +110,7 @@ export function findTable(
   schema: string | null,
   name: string,
   transaction: number,
-  asOf: bigint | null = null,
+  asOf: () => bigint | null = () => null,
 ): View | null {
   const { database } = instance;
   if (database === null) return null;
@@ -125,7 +125,7 @@ export function findTable(
     rows: () => {
       const now = findPlace(database, user, schema, name, 'SELECT', transaction);
       if (now === null) throw new OraError(942, 'table or view does not exist');
-      requireUnchanged(database, now, asOf);
+      requireUnchanged(database, now, asOf());
       return rowsFrom(
         name,
         columns,
