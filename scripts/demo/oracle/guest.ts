@@ -44,7 +44,7 @@ export async function layOracleSoftware(folder: string): Promise<OracleSoftware>
   return {
     home: join(mounts, 'system', 'oracle'),
     options: {
-      loopback: true,
+      furnished: true,
       mounts: [{ from: process.execPath, to: node, readOnly: true }],
       ports: new Map([[listenerPort, listenerSocket]]),
     },

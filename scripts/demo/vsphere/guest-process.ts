@@ -95,8 +95,8 @@ export interface BootPlace {
   /** Of its network cards. */
   macs: readonly string[];
   mounts: readonly GuestMount[];
-  /** It can talk to itself over TCP. */
-  loopback: boolean;
+  /** It can talk to itself over TCP, and has a /var/tmp of its own, empty at each start. */
+  furnished: boolean;
   /** Ports beside SSH's that its network card answers on, each with the Unix socket on its data disk that they lead to. */
   ports: ReadonlyMap<number, string>;
 }
@@ -104,18 +104,21 @@ export interface BootPlace {
 /** 127.0.0.1 and no other address: the rest of 127/8 is what the machines beside it have here, as a network of theirs. */
 const loopbackAlone = ['ip link set lo up', 'ip addr flush dev lo', 'ip addr add 127.0.0.1/32 dev lo'];
 
+// Its own disks may lie there, and must stay in sight.
+const ownTemporary = '{ case "$2" in /var/tmp/*) ;; *) mount -t tmpfs -o mode=1777 tmpfs /var/tmp ;; esac; }';
+
 /**
  * $1 the machine's folder, $2 where disks are mounted, $3 its cards, $4 what it must not see; then the command. The
  * shell stays process 1: it buries the orphans that Node.js would leave as zombies.
  */
-function firstProcess({ mounts, loopback }: Pick<BootPlace, 'mounts' | 'loopback'>): string {
+function firstProcess({ mounts, furnished }: Pick<BootPlace, 'mounts' | 'furnished'>): string {
   const more = mounts.flatMap(({ from, to, readOnly }) => [
     `mount --bind ${quoteSh(from)} ${quoteSh(to)}`,
     ...(readOnly ? [`mount -o remount,bind,ro ${quoteSh(to)}`] : []),
   ]);
   return `mount --make-rprivate / &&
 mount --bind "$1/system" "$2/system" && mount --bind "$1/data" "$2/data" && mount --bind "$3" /sys/class/net &&
-${[...more, ...(loopback ? loopbackAlone : [])].map((line) => `${line} &&\n`).join('')}mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs "$4" || exit 125
+${[...more, ...(furnished ? [...loopbackAlone, ownTemporary] : [])].map((line) => `${line} &&\n`).join('')}mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs "$4" || exit 125
 shift 4
 "$@"
 exit $?`;

@@ -54,8 +54,8 @@ export interface GuestHost extends AsyncDisposable {
 
 /** What guests have beside disks, SSH and cards. */
 export interface GuestHostOptions {
-  /** They can talk to themselves over TCP. */
-  loopback?: boolean;
+  /** They can talk to themselves over TCP, and have a /var/tmp of their own. */
+  furnished?: boolean;
   /** Seen by all of them. */
   mounts?: readonly GuestMount[];
   /** Of services, on machines that are started with `serves`: port and the Unix socket on the data disk behind it. */
@@ -80,7 +80,7 @@ const port = 2222;
  */
 export async function openGuestHost(
   folder: string,
-  { loopback = false, mounts = [], ports = new Map() }: GuestHostOptions = {},
+  { furnished = false, mounts = [], ports = new Map() }: GuestHostOptions = {},
 ): Promise<GuestHost> {
   const places = { disks: join(folder, 'vms'), mounts: join(folder, 'mnt'), net: join(folder, 'net') };
   for (const place of [places.disks, places.net, join(places.mounts, 'system'), join(places.mounts, 'data')])
@@ -145,7 +145,7 @@ export async function openGuestHost(
       const address = addresses.get(name);
       if (address === undefined) throw new Error(`there is no machine ${name}`);
       if (running.has(name)) return address;
-      const place = { at: disks.place(name), places, name, address, port, network, macs, loopback };
+      const place = { at: disks.place(name), places, name, address, port, network, macs, furnished };
       const more = { mounts: [...mounts, ...own], ports: serves ? ports : new Map() };
       running.set(name, await bootGuest(await orderFor(name), { ...place, ...more }));
       return address;
