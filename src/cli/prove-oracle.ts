@@ -36,8 +36,15 @@ export async function proveOracle(
   const found = await readOracleCatalog(address, places, held);
   if (found.readAt !== undefined) await rememberOracle(found, places, found.readAt);
   for (const line of found.warnings) note(`warning: ${line}`);
-  const label = chooseToProve(found.catalog, textOption(options, 'backup'));
-  const proof = await proveByValidate(tools, found.catalog, label);
+  const { catalog, facts } = found;
+  const copies = new Set(Object.keys(facts.copies ?? {}));
+  const asked = textOption(options, 'backup');
+  const isCopy = asked !== undefined && copies.has(asked);
+  const label = isCopy ? asked : chooseToProve(catalog, asked, copies);
+  const { proveCopies } = await import('../databases/oracle/prove-copies.ts');
+  const proof = isCopy
+    ? await proveCopies(catalog, facts, label, held)
+    : await proveByValidate(tools, catalog, label);
   const { grade, passed, reasons } = proof;
   const known = found.catalog.backups.find((backup) => backup.label === label)?.grade ?? null;
   // A restore proves more than reading does; but what can no longer be read is proven no more.

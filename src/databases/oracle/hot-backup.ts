@@ -14,12 +14,19 @@ export interface DatafileToCopy {
   bytes: number;
 }
 
+export interface MadeCopy {
+  path: string;
+  bytes: number;
+  /** SHA-256 of the copy; undefined: nobody took it. */
+  sha256?: string | undefined;
+}
+
 /** What a hot backup needs of the world around it. */
 export interface HotBackupPorts {
   /** A session that no interruption of the run ends: BEGIN and END BACKUP go through it. Asked again when one breaks. */
   open: () => Promise<OracleSession>;
   /** Copies one file on the server's host to its place in the archive; gives the place. */
-  copy: (file: DatafileToCopy, signal: AbortSignal) => Promise<{ path: string; bytes: number }>;
+  copy: (file: DatafileToCopy, signal: AbortSignal) => Promise<MadeCopy>;
   /** Where `copy` puts a whole copy; until it is whole there is nothing there. */
   placeOf?: (file: DatafileToCopy) => string;
   /** Device and inode of a file on the server's host; null: it cannot be seen. */
@@ -42,7 +49,7 @@ export interface HotBackupOptions {
 
 export interface HotBackup {
   backup: Backup;
-  files: (DatafileToCopy & { path: string })[];
+  files: (DatafileToCopy & MadeCopy)[];
   /** Redo that the whole instance wrote meanwhile; null: V$SYSSTAT may not be read. */
   redoBytes: number | null;
 }
@@ -151,8 +158,7 @@ async function copyFiles(
 ): Promise<void> {
   for (const one of files) {
     signal.throwIfAborted();
-    const { path, bytes } = await ports.copy(one, signal);
-    copied.push({ ...one, path, bytes });
+    copied.push({ ...one, ...(await ports.copy(one, signal)) });
     const marked = mark.files.find(({ file }) => file === one.file);
     if (marked === undefined) continue;
     marked.copied = true;

@@ -8,6 +8,7 @@ import type { BackupModeMark } from './backup-mode.ts';
 import { connectOracle } from './connect.ts';
 import { makeFolder } from './guest-tools.ts';
 import type { HotBackupPorts } from './hot-backup.ts';
+import { sumOnGuest } from './keep-logs.ts';
 import { joinGuest } from './rman-text.ts';
 
 export interface GuestHotBackup {
@@ -54,7 +55,8 @@ export function hotBackupPorts({ address, guest, folder, markFile }: GuestHotBac
       const moved =
         copied.exitCode === 0 ? await guest.run(['mv', '--', `${path}.part`, path], { signal }) : copied;
       const { exitCode, stderr } = moved;
-      if (exitCode === 0) return { path, bytes };
+      if (exitCode === 0)
+        return { path, bytes, sha256: (await sumOnGuest(guest, path, signal)) ?? undefined };
       const full = /no space left/i.test(stderr);
       throw new ClonaError(
         full ? 'diskFull' : 'guestFailed',

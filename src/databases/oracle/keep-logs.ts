@@ -144,19 +144,19 @@ async function keepOne(
 }
 
 /** Where the machine has the program. */
-async function sumOnGuest(guest: Guest, name: string, signal: AbortSignal): Promise<string | null> {
+export async function sumOnGuest(guest: Guest, name: string, signal: AbortSignal): Promise<string | null> {
   if (guest.platform === 'windows') return null;
   const { exitCode, stdout } = await guest.run(['sha256sum', '--', name], { signal });
   return exitCode === 0 ? (/^\\?([\da-f]{64})\b/.exec(stdout)?.[1] ?? null) : null;
 }
 
-async function hashFile(path: string, signal: AbortSignal): Promise<string> {
+export async function hashFile(path: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash, { signal });
   return hash.digest('hex');
 }
 
-async function hashPacked(path: string, signal: AbortSignal): Promise<string> {
+export async function hashPacked(path: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), createZstdDecompress(), hash, { signal });
   return hash.digest('hex');

@@ -18,12 +18,18 @@ export interface OracleProof {
 }
 
 /** The backup to prove: by its label, else the newest whole one. */
-export function chooseToProve(catalog: Catalog, label: string | undefined): string {
+export function chooseToProve(
+  catalog: Catalog,
+  label: string | undefined,
+  /** Labels of copies that RMAN did not make. */
+  copies: ReadonlySet<string> = new Set(),
+): string {
   const usable = catalog.backups.filter(
     (backup) =>
       isWhole(backup) &&
       backup.state === 'available' &&
-      (backup.kind === 'managed' || backup.kind === 'cold'),
+      (backup.kind === 'managed' || backup.kind === 'cold') &&
+      !copies.has(backup.label),
   );
   const newest = usable.reduce<Backup | undefined>(
     (best, one) => (best === undefined || (one.finishedAt ?? '') >= (best.finishedAt ?? '') ? one : best),
@@ -39,7 +45,7 @@ export function chooseToProve(catalog: Catalog, label: string | undefined): stri
       },
     );
   }
-  if (found.kind !== 'managed' && found.kind !== 'cold') {
+  if ((found.kind !== 'managed' && found.kind !== 'cold') || copies.has(found.label)) {
     throw new ClonaError(
       'usage',
       `${found.label} is ${found.kind === 'export' ? 'an export' : `a ${found.kind} backup`}: RMAN cannot read it`,
@@ -129,7 +135,7 @@ const onlyGaps: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether from this very backup the newest archived position is reached. */
-function findGapAfter(catalog: Catalog, label: string): string | null {
+export function findGapAfter(catalog: Catalog, label: string): string | null {
   const latest = { until: { kind: 'latest' }, lost: 'online-log' } as const;
   const needed = new Set([label, ...(catalog.backups.find((one) => one.label === label)?.requires ?? [])]);
   const alone = { ...catalog, backups: catalog.backups.filter((one) => needed.has(one.label)) };

@@ -46,7 +46,7 @@ export interface RestoreFacts {
 
 /** Paths as the machine of the database sees them. */
 export interface CopiedDatabase {
-  files: { file: number; path: string }[];
+  files: { file: number; path: string; sha256?: string | undefined }[];
   controlFile: string | null;
   /** Folders of its archived logs. */
   logDirs: string[];

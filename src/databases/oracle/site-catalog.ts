@@ -227,14 +227,19 @@ function addBackup(
   return { ...now, catalog: { ...catalog, backups }, facts: known };
 }
 
-/** Adds to what a restore needs beside the catalog: logs that are kept. */
+/** Adds to what a restore needs beside the catalog: logs that are kept, copies with their checksums. */
 export async function rememberFacts(
   places: OraclePlaces,
-  { keptLogs }: Pick<RestoreFacts, 'keptLogs'>,
+  { keptLogs, copies }: Pick<RestoreFacts, 'keptLogs' | 'copies'>,
 ): Promise<void> {
   await changeMemory(places, (now) => {
     if (now === undefined) throw nothingYet(places);
-    return { ...now, facts: { ...now.facts, keptLogs: { ...now.facts.keptLogs, ...keptLogs } } };
+    const facts = {
+      ...now.facts,
+      keptLogs: { ...now.facts.keptLogs, ...keptLogs },
+      copies: { ...now.facts.copies, ...copies },
+    };
+    return { ...now, facts };
   });
 }
 

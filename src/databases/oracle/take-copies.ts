@@ -72,6 +72,12 @@ export async function takeCopies(task: CopiesTask): Promise<TakenCopies> {
   const pieces = [...files.map(({ path }) => path), controlFileCopy];
   // It is a backup as long as the server has its logs, whatever becomes of their keeping.
   await rememberBackup(places, backup, pieces, tools.signal);
+  const own = {
+    files: files.map(({ file, path, sha256 }) => ({ file: Number(file), path, sha256 })),
+    controlFile: controlFileCopy,
+    logDirs: [],
+  };
+  await rememberFacts(places, { copies: { [label]: own } });
   const kept = await withProgress(onProgress, 'keep the archived logs', async () =>
     keep(task, before.facts, lowestStart(before.catalog.backups, backup)),
   );

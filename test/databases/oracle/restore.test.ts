@@ -7,6 +7,7 @@ import { addFoundArchives } from '../../../src/databases/oracle/archives/look.ts
 import { connectOracle, type OracleSession } from '../../../src/databases/oracle/connect.ts';
 import { fenceOracleClone } from '../../../src/databases/oracle/fence/fence-clone.ts';
 import type { OracleTools } from '../../../src/databases/oracle/guest-tools.ts';
+import { proveCopies } from '../../../src/databases/oracle/prove-copies.ts';
 import { chooseToProve, proveByValidate } from '../../../src/databases/oracle/prove.ts';
 import { keepFiles } from '../../../src/databases/oracle/keep-files.ts';
 import type { KeepSettings } from '../../../src/databases/oracle/kept-files.ts';
@@ -760,6 +761,7 @@ describe('quiesced', () => {
       for (const [name] of await writer.query('SELECT NAME FROM V$ARCHIVED_LOG')) await rm(name!);
       live.instance.database!.control!.archived.length = 0;
       const { catalog, facts } = await readOracleCatalog(addressOf(live), places(), signal);
+      expect(await proveCopies(catalog, facts, 'Q1', signal)).toMatchObject({ grade: 2, passed: true });
       const question = { until: { kind: 'backup', label: 'Q1' }, lost: 'everything' } as const;
       const plan = planRecovery(catalog, question);
       expect(plan).toMatchObject({ reachable: true, redoTo: backup.consistentFrom });
@@ -768,6 +770,13 @@ describe('quiesced', () => {
       await restoreOracle({ plan, catalog, facts, target: target(), tools, until: scn, onProgress: silent });
       await using clone = await openClone();
       expect(await clone.query('SELECT SUM(id) FROM clona.orders')).toEqual([['3']]);
+      const [one] = facts.copies!['Q1']!.files;
+      await writeFile(one!.path, 'rotten');
+      expect(await proveCopies(catalog, facts, 'Q1', signal)).toMatchObject({
+        grade: 0,
+        passed: false,
+        reasons: [expect.stringContaining('has another checksum')],
+      });
     },
   );
 
