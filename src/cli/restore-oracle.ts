@@ -45,7 +45,7 @@ export async function restoreForOracle(
     question.kind === 'time'
       ? { kind: 'time', wall: toWallClock(question.instantMs, facts.zone) }
       : { kind: 'scn', scn: plan.redoTo };
-  const target = readTarget(options, site?.guest?.platform ?? 'linux', places.archiveDir);
+  const target = readTarget(options, site, places.archiveDir);
   // Names and paths that cannot be used are refused before any machine is asked.
   writeParameterFile(facts, target, 'as-clone');
   const host = textOption(options, 'guest');
@@ -132,7 +132,13 @@ async function openClone(
   { databaseName, instanceName }: RestoreTarget,
 ): Promise<OracleTools & AsyncDisposable> {
   const workDir = workDirOf(site, `restore-${databaseName}`);
-  const tools = await openOracleTools(site, host, workDir, signal, textOption(options, 'oracleHome'));
+  const tools = await openOracleTools(
+    site,
+    host,
+    workDir,
+    signal,
+    textOption(options, 'oracleHome') ?? site.database.oracle?.staging.home,
+  );
   return { ...tools, instanceName };
 }
 
@@ -154,22 +160,33 @@ async function rememberProof(
   }
 }
 
-function readTarget(options: OptionValues, platform: 'linux' | 'windows', archiveDir: string): RestoreTarget {
-  const dataDir = requireOption(options, 'to', 'DIR');
-  const databaseName = textOption(options, 'name') ?? 'CLONA';
+/** From the options, else as the site describes its clones (`database.oracle.staging`). */
+function readTarget(options: OptionValues, site: Site | undefined, archiveDir: string): RestoreTarget {
+  const platform = site?.guest?.platform ?? 'linux';
+  const staging = site?.database.oracle?.staging;
+  const dataDir = textOption(options, 'to') ?? staging?.dataDir ?? requireOption(options, 'to', 'DIR');
+  const name = textOption(options, 'name');
+  const databaseName = name ?? staging?.name ?? 'CLONA';
   const separator = platform === 'windows' ? '\\' : '/';
   const from = options['catalogFrom'];
-  const archiveDirs = Array.isArray(from) ? from.map(String) : [archiveDir];
+  const known = staging === undefined || staging.archives.length === 0 ? [archiveDir] : staging.archives;
+  const archiveDirs = Array.isArray(from) ? from.map(String) : known;
+  const size = textOption(options, 'recoverySize');
   return {
     platform,
     databaseName,
-    instanceName: databaseName,
+    // Another name has another instance: that of the site may run already.
+    instanceName: name === undefined ? (staging?.instance ?? databaseName) : databaseName,
     dataDir,
-    recoveryDir: textOption(options, 'recoveryDir') ?? joinGuest(platform, parentOf(dataDir), 'recovery'),
-    recoveryBytes: parseSize(textOption(options, 'recoverySize') ?? '50GB'),
+    recoveryDir:
+      textOption(options, 'recoveryDir') ??
+      staging?.recoveryDir ??
+      joinGuest(platform, parentOf(dataDir), 'recovery'),
+    recoveryBytes: size === undefined ? (staging?.recoverySize ?? 50 * 2 ** 30) : parseSize(size),
     // START WITH is a prefix: without the separator /archive would take /archive2, too.
     archiveDirs: archiveDirs.map((folder) => (folder.endsWith(separator) ? folder : `${folder}${separator}`)),
-    channels: 1,
+    channels: staging?.channels ?? 1,
+    memoryBytes: staging?.memory,
   };
 }
 

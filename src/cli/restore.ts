@@ -10,7 +10,10 @@ export const verb: Verb = {
     command
       .option('--archive <dir>', "the folder of an archive: nothing else is needed; default: the site's")
       .option('--mirror <dir>', 'its mirror, for what is damaged or missing')
-      .option('--to <dir>', 'the data directory to be: absent or empty')
+      .option(
+        '--to <dir>',
+        "the data directory to be: absent or empty; engine oracle: default the site's staging",
+      )
       .option(
         '--until <target>',
         'latest, time:ISO, position:N, restore-point:NAME, incarnation:I, incarnation:I@N or backup:LABEL',
@@ -33,9 +36,12 @@ export const verb: Verb = {
       .option('--collations <how>', 'when this host sorts texts otherwise: reindex or refuse', 'reindex')
       .option('--guest <host>', 'engine oracle: the clone, reached by SSH as the site says')
       .option('--oracle-home <dir>', "engine oracle: ORACLE_HOME of the clone; default: the site's")
-      .option('--name <name>', 'engine oracle: DB_NAME of the clone', 'CLONA')
+      .option('--name <name>', "engine oracle: DB_NAME of the clone; default: the site's staging, CLONA")
       .option('--recovery-dir <dir>', "engine oracle: the clone's own recovery area; default: beside --to")
-      .option('--recovery-size <size>', 'engine oracle: how large it may get', '50GB')
+      .option(
+        '--recovery-size <size>',
+        "engine oracle: how large it may get; default: the site's staging, 50GB",
+      )
       .option(
         '--catalog-from <dir...>',
         'engine oracle: where the clone sees backups and logs; default: the archive',

@@ -128,6 +128,7 @@ export function requireFitClone(
   refuseRunning(clone, facts, target);
   refusePlatform(facts, target);
   refuseVersion(clone, facts);
+  refuseSmallArea(target, needs);
   if (!isBegun) refuseSpace(clone, target, needs);
   return [
     ...(clone.free === null ? ['the room on the disks of the clone could not be asked for'] : []),
@@ -190,6 +191,17 @@ function refuseVersion({ version }: CloneFacts, facts: RestoreFacts): void {
         ? 'install the release of production on the clone (database.oracle.home, --oracle-home)'
         : 'a clone has the release of production: upgrade it there afterwards, as a kit',
     },
+  );
+}
+
+/** Past it recovery would end in ORA-19809, after hours. */
+function refuseSmallArea({ recoveryBytes }: RestoreTarget, needs: RestoreNeeds): void {
+  if (recoveryBytes >= needs.recoveryBytes) return;
+  const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  throw new ClonaError(
+    'diskFull',
+    `the clone's recovery area may hold ${mebibytes(recoveryBytes)}, the logs of the plan need ${mebibytes(needs.recoveryBytes)} at once`,
+    { hint: '--recovery-size, or database.oracle.staging.recoverySize' },
   );
 }
 

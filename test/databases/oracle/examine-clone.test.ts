@@ -117,6 +117,11 @@ describe('a clone is looked at before the first byte', () => {
     expect(look).toThrow(expect.objectContaining({ kind, message: expect.stringMatching(message) }));
   });
 
+  test('its recovery area may not hold four logs: refused', () => {
+    const small = { ...target, recoveryBytes: GiB };
+    expect(() => requireFitClone(clone, facts, small, needs, false)).toThrow(/may hold 1024 MiB.*4096 MiB/);
+  });
+
   test.each<[string, Partial<CloneFacts>, RegExp]>([
     [
       'an older clone of that name runs there',
