@@ -36,7 +36,7 @@ const transforms = ['STORAGE', 'SEGMENT_ATTRIBUTES', 'TABLESPACE', 'SQLTERMINATO
 /** What others may do with the application's objects, and what its own users may: a kit changes that as well. */
 function grantsOf(owners: string): string[] {
   return [
-    `SELECT OWNER, TABLE_NAME, PRIVILEGE, GRANTEE, GRANTABLE FROM DBA_TAB_PRIVS WHERE OWNER IN (${owners})`,
+    `SELECT OWNER, TABLE_NAME, PRIVILEGE, GRANTEE, GRANTABLE FROM DBA_TAB_PRIVS WHERE OWNER IN (${owners}) AND TABLE_NAME NOT LIKE 'BIN$%'`,
     `SELECT GRANTEE, PRIVILEGE, ADMIN_OPTION FROM DBA_SYS_PRIVS WHERE GRANTEE IN (${owners})`,
     `SELECT GRANTEE, GRANTED_ROLE, ADMIN_OPTION FROM DBA_ROLE_PRIVS WHERE GRANTEE IN (${owners})`,
   ];
