@@ -53,7 +53,9 @@ function sha256(text: string): string {
 
 function damaged(where: string, what: string): ClonaError {
   return new ClonaError('archiveDamaged', `${where} ${what}`, {
-    hint: 'the mirror or another copy may hold it whole; without it the backup is not used',
+    hint: where.endsWith('clona-archive.json')
+      ? 'name the mirror, or make it again of what lies in the archive: clona catalog --archive DIR --repair --yes'
+      : 'the mirror or another copy may hold it whole; without it the backup is not used',
     details: { file: where },
   });
 }

@@ -15,7 +15,7 @@ export interface Archive {
   header: ArchiveHeader;
 }
 
-const headerName = 'clona-archive.json';
+export const headerName = 'clona-archive.json';
 
 /** Throws `archiveMissing` where there is none, `archiveDamaged` where its header does not read. */
 export async function openArchive(folder: string): Promise<Archive> {

@@ -15,11 +15,13 @@ export const verb: Verb = {
       .option('--add-export <log>', 'engine oracle: take an export in, by the log of expdp or exp')
       .option('--dump <file...>', 'with --add-export: dump files that its log does not name')
       .option('--label <name>', 'with --add-export: its name; default: job and time')
+      .option('--repair', 'with --archive: make lost or damaged small files of it again, with --yes', false)
       .option('--offline', "do not ask the site's production server which incarnation is current", false),
   examples: [
     'clona catalog',
     'clona catalog --archive /archive/erp',
     'clona catalog --archive /archive/erp --mirror /mirror/erp --json > erp.json && clona plan --catalog erp.json',
+    'clona catalog --archive /archive/erp --repair --yes',
     'clona catalog --add-export /backup/expdp_erp.log    # engine oracle',
   ],
   exits: {
@@ -27,8 +29,12 @@ export const verb: Verb = {
     5: 'there is no archive',
     6: 'a disk failed',
   },
-  changesNothing: (options) => options['addExport'] === undefined,
+  changesNothing: (options) => options['addExport'] === undefined && options['repair'] !== true,
   run: async (context, options) => {
+    if (options['repair'] === true) {
+      const { repairArchive } = await import('./catalog-repair.ts');
+      await repairArchive(context, options);
+    }
     const { readArchiveCatalog, readOracleSite } = await import('./read-catalog.ts');
     if (typeof options['archive'] === 'string' || (await isFile(context.sitePath))) {
       const oracle = await readOracleSite(context, options);

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
@@ -45,6 +45,12 @@ function isSystemError(error: unknown): boolean {
 }
 
 async function detectForm(file: string): Promise<ArchiveForm> {
+  // A pipe would have to be read twice, and may let its reader wait for ever.
+  if (!(await stat(file)).isFile()) {
+    throw new ClonaError('kitInvalid', `${file} is neither a file nor a folder`, {
+      hint: 'write the archive into a file first',
+    });
+  }
   const head = Buffer.alloc(512);
   await using handle = await open(file, 'r');
   const { bytesRead } = await handle.read(head, 0, head.length, 0);

@@ -103,8 +103,25 @@ const waiting = [
   ['retention', '--catalog', 'PIPE', '--policy', 'PIPE'],
   ['prove', '--job-log', 'PIPE'],
   ['evidence', 'verify', 'PIPE'],
-  ['kit', 'hash', 'PIPE'],
 ];
+
+test.skipIf(process.platform === 'win32')(
+  'a kit that is a pipe is refused, and nobody waits for it',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'clona-main-'));
+    try {
+      const pipe = join(folder, 'kit.tar');
+      expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
+      const { status, stderr } = clona('kit', 'hash', pipe);
+      expect({ status, stderr }).toEqual({
+        status: 2,
+        stderr: expect.stringContaining('neither a file nor'),
+      });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+);
 
 test.skipIf(process.platform === 'win32').for(waiting)(
   'a verb that waits for its input ends with 143 at SIGTERM and 130 at SIGINT: %s %s',

@@ -9,6 +9,7 @@ import { readArchive } from '../../../src/databases/postgres/catalog.ts';
 import { refuseLostIncarnations } from '../../../src/databases/postgres/catalog-histories.ts';
 import { receiveLog } from '../../../src/databases/postgres/log-receiver.ts';
 import { proveChecksums } from '../../../src/databases/postgres/prove/checksums.ts';
+import { proveLog } from '../../../src/databases/postgres/prove/log.ts';
 import { stopServer } from '../../../src/databases/postgres/server.ts';
 import { ClonaError } from '../../../src/errors.ts';
 import { catalogToJson } from '../../../src/recovery/catalog-json.ts';
@@ -166,6 +167,36 @@ test.each<[string, string, (path: string) => void]>([
   if (!file.startsWith('backups')) return;
   const { passed } = await proveChecksums({ archiveDir: folder, label: 'B1', signal });
   expect(passed).toBe(false);
+});
+
+test('--repair makes the header and .history files again of what lies there, and keeps what was there', async () => {
+  const header = join(folder, 'clona-archive.json');
+  const history = join(folder, 'log', '00000002.history');
+  const before = JSON.parse(await readFile(header, 'utf8')) as Record<string, unknown>;
+  await truncate(header, 50);
+  await truncate(history, 5);
+  const clona = (...args: string[]) =>
+    spawnSync(process.execPath, [launcher, 'catalog', '--archive', folder, ...args], { encoding: 'utf8' });
+  const damaged = clona();
+  expect(damaged.status).toBe(4);
+  expect(damaged.stderr).toContain('--repair --yes');
+  expect(clona('--repair').status).toBe(2);
+  expect((await readFile(header, 'utf8')).length).toBe(50);
+  const repaired = clona('--repair', '--yes');
+  expect({ status: repaired.status, stderr: repaired.stderr }).toMatchObject({ status: 0 });
+  const { systemIdentifier, segmentSizeBytes, database } = before;
+  expect(JSON.parse(await readFile(header, 'utf8'))).toMatchObject({
+    systemIdentifier,
+    segmentSizeBytes,
+    database,
+  });
+  const { warnings } = await readArchive({ archiveDir: folder }, signal);
+  expect(warnings).toEqual([]);
+  const { passed } = await proveLog({ archiveDir: folder, label: 'B1', signal });
+  expect(passed).toBe(true);
+  expect(
+    (await readdir(folder)).filter((name) => name.startsWith('.clona-archive.json.damaged')),
+  ).toHaveLength(1);
 });
 
 test('segments that are gone are named as a gap by the verb, and --json is a catalog file', async () => {
