@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { OracleSession } from '../../../src/databases/oracle/connect.ts';
 import {
   compareObservations,
@@ -31,6 +31,15 @@ beforeAll(async () => {
 afterAll(async () => {
   await cutAllOracleMachines(join(root, 'machines'));
   await rm(root, { recursive: true, force: true });
+});
+
+/** What a failed try of a test has left is put right: the next one is of the same kind. */
+beforeEach(async () => {
+  await writeFile(join(site.systemDisk, 'VERSION'), '2.0\n');
+  if ((await one('SELECT LOGINS FROM V$INSTANCE')) === 'RESTRICTED') await live.openForUsers(step('open'));
+  await using session = await site.session('live');
+  await session.execute('DELETE FROM erp.orders WHERE id > 3');
+  await session.driver.commit();
 });
 
 let count = 0;
@@ -176,7 +185,7 @@ describe('LIVE with Oracle', () => {
     {
       await using session = await site.session('live');
       await session.execute("INSERT INTO erp.orders (id, customer) VALUES (99, 'gone')");
-      await session.execute('ALTER TABLE erp.orders ADD (gone NUMBER)');
+      await session.execute(`ALTER TABLE erp.orders ADD (gone_${count} NUMBER)`);
       await session.driver.commit();
     }
     await writeFile(join(site.systemDisk, 'VERSION'), '3.0\n');
