@@ -7,34 +7,44 @@ import { canRunGuests } from './guest-process.ts';
 import { hasOpenssl } from './vcenter-front.ts';
 import { findOnPath } from './vcsim.ts';
 
-/** Engine, provider and simulator: found or unpacked, and on PATH from then on. `folder`: where `.tools` is. Throws `toolchainMissing`. */
+/**
+ * Engine, provider and simulator: found or unpacked, and on PATH from then on. `folder`: where `.tools` is; `more`: programs of the
+ * host that are needed, too. Throws `toolchainMissing`.
+ */
 export async function findTools(
   folder: string,
   signal: AbortSignal,
   onProgress: OnProgress,
+  more: readonly string[] = [],
 ): Promise<Toolchain> {
   const toolchain = await findToolchain({ folder, signal, onProgress });
   process.env['PATH'] = toolchain.path;
-  await findVsphereTools(join(folder, '.tools'), signal);
+  await findVsphereTools(join(folder, '.tools'), signal, more);
   return toolchain;
 }
 
 /** Puts `.tools` on PATH, with what CLONA_TOOLCHAIN unpacks where the simulator is nowhere else; throws as below. */
-export async function findVsphereTools(tools: string, signal: AbortSignal): Promise<void> {
+export async function findVsphereTools(
+  tools: string,
+  signal: AbortSignal,
+  more: readonly string[] = [],
+): Promise<void> {
   process.env['PATH'] = [process.env['PATH'] ?? '', tools].join(delimiter);
   const given = process.env['CLONA_TOOLCHAIN'];
   if (given !== undefined && findOnPath('vcsim') === undefined) {
     // An engine that was got elsewhere may be there already, without the others.
     await unpackToolchain(resolve(given), tools, signal, 'vcsim');
   }
-  await requireVsphereTools();
+  await requireVsphereTools(findOnPath, more);
 }
 
 /** Everything that the story on vSphere needs beside the engine, or one error that names all that is missing. */
 export async function requireVsphereTools(
   find: (program: string) => string | undefined = findOnPath,
+  more: readonly string[] = [],
 ): Promise<void> {
-  const programs = ['pulumi-resource-vsphere', 'vcsim', 'govc'].filter((name) => find(name) === undefined);
+  const wanted = ['pulumi-resource-vsphere', 'vcsim', 'govc', ...more];
+  const programs = wanted.filter((name) => find(name) === undefined);
   const missing = [
     ...programs,
     ...(hasOpenssl() ? [] : ['openssl']),
