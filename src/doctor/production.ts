@@ -1,4 +1,5 @@
 import { ClonaError } from '../errors.ts';
+import type { Catalog } from '../recovery/catalog.ts';
 import type { Site } from '../site/site.ts';
 import type { Production } from './check.ts';
 import type { OracleFacts } from './oracle-facts.ts';
@@ -28,7 +29,18 @@ export function readOracleLate(site: Site, signal: AbortSignal): () => Promise<O
 async function readOracle(site: Site, signal: AbortSignal): Promise<OracleFacts> {
   const { findProduction } = await import('../pipeline/production.ts');
   const { readOracleFacts } = await import('./oracle-facts.ts');
-  return readOracleFacts(await findProduction(site, signal), signal);
+  const facts = await readOracleFacts(await findProduction(site, signal), signal);
+  return { ...facts, catalog: await withRemembered(facts.catalog, site, signal) };
+}
+
+/** Backups that RMAN did not make, and those the control file has forgotten. Where nothing can be read that is the archive's to tell. */
+async function withRemembered(live: Catalog, { archive }: Site, signal: AbortSignal): Promise<Catalog> {
+  const { recallOracle } = await import('../databases/oracle/site-catalog.ts');
+  const { mergeRemembered } = await import('../databases/oracle/remember.ts');
+  const places = { archiveDir: archive.location, mirrorDir: archive.mirror };
+  const known = await recallOracle(places, signal).catch(() => undefined);
+  signal.throwIfAborted();
+  return known === undefined ? live : mergeRemembered(live, known.catalog).catalog;
 }
 
 async function open(site: Site, signal: AbortSignal): Promise<Production> {

@@ -1,6 +1,9 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { markFileOf } from '../../src/databases/oracle/hot-ports.ts';
+import { readRestoreFacts } from '../../src/databases/oracle/restore-facts.ts';
+import { rememberBackup, rememberOracle } from '../../src/databases/oracle/site-catalog.ts';
+import { bk } from '../recovery/build.ts';
 import { buildCatalog } from '../../src/databases/oracle/catalog.ts';
 import type { ControlFileRows } from '../../src/databases/oracle/control-file.ts';
 import type { BlockFacts, DeviceReader } from '../../src/archive/device-reader.ts';
@@ -286,6 +289,37 @@ test('backup mode that a hot backup of clona left behind is told as its own', as
     expect(found).toEqual([
       expect.stringMatching(/^warning: a hot backup of clona's of .* left 1 datafiles in backup mode/),
     ]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a hot backup that the archive remembers is the newest whole one, though RMAN knows none', async () => {
+  const folder = await makeTestFolder();
+  vi.stubEnv('CLONA_TEST_ORACLE', simPassword);
+  try {
+    const rows = healthy();
+    for (const list of [rows.backupSets, rows.backupPieces, rows.backupDatafiles]) list.length = 0;
+    await using sim = await startOracleSim({ views: asViews(rows) });
+    const { host, port, user } = sim;
+    const site = siteWith(
+      `host: ${host}, port: ${port}, name: ERP, user: ${user}, password: env:CLONA_TEST_ORACLE`,
+      '',
+      folder,
+    );
+    const newest = async (): Promise<string | undefined> => {
+      const oracle = readOracleLate(site, signal);
+      const production = async (): Promise<never> => Promise.reject(new Error('not PostgreSQL'));
+      const found = await examine({ site, signal, now: new Date(), production, oracle }, ofOracle);
+      return found.find(({ what }) => what.includes('whole backup'))?.what;
+    };
+    expect(await newest()).toContain('there is no whole backup');
+    const built = buildCatalog(rows);
+    const facts = readRestoreFacts(rows, built);
+    const places = { archiveDir: folder };
+    await rememberOracle({ catalog: built.catalog, facts, warnings: [] }, places, '2017-03-08T20:00:00Z');
+    await rememberBackup(places, bk('HOT', 900, 950, { kind: 'hot' }), [], signal);
+    expect(await newest()).toContain('the newest whole backup is of 2024-05-01');
   } finally {
     await rm(folder, { recursive: true });
   }
