@@ -2,6 +2,7 @@ import { askCounts } from '../../databases/oracle/counts.ts';
 import { dropCloneUser } from '../../databases/oracle/import/clone-schema.ts';
 import type { SchemaImportReport } from '../../databases/oracle/import/import.ts';
 import { proveByValidate } from '../../databases/oracle/prove.ts';
+import { proveCopies } from '../../databases/oracle/prove-copies.ts';
 import { rememberGrade } from '../../databases/oracle/site-catalog.ts';
 import { compareAnswers } from '../../databases/postgres/prove/compare-counts.ts';
 import { ClonaError } from '../../errors.ts';
@@ -43,9 +44,8 @@ export async function proveStaging(
     const subject = { access, machine, backup, expected, step };
     const findings: Finding[] = [];
     for (const look of [proveFiles, proveOpened, proveRows, proveCounts]) {
-      const finding = await look(subject);
-      findings.push(finding);
-      if (!finding.passed) break;
+      findings.push(...[await look(subject)].flat());
+      if (findings.at(-1)?.passed !== true) break;
     }
     const grade = findings.reduce((best, one) => (one.passed ? one.grade : best), 0);
     await rememberGrade(placesOf(access.site), backup, grade, step.signal);
@@ -54,18 +54,29 @@ export async function proveStaging(
   });
 }
 
-/** Every block and every log, read by RMAN on LIVE's machine. What RMAN did not make, the restore has read. */
-async function proveFiles({ access, backup, step }: Subject): Promise<Finding> {
+/** Every block and every log, read by RMAN on LIVE's machine; copies that RMAN did not make by their checksums. */
+async function proveFiles({ access, backup, step }: Subject): Promise<Finding[]> {
   const { site } = access;
-  return withMachine(access, 'live', step.signal, async (live) => {
-    const { catalog } = await readAndRemember(site, live, step.signal);
-    const kind = catalog.backups.find(({ label }) => label === backup)?.kind;
-    if (kind === 'hot') return { grade: 2, passed: true, said: 'a hot backup, read whole by the restore' };
-    return withTools(site, live, `${step.key}/validate`, step.signal, async (tools) => {
-      const { grade, passed, reasons } = await proveByValidate(tools, catalog, backup);
-      const said = reasons.length === 0 ? 'RMAN read every block and every log' : reasons.join('; ');
-      return { grade: passed ? grade : 1, passed: passed && grade === 2, said };
-    });
+  const { signal } = step;
+  return withMachine(access, 'live', signal, async (live) => {
+    const { catalog, facts } = await readAndRemember(site, live, signal);
+    const copies = facts.copies?.[backup]?.files;
+    if (copies?.some(({ sha256 }) => sha256 === undefined) === true)
+      return [{ grade: 2, passed: true, said: 'copies without checksums, read whole by the restore' }];
+    const isCopy = copies !== undefined;
+    const { grade, passed, reasons } = isCopy
+      ? await proveCopies(catalog, facts, backup, signal)
+      : await withTools(site, live, `${step.key}/validate`, signal, async (tools) =>
+          proveByValidate(tools, catalog, backup),
+        );
+    const read = isCopy ? 'every copy matches its checksum' : 'RMAN read every block and every log';
+    const why = reasons.join('; ');
+    if (!passed) return [{ grade: 1, passed, said: why }];
+    if (grade === 2) return [{ grade, passed, said: read }];
+    return [
+      { grade: 1, passed, said: 'every block was read' },
+      { grade: 2, passed: false, said: why },
+    ];
   });
 }
 
