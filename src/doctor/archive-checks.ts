@@ -18,7 +18,16 @@ function listFolders({ site }: Patient): [string, string][] {
 export async function archiveFolders(patient: Patient): Promise<Finding[]> {
   const found: Finding[] = [];
   for (const [key, folder] of listFolders(patient)) found.push(await lookAtFolder(key, folder));
-  if (patient.site.archive.mirror === undefined) {
+  const { mirror, acceptMirrorAway } = patient.site.archive;
+  if (mirror !== undefined && acceptMirrorAway !== undefined) {
+    found.push(
+      warning(
+        `LIVE may be changed while the mirror is away (${acceptMirrorAway}): its log then lies in one place`,
+        'take archive.acceptMirrorAway out of the site file once the mirror is back',
+      ),
+    );
+  }
+  if (mirror === undefined) {
     found.push(
       warning(
         'the archived log has no mirror: one broken disk ends it',

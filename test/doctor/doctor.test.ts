@@ -149,6 +149,8 @@ describe('doctor', () => {
     ]);
     await mkdir(join(folder, 'a'));
     await write('file', '');
+    const accepted = await diagnose('archive: { location: a, mirror: b, acceptMirrorAway: it is mended }');
+    expect(saidBy(accepted, 'archiveFolders').join()).toContain('while the mirror is away (it is mended)');
     const there = await diagnose('archive: { location: a, mirror: file }');
     expect(saidBy(there, 'archiveFolders')[0]).toMatch(/^ok /);
     expect(saidBy(there, 'archiveFolders')[1]).toContain('is no folder');
