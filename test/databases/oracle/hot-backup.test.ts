@@ -397,18 +397,26 @@ describe('clona itself is killed (SIGKILL)', () => {
 });
 
 describe('the way into the machine breaks', () => {
-  test.each([['stat'], ['mkdir'], ['cp']])('at %s: no tablespace stays in backup mode', async (program) => {
-    const guest = createHostGuest(folder);
-    const broken: Guest = {
-      ...guest,
-      run: async (argv, given) =>
-        argv[0] === program ? Promise.reject(new Error('connection lost')) : guest.run(argv, given),
-    };
-    const markFile = markFileOf(copies);
-    const given = hotBackupPorts({ address: address(), guest: broken, folder: join(copies, 'H'), markFile });
-    await expect(takeHotBackup(given, options())).rejects.toThrow('connection lost');
-    expect(await active()).toEqual([]);
-  });
+  test.each([['stat'], ['mkdir'], ['cp'], ['mv'], ['sha256sum']])(
+    'at %s: no tablespace stays in backup mode',
+    async (program) => {
+      const guest = createHostGuest(folder);
+      const broken: Guest = {
+        ...guest,
+        run: async (argv, given) =>
+          argv[0] === program ? Promise.reject(new Error('connection lost')) : guest.run(argv, given),
+      };
+      const markFile = markFileOf(copies);
+      const given = hotBackupPorts({
+        address: address(),
+        guest: broken,
+        folder: join(copies, 'H'),
+        markFile,
+      });
+      await expect(takeHotBackup(given, options())).rejects.toThrow('connection lost');
+      expect(await active()).toEqual([]);
+    },
+  );
 });
 
 describe('with the means of the machine', () => {

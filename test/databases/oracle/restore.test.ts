@@ -850,6 +850,11 @@ describe('an export as of one SCN', () => {
     expect(catalog.backups).toMatchObject([{ label: 'exp1', state: 'available' }]);
     const question = { until: { kind: 'backup', label: 'exp1' }, lost: 'everything' } as const;
     expect(planRecovery(catalog, question)).toMatchObject({ reachable: true, backup: 'exp1' });
+    // Seen from this host it is still the same one.
+    const found = await readOracleCatalog(addressOf(live), { archiveDir: folder }, signal);
+    found.facts.pieces['exp1'] = found.facts.pieces['exp1']!.map((path) => join('/server', basename(path)));
+    const seen = await addFoundArchives(found, [dumps()], signal);
+    expect(seen.catalog.backups.map(({ label }) => label)).toEqual(['exp1']);
     // The files are there: nothing is written over.
     await expect(take('exp1')).rejects.toMatchObject({
       kind: 'targetOccupied',

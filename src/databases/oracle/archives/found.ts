@@ -35,6 +35,7 @@ export function describeFound(
       continue;
     }
     const entry = set.copies === undefined ? exportOf(set, catalog, facts) : copyOf(set, catalog, facts);
+    if (!Array.isArray(entry) && isKnownExport(entry, catalog, facts)) continue;
     if (Array.isArray(entry)) passOver(entry);
     else found.backups.push(withOwnLabel(entry, set, found.backups));
     if (set.copies === undefined || Array.isArray(entry)) continue;
@@ -54,6 +55,16 @@ function knownPaths(catalog: Catalog, { pieces }: RestoreFacts): ReadonlySet<str
 }
 
 type Entry = FoundArchives['backups'][number];
+
+/** One that was made or added under its server's paths: the same files by name, as of the same position. */
+function isKnownExport({ backup, pieces }: Entry, { backups }: Catalog, facts: RestoreFacts): boolean {
+  if (backup.kind !== 'export') return false;
+  return backups.some(({ kind, label, consistentFrom }) => {
+    if (kind !== 'export' || label === backup.label || consistentFrom !== backup.consistentFrom) return false;
+    const names = new Set((facts.pieces[label] ?? []).map(bareName));
+    return pieces.every((path) => names.has(bareName(path)));
+  });
+}
 
 /** Jobs are named alike night after night, and two may end in the same second. */
 function withOwnLabel(entry: Entry, { name }: ArchiveSet, others: readonly Entry[]): Entry {
