@@ -26,7 +26,8 @@ export async function readMemory(folder: string, signal: AbortSignal): Promise<O
   const content = await readRegular(path, { maxBytes: largestDocumentBytes, signal }).catch(
     (error: unknown) => {
       signal.throwIfAborted();
-      if (errorCode(error) === 'ENOENT') return undefined;
+      // Where the folder itself is none, whoever looks for an archive says so.
+      if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
       throw archiveError(error, path);
     },
   );
