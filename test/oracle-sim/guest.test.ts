@@ -172,7 +172,13 @@ describe.skipIf(!possible)('a machine with the simulated Oracle, entered by SSH'
       signal,
     );
     const own = { ...address(), ...bridge, database: 'CLONAERP', user: 'SYS' };
-    await using session = await connectOracle({ ...own, oracle: { privilege: 'sysdba' } }, signal);
+    // It is restricted until its fence stands: the listener hands nobody over who does not say that he knows.
+    const sysdba = { privilege: 'sysdba' } as const;
+    await expect(connectOracle({ ...own, oracle: sysdba }, signal)).rejects.toThrow('refused');
+    await using session = await connectOracle(
+      { ...own, oracle: { ...sysdba, evenRestricted: true } },
+      signal,
+    );
     expect(await session.query('SELECT SUM(id) FROM clona.orders')).toEqual([['3']]);
     expect(await session.query(`SELECT username FROM dba_users WHERE username = '${late}'`)).toEqual([
       [late],

@@ -71,11 +71,14 @@ function accept(running: Running, socket: Socket): void {
   let instance: Instance | undefined;
   const backend: Backend = {
     listen(connectData) {
+      let refusal = connectData.serviceName === null ? 12505 : 12514;
       const found = [...running.servers.values()].find((one) => {
         refreshPasswordFile(running.settings.home, one.instance);
-        return createBackend(one).listen(connectData) === 0;
+        const answer = createBackend(one).listen(connectData);
+        if (answer !== 12505 && answer !== 12514) refusal = answer;
+        return answer === 0;
       });
-      if (found === undefined) return connectData.serviceName === null ? 12505 : 12514;
+      if (found === undefined) return refusal;
       chosen = createBackend(found);
       instance = found.instance;
       running.wires.set(wire, instance);

@@ -82,13 +82,21 @@ export function openUserHost(server: Server, user: User): SessionHost {
 }
 
 /** A service that nobody registered is ORA-12514, an unknown SID ORA-12505. */
-function listen(instance: Instance, { serviceName, sid }: ConnectData): number {
+function listen(instance: Instance, { serviceName, sid, evenRestricted }: ConnectData): number {
   const { settings, status } = instance;
+  const refusal = evenRestricted ? 0 : refusalOf(instance);
   if (serviceName !== null) {
     const known = servicesOf(instance).some((one) => one.toUpperCase() === serviceName.toUpperCase());
-    return known && status !== 'DOWN' ? 0 : 12514;
+    return known && status !== 'DOWN' ? refusal : 12514;
   }
   return sid?.toUpperCase() === settings.instanceName.toUpperCase() ? 0 : 12505;
+}
+
+/** An instance that registers itself says what it is like: ORA-12526 and 12528, which UR=A in the connect data asks past. */
+function refusalOf({ settings, status, restricted }: Instance): number {
+  if (settings.serviceName !== '') return 0;
+  if (status === 'STARTED') return 12528;
+  return restricted ? 12526 : 0;
 }
 
 /** Those that a test gives; without them what the instance registers by its parameters, as on a real machine. */

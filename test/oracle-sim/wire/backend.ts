@@ -25,6 +25,8 @@ export interface Backend {
 export interface ConnectData {
   serviceName: string | null;
   sid: string | null;
+  /** UR=A: also an instance that is restricted or not mounted. */
+  evenRestricted: boolean;
 }
 
 export interface Identity {

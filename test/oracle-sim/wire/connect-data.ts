@@ -2,7 +2,11 @@ import type { ConnectData } from './backend.ts';
 
 /** `(DESCRIPTION=…(CONNECT_DATA=(SERVICE_NAME=erp)…))`: only what a listener decides by. */
 export function parseConnectData(text: string): ConnectData {
-  return { serviceName: valueOf(text, 'SERVICE_NAME'), sid: valueOf(text, 'SID') };
+  return {
+    serviceName: valueOf(text, 'SERVICE_NAME'),
+    sid: valueOf(text, 'SID'),
+    evenRestricted: valueOf(text, 'UR')?.toUpperCase() === 'A',
+  };
 }
 
 function valueOf(text: string, key: string): string | null {
