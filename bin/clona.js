@@ -33,8 +33,15 @@ async function run() {
   await main(process.argv.slice(2));
   // A connection or timer that a library leaves, or a pipe that nobody opens, must not keep the command line waiting: a
   // release that waits for people would do so after every verb.
+  setTimeout(end, 250).unref();
+}
+
+/** Only the signal itself ends a process that waits for a disk, a pipe or a name: process.exit() would wait with it. */
+function end() {
   const signal = { 130: 'SIGINT', 143: 'SIGTERM' }[process.exitCode];
-  setTimeout(() => (signal === undefined ? process.exit() : process.kill(process.pid, signal)), 250).unref();
+  const isStuck = process.getActiveResourcesInfo().some((name) => /^(FSReq|GetAddrInfo)/.test(name));
+  if (isStuck && signal !== undefined) process.kill(process.pid, signal);
+  else process.exit();
 }
 
 /** The npm package `node` may have brought a Node.js that is new enough. */

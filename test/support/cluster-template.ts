@@ -25,7 +25,9 @@ export async function copyCluster(options: Omit<InitOptions, 'password' | 'user'
 
 async function findTemplate({ binaries, walSegmentSizeMegabytes }: InitOptions): Promise<string> {
   const built = await stat(join(binaries.binDir, 'postgres'));
-  const what = [binaries.version, binaries.binDir, built.mtimeMs, walSegmentSizeMegabytes].join(' ');
+  // Whoever changes how clusters are made gets new ones.
+  const maker = await readFile(join(repository, 'src', 'databases', 'postgres', 'server-cluster.ts'), 'utf8');
+  const what = [binaries.version, binaries.binDir, built.mtimeMs, walSegmentSizeMegabytes, maker].join(' ');
   const mark = createHash('sha256').update(what).digest('hex').slice(0, 12);
   const cache = join(repository, 'node_modules', '.cache', 'clusters');
   const template = join(cache, `${binaries.version}-${mark}`);
