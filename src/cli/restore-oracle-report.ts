@@ -1,4 +1,4 @@
-import { decideParameters, type ParameterDecision } from '../databases/oracle/clone-parameters.ts';
+import type { ParameterDecision } from '../databases/oracle/clone-parameters.ts';
 import {
   estimateNeeds,
   examineClone,
@@ -61,13 +61,7 @@ export async function dryRunOracle({
       refusal = error;
     }
   }
-  const machineBytes = clone?.memoryBytes ?? null;
-  const { memoryBytes } = target;
-  const written = kept?.parameters ?? null;
-  const parameters =
-    written === null
-      ? decideFromFacts(facts, target, machineBytes)
-      : decideParameters(written, { machineBytes, memoryBytes });
+  const parameters = decideFromFacts(facts, target, clone?.memoryBytes ?? null, kept?.parameters ?? null);
   const choices = { decisions: parameters };
   const piece = facts.controlFiles.at(-1)?.handle ?? 'CONTROL FILE PIECE';
   const programs = {

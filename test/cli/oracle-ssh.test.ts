@@ -49,6 +49,8 @@ describe.skipIf(noSsh !== undefined)(
       ];
       const { endpoint, user, privateKeyFile, hostKey } = ssh.address;
       await writeFile(join(folder, 'password'), live.password);
+      await writeFile(join(folder, 'live/orapwERP'), 'hashes');
+      await mkdir(join(tools[1]!.home, 'dbs'), { recursive: true });
       await writeFile(
         join(folder, 'clona.yaml'),
         `name: ${name}
@@ -60,7 +62,7 @@ database:
   name: ERP
   user: ${live.user}
   password: file:password
-  oracle: { timeZone: UTC, home: '${tools[0]!.home}', export: { directory: DUMPS, schemas: [CLONA] } }
+  oracle: { timeZone: UTC, home: '${tools[0]!.home}', keep: { passwordFile: '${join(folder, 'live/orapwERP')}' }, export: { directory: DUMPS, schemas: [CLONA] } }
 archive: { location: archive, acceptSharedDisk: a test, retention: { redundancy: 1, windowDays: 0 } }
 `,
       );
@@ -119,6 +121,7 @@ archive: { location: archive, acceptSharedDisk: a test, retention: { redundancy:
       expect((await run(backupVerb, { kind: 'managed' })).json).toMatchObject({
         label: expect.stringMatching(/^TAG\d{8}T\d{6}$/),
         jobLog: { verdict: 'ok', errors: [] },
+        kept: [{ role: 'parameters' }, { role: 'passwordFile' }],
       });
       await execute('INSERT INTO orders VALUES (2)');
       await execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
@@ -158,6 +161,7 @@ archive: { location: archive, acceptSharedDisk: a test, retention: { redundancy:
         restricted: false,
         grade: 3,
         fence: { fenced: true },
+        placed: [join(tools[1]!.home, 'dbs/orapwCLONAERP')],
         evidence: expect.stringMatching(/^restore-/),
       });
       const { port, password } = clone;

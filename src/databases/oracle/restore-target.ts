@@ -92,17 +92,18 @@ export interface ParameterChoices {
   walletRoot?: string | undefined;
 }
 
-/** From what was remembered of V$PARAMETER, where the site keeps no parameter file. */
+/** From what was remembered of V$PARAMETER; what stands in a parameter file that the site keeps counts before it. */
 export function decideFromFacts(
   { parameters = {} }: RestoreFacts,
   { memoryBytes }: RestoreTarget,
   machineBytes: number | null = null,
+  kept: ReadonlyMap<string, string> | null = null,
 ): ParameterDecision[] {
   const values = Object.entries(parameters).map(([name, value]): [string, string] => [
     name,
     asFileValue(value),
   ]);
-  return decideParameters(new Map(values), { machineBytes, memoryBytes });
+  return decideParameters(new Map([...values, ...(kept ?? [])]), { machineBytes, memoryBytes });
 }
 
 function requireBytes(bytes: number, what: string): number {

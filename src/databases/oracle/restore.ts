@@ -1,7 +1,7 @@
 import { ClonaError } from '../../errors.ts';
 import { readLineage, tracePath } from '../../recovery/lineage.ts';
 import { asPosition, type Position } from '../../recovery/position.ts';
-import { decideParameters, type ParameterDecision } from './clone-parameters.ts';
+import type { ParameterDecision } from './clone-parameters.ts';
 import { estimateNeeds, examineClone, requireFitClone } from './examine-clone.ts';
 import { makeFolder, requireEmptyFolders, type OracleTools } from './guest-tools.ts';
 import { copiedDatabase } from './place-copies.ts';
@@ -68,11 +68,7 @@ export async function restoreOracle(options: OracleRestoreOptions): Promise<Orac
   const clone = await examineClone(tools, target);
   const needs = estimateNeeds(facts, plan);
   const warnings = requireFitClone(clone, facts, target, needs, resumption.kind !== 'begin');
-  const { memoryBytes } = target;
-  const decisions =
-    kept?.parameters === null || kept === null
-      ? decideFromFacts(facts, target, clone.memoryBytes)
-      : decideParameters(kept.parameters, { machineBytes: clone.memoryBytes, memoryBytes });
+  const decisions = decideFromFacts(facts, target, clone.memoryBytes, kept?.parameters ?? null);
   const hasKeystore = kept?.files.some(({ role }) => role === 'keystore') === true;
   const choices = { decisions, walletRoot: hasKeystore ? walletRootOf(target) : undefined };
   const run: RestoreRun = { ...options, controlFile, choices, outputs: {} };
