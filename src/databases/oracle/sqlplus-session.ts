@@ -1,6 +1,6 @@
 import { ClonaError } from '../../errors.ts';
 import type { BindValues, OracleSql } from './connect.ts';
-import { runSqlPlus, type OracleTools } from './guest-tools.ts';
+import { runSecretSqlPlus, runSqlPlus, type OracleTools, type ToolOutput } from './guest-tools.ts';
 import { quoteName, quoteSqlText } from './rman-text.ts';
 import { serverError } from './server-errors.ts';
 
@@ -11,7 +11,7 @@ import { serverError } from './server-errors.ts';
  */
 export function openSqlPlusSession(tools: OracleTools, name = 'sql', container?: string): OracleSql {
   const run = async (sql: string, what: string): Promise<string> => {
-    const { text, exitCode } = await runSqlPlus(tools, name, sqlPlusScript(sql, container));
+    const { text, exitCode } = await runScript(tools, name, sqlPlusScript(sql, container));
     if (/^SP2-0(?:158|281)/m.test(text)) {
       throw new ClonaError('serverUnfit', 'SQL*Plus on that machine is older than 12.2: it knows no CSV', {
         hint: 'install the client of 12.2 or newer beside it, or upgrade the machine first',
@@ -32,6 +32,13 @@ export function openSqlPlusSession(tools: OracleTools, name = 'sql', container?:
       return {};
     },
   };
+}
+
+/** Through standard input where that is sure: a file for each of many short questions would double the way there. */
+async function runScript(tools: OracleTools, name: string, script: string): Promise<ToolOutput> {
+  return tools.guest.platform === 'windows'
+    ? runSqlPlus(tools, name, script)
+    : runSecretSqlPlus(tools, script, []);
 }
 
 const mark = 'clona-rows';
