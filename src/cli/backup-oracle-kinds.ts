@@ -1,4 +1,3 @@
-import { dirname } from 'node:path/posix';
 import { ClonaError } from '../errors.ts';
 import type { DatabaseAddress } from '../databases/database.ts';
 import type { OracleTools } from '../databases/oracle/guest-tools.ts';
@@ -57,6 +56,7 @@ async function takeCopied(
   { site, address, tools, places, label, run, onProgress }: Task,
   kind: 'hot' | 'quiesced',
 ): Promise<Taken> {
+  const { compareDisks } = await import('../pipeline/oracle/disks-apart.ts');
   const shared = await compareDisks(site, address, tools);
   const { takeCopies } = await import('../databases/oracle/take-copies.ts');
   const { backup, redoBytes, quiet, keptLogs } = await takeCopies({
@@ -71,32 +71,6 @@ async function takeCopied(
   });
   const warnings = shared === null ? [] : [shared];
   return { ...nothing, label: backup.label, redoBytes, pauseMs: quiet?.pauseMs ?? null, keptLogs, warnings };
-}
-
-/** R16, as the machine of the database sees its datafiles and the archive. Throws `sharedDisk`, unless the site accepts it. */
-async function compareDisks(
-  { archive }: Site,
-  address: DatabaseAddress,
-  { guest, signal }: OracleTools,
-): Promise<string | null> {
-  if (guest.platform === 'windows') return null;
-  const { connectOracle } = await import('../databases/oracle/connect.ts');
-  const { guestDevices } = await import('../archive/guest-devices.ts');
-  const { sameDevice } = await import('../archive/devices.ts');
-  const { judgeArchiveDisk } = await import('../pipeline/production.ts');
-  await using session = await connectOracle(address, signal, { module: 'clona backup' });
-  const rows = await session.query('SELECT NAME FROM V$DATAFILE ORDER BY FILE#');
-  const devices = guestDevices(guest, signal);
-  for (const folder of new Set(
-    rows.flatMap(([name]) => (name?.startsWith('/') === true ? [dirname(name)] : [])),
-  )) {
-    const said = judgeArchiveDisk(
-      await sameDevice(folder, archive.location, devices),
-      archive.acceptSharedDisk,
-    );
-    if (said !== null) return said;
-  }
-  return null;
 }
 
 async function takePumped({ site, address, tools, places, label, run, onProgress }: Task): Promise<Taken> {

@@ -20,7 +20,7 @@ export async function oracleDevices(patient: Patient): Promise<Finding[]> {
   }
   if (guest.platform === 'windows') return [skipped('the disks of a Windows machine are not looked at')];
   try {
-    const { oracleGuestAddress } = await import('../cli/oracle-guest.ts');
+    const { oracleGuestAddress } = await import('../pipeline/oracle/guest-address.ts');
     const { openGuest } = await import('../guest/open.ts');
     const { guestDevices } = await import('../archive/guest-devices.ts');
     await using opened = await openGuest(oracleGuestAddress(site, host), signal);

@@ -1,7 +1,7 @@
 import { acquireSiteLock } from '../control/lock.ts';
-import type { DatabaseAddress } from '../databases/database.ts';
-import { ClonaError, toClonaError } from '../errors.ts';
+import { toClonaError } from '../errors.ts';
 import {
+  blockingKinds,
   decideZone,
   explainZone,
   nextAction,
@@ -17,11 +17,9 @@ import type { OpenedSite } from './open-site.ts';
 import { findProduction } from './production.ts';
 import { newRunId } from './run-id.ts';
 import { performAction } from './zone-actions.ts';
-import { viewZone } from './zone-facts.ts';
-import { measureAreas, rememberAreas } from './zone-measure.ts';
+import { measureOrLess, rememberAreas } from './zone-measure.ts';
 import { readZoneState } from './zone-state.ts';
-import type { GuardOptions, ZoneEvent } from './zone-turn.ts';
-import type { Turn } from './zone-turn.ts';
+import type { GuardOptions, Turn, ZoneEngine, ZoneEvent } from './zone-turn.ts';
 
 export interface GuardReport {
   zone: Zone;
@@ -38,19 +36,6 @@ export async function judgeZone(
   const address = await findProduction(site, signal).catch(() => undefined);
   const areas = await measureOrLess(site, address, signal);
   return { decision: decideZone({ ...nothing, areas }, settingsOf(site), now.getTime()), areas };
-}
-
-/** A server that does not answer hides its own areas, not the archive. */
-async function measureOrLess(
-  site: Site,
-  address: DatabaseAddress | undefined,
-  signal: AbortSignal,
-): Promise<Area[]> {
-  return measureAreas(site, address, signal).catch(async (error: unknown) => {
-    signal.throwIfAborted();
-    if (!(error instanceof ClonaError)) throw error;
-    return measureAreas(site, undefined, signal);
-  });
 }
 
 const nothing: Omit<ZoneFacts, 'areas'> = {
@@ -79,27 +64,27 @@ export async function guardZone(opened: OpenedSite, options: GuardOptions): Prom
   const { site, control, ledger } = opened;
   await using lock = await acquireSiteLock(control, { who: options.by, what: 'zone' }, options.now());
   const signal = AbortSignal.any([options.signal, lock.lost]);
-  const address = await findProduction(site, signal);
+  const engine = await openEngine(site, { ...options, signal });
   const run = newRunId('zone', options.now());
   const state = await readZoneState(ledger);
   const events: ZoneEvent[] = [];
-  const inRun = new Set<ZoneActionKind>();
+  const failed = withItsParts(state.failed);
+  const inRun = new Set(engine.triedOnce.filter((kind) => failed.has(kind)));
   for (let count = 0; ; count += 1) {
-    const areas = await measureOrLess(site, address, signal);
+    const areas = await engine.measure(signal);
     await rememberAreas(site, areas, options.now().getTime());
     const { yellow } = settingsOf(site);
     const logIsFull = areas.some(
       ({ name, usedBytes, totalBytes }) =>
         (name === 'log' || name === 'spool') && usedBytes >= yellow * totalBytes,
     );
-    const view = await viewZone(site, address, signal, logIsFull);
+    const view = await engine.view(signal, logIsFull);
     const facts = { ...view.facts, areas, refreshesHeld: state.held, transactionsBlocked: false };
     const decision = decideZone(facts, settingsOf(site), options.now().getTime());
     const turn: Turn = {
       opened,
       options: { ...options, signal },
       run,
-      address,
       state,
       decision,
       view,
@@ -110,10 +95,27 @@ export async function guardZone(opened: OpenedSite, options: GuardOptions): Prom
     if (action === null) return { zone: decision.zone, areas: explainZone(decision), events };
     inRun.add(action.kind);
     const done = await carryOut(turn, action);
+    if (done.length === 0) for (const kind of withItsParts([action.kind])) inRun.add(kind);
     // A backup makes other things obsolete.
     if (done.some((kind) => kind === 'force-backup' || kind === 'quiesced-backup'))
       inRun.delete('remove-obsolete');
   }
+}
+
+/** The red zone's four are one piece of work. */
+function withItsParts(kinds: Iterable<ZoneActionKind>): Set<ZoneActionKind> {
+  const all = new Set(kinds);
+  if (blockingKinds.some((kind) => all.has(kind))) for (const kind of blockingKinds) all.add(kind);
+  return all;
+}
+
+async function openEngine(site: Site, options: GuardOptions): Promise<ZoneEngine> {
+  if (site.database.engine === 'oracle') {
+    const { createOracleZone } = await import('./oracle/zone.ts');
+    return createOracleZone(site, options.access);
+  }
+  const { createPostgresZone } = await import('./postgres/zone.ts');
+  return createPostgresZone(site, options.signal);
 }
 
 async function noteChange(turn: Turn): Promise<void> {
@@ -123,6 +125,7 @@ async function noteChange(turn: Turn): Promise<void> {
   await record(turn, 'zone.changed', null, said, { from: state.zone });
   state.zone = decision.zone;
   state.done.clear();
+  state.failed.clear();
   if (decision.zone === 'green') return;
   const text = `the ${decision.zone} zone is reached: ${explainZone(decision).join('; ')}`;
   await options.page(decision.zone, text);

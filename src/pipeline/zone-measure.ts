@@ -5,6 +5,7 @@ import type { DatabaseAddress } from '../databases/database.ts';
 import { connect } from '../databases/postgres/connect.ts';
 import { findLocalDataDir } from '../databases/postgres/cluster-source.ts';
 import { readSpoolFolder } from '../databases/postgres/log-spool.ts';
+import { ClonaError } from '../errors.ts';
 import type { Area } from '../retention/zone.ts';
 import type { Site } from '../site/site.ts';
 
@@ -53,6 +54,19 @@ export async function measureAreas(
   const { measureRecoveryArea } = await import('../databases/oracle/recovery-area.ts');
   const area = await measureRecoveryArea(address, signal);
   return area === null ? areas : [...areas, { name: 'log', ...area, history: samples['log'] ?? [] }];
+}
+
+/** A server that does not answer hides its own areas, not the archive. */
+export async function measureOrLess(
+  site: Site,
+  address: DatabaseAddress | undefined,
+  signal: AbortSignal,
+): Promise<Area[]> {
+  return measureAreas(site, address, signal).catch(async (error: unknown) => {
+    signal.throwIfAborted();
+    if (!(error instanceof ClonaError)) throw error;
+    return measureAreas(site, undefined, signal);
+  });
 }
 
 async function findLogPlaces(site: Site, address: DatabaseAddress, signal: AbortSignal): Promise<Place[]> {

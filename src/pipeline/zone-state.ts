@@ -9,6 +9,8 @@ export interface ZoneState {
   held: boolean;
   /** What was done since the zone last changed. */
   done: Set<ZoneActionKind>;
+  /** What failed since then. */
+  failed: Set<ZoneActionKind>;
 }
 
 const kinds = [
@@ -17,20 +19,22 @@ const kinds = [
   'zone.release-refreshes',
   'zone.quiesced-backup',
   'zone.page-human',
+  'zone.failed',
 ];
 
 export async function readZoneState(ledger: Pick<Ledger, 'read'>): Promise<ZoneState> {
-  const state: ZoneState = { zone: 'green', held: false, done: new Set() };
+  const state: ZoneState = { zone: 'green', held: false, done: new Set(), failed: new Set() };
   for await (const { kind, payload } of ledger.read({ kinds })) {
     // The guard wrote it (zone-guard.ts).
     const { zone, action } = payload as { zone: Zone; action: ZoneActionKind | null };
     if (kind === 'zone.changed') {
       state.zone = zone;
       state.done.clear();
+      state.failed.clear();
     }
     if (kind === 'zone.hold-refreshes') state.held = true;
     if (kind === 'zone.release-refreshes') state.held = false;
-    if (action !== null) state.done.add(action);
+    if (action !== null) (kind === 'zone.failed' ? state.failed : state.done).add(action);
   }
   return state;
 }

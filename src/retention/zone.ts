@@ -25,7 +25,15 @@ export interface ZoneFacts {
   /** Archived logs that are not compressed yet, or lie in the first destination alone. */
   movableLogBytes: number;
   /** What a backup now would bring: whether the mark rises, what may go then, how much room the backup needs. */
-  backupNow: { raisesMark: boolean; freesBytes: number; needsBytes: number };
+  backupNow: {
+    raisesMark: boolean;
+    freesBytes: number;
+    needsBytes: number;
+    /** Where it goes; default `archive`. What is obsolete lies there, too. */
+    area?: string;
+  };
+  /** Where a quiesced backup differs from that one in size and place. */
+  quiescedNow?: { needsBytes: number; area: string };
   /** The state we are in: what an earlier decision began and nobody ended. */
   refreshesHeld: boolean;
   transactionsBlocked: boolean;
@@ -74,9 +82,12 @@ export function decideZone(facts: ZoneFacts, settings: ZoneSettings, nowMs: numb
   const areas = facts.areas.map((area) => forecast(area, settings, nowMs));
   const zone = worst(areas.map((area) => area.zone));
   if (zone === 'green') return { zone, areas, actions: calm(facts) };
-  const fits = facts.backupNow.needsBytes <= roomForBackup(facts.areas) + facts.obsoleteBytes;
+  const fits = facts.backupNow.needsBytes <= roomIn(facts.areas, facts.backupNow.area) + facts.obsoleteBytes;
+  const { quiescedNow } = facts;
+  const quiescedFits =
+    quiescedNow === undefined ? fits : quiescedNow.needsBytes <= roomIn(facts.areas, quiescedNow.area);
   const blocks = zone === 'red' || settings.blockAt === 'yellow';
-  const harsh = blocks ? blocking(facts, settings, zone, fits) : pageIfHelpless(facts, fits);
+  const harsh = blocks ? blocking(facts, settings, zone, quiescedFits) : pageIfHelpless(facts, fits);
   return { zone, areas, actions: [...mild(facts, zone, fits), ...harsh] };
 }
 
@@ -151,10 +162,10 @@ function act(kind: ZoneActionKind, reason: string, freesBytes = 0): ZoneAction {
   return { kind, reason, freesBytes };
 }
 
-/** A backup goes to the archive, however much room another area has. */
-function roomForBackup(areas: readonly Area[]): number {
-  const archive = areas.filter(({ name }) => name === 'archive');
-  const places = archive.length > 0 ? archive : areas;
+/** A backup goes to its own area, however much room another one has. */
+function roomIn(areas: readonly Area[], area = 'archive'): number {
+  const own = areas.filter(({ name }) => name === area);
+  const places = own.length > 0 ? own : areas;
   return Math.max(0, ...places.map((area) => area.totalBytes - area.usedBytes));
 }
 
@@ -245,7 +256,8 @@ export function nextAction(
   return actions.find(({ kind }) => !waits.has(kind) && !doneInRun.has(kind)) ?? null;
 }
 
-const blockingKinds = [
+/** One piece of work: where it fails it is not begun again by its next part. */
+export const blockingKinds = [
   'block-transactions',
   'quiesced-backup',
   'restart-log',

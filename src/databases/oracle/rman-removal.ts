@@ -1,4 +1,5 @@
 import type { Catalog } from '../../recovery/catalog.ts';
+import type { Position } from '../../recovery/position.ts';
 import type { RemovalStep } from '../../retention/removal.ts';
 import { findIncarnation, type KeptLog } from './kept-logs.ts';
 import type { RestoreFacts } from './restore-facts.ts';
@@ -46,6 +47,50 @@ export function writeRemovalProgram(
     }
   }
   return `${[...lines, ...writeLogs(steps, catalog), ...writeKept(steps, catalog, Object.values(keptLogs))].join('\n')}\n`;
+}
+
+/** An archived log of the CURRENT incarnation that lies on the server's own disks. */
+export interface ServerLog {
+  thread: number;
+  sequence: number;
+  next: Position;
+  /** Of all its copies. */
+  bytes: number;
+}
+
+/**
+ * Of what is obsolete only that which the program of `writeRemovalProgram` really removes: backups that RMAN made and of which a piece
+ * is in no kept backup, and logs that the server still has. With the room that all of it takes.
+ */
+export function withinReachOfRman(
+  steps: readonly RemovalStep[],
+  catalog: Catalog,
+  { pieces, copies = {} }: Pick<RestoreFacts, 'pieces' | 'copies'>,
+  serverLogs: readonly ServerLog[],
+): { steps: RemovalStep[]; bytes: number } {
+  const going = new Set(steps.flatMap((step) => (step.kind === 'backup' ? [step.label] : [])));
+  const needed = new Set(
+    catalog.backups.filter(({ label }) => !going.has(label)).flatMap(({ label }) => pieces[label] ?? []),
+  );
+  const backups = new Map(catalog.backups.map((backup) => [backup.label, backup]));
+  const logs = new Map(serverLogs.map((log) => [`${log.thread}/${log.sequence}`, log]));
+  let bytes = 0;
+  const reached = steps.filter((step) => {
+    if (step.kind === 'log') {
+      const { incarnation, thread, sequence } = step.log;
+      const log = logs.get(`${thread}/${sequence}`);
+      if (log === undefined || incarnation !== catalog.currentIncarnation) return false;
+      bytes += log.bytes;
+      return true;
+    }
+    const backup = backups.get(step.label);
+    const isRmans = backup?.kind === 'managed' || backup?.kind === 'cold';
+    if (!isRmans || copies[step.label] !== undefined) return false;
+    if (!(pieces[step.label] ?? []).some((handle) => !needed.has(handle))) return false;
+    bytes += backup.bytes ?? 0;
+    return true;
+  });
+  return { steps: reached, bytes };
 }
 
 /** Compressed logs in the archive: what may go of the server's may go here, too. */

@@ -1,18 +1,22 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { OracleSession } from '../../../src/databases/oracle/connect.ts';
+import { recallOracle } from '../../../src/databases/oracle/site-catalog.ts';
 import {
   compareObservations,
   type Bearing,
   type Operations,
   type Step,
 } from '../../../src/pipeline/operations.ts';
+import { openSite, type OpenedSite } from '../../../src/pipeline/open-site.ts';
 import { endLeftPrograms } from '../../../src/pipeline/oracle/left-programs.ts';
 import { startsAtBoot } from '../../../src/pipeline/oracle/start-at-boot.ts';
 import { toolsOn } from '../../../src/pipeline/oracle/settings.ts';
+import { guardZone, type GuardReport } from '../../../src/pipeline/zone-guard.ts';
 import { runSmoke } from '../../../src/smoke/run.ts';
 import { makeTestFolder } from '../../support/machine.ts';
 import { cutAllOracleMachines, oracleDisks, oracleHome } from '../../support/oracle-platform.ts';
@@ -305,5 +309,139 @@ test('nothing commits by itself', async ({ sql }) => {
     const left = await readdir(work);
     expect(left).toContain('young');
     expect(left).not.toContain('old');
+  });
+});
+
+describe('the zones of LIVE with Oracle (R12)', () => {
+  const never = new AbortController().signal;
+  const pages: string[] = [];
+
+  const limitArea = async (bytes: number): Promise<void> => {
+    await using session = await site.session('live');
+    await session.execute(`ALTER SYSTEM SET db_recovery_file_dest_size = ${Math.ceil(bytes)} SCOPE = BOTH`);
+  };
+  /** The recovery area is so full, without what the server would throw away by itself. */
+  const fillTo = async (share: number): Promise<void> => {
+    const held = await one('SELECT TO_CHAR(SPACE_USED - SPACE_RECLAIMABLE) FROM V$RECOVERY_FILE_DEST');
+    await limitArea(Number(held) / share);
+  };
+  const writeLogs = async (): Promise<void> => {
+    await using session = await site.session('live');
+    for (const customer of ['anna', 'berta', 'carla']) {
+      await session.execute(`UPDATE erp.orders SET customer = '${customer}'`);
+      await session.driver.commit();
+      await session.execute('ALTER SYSTEM ARCHIVE LOG CURRENT');
+    }
+  };
+  const guard = async (opened: OpenedSite): Promise<GuardReport> => {
+    const { retention, zone } = opened.site.archive;
+    Object.assign(retention, { redundancy: 1, windowDays: 0 });
+    // The disk of the test is of no interest: only the recovery area is to be full.
+    Object.assign(zone, { archiveQuota: 1e12 });
+    return guardZone(opened, {
+      by: 'test',
+      signal: never,
+      onProgress: () => {},
+      now: () => new Date(),
+      page: async (_zone, text) => void pages.push(text),
+      access: site.access,
+    });
+  };
+  /** What an earlier try has left is over. */
+  const calm = async (opened: OpenedSite): Promise<void> => {
+    await limitArea(1e10);
+    expect((await guard(opened)).zone).toBe('green');
+    pages.length = 0;
+  };
+  /** Every log from the start of the oldest kept backup is where the server says. */
+  const expectLogs = async (): Promise<void> => {
+    const found = await recallOracle({ archiveDir: join(root, 'archive') }, never);
+    const kept = found!.catalog.backups.filter(({ state }) => state === 'available');
+    expect(kept.length).toBeGreaterThan(0);
+    const lowest = kept.map(({ start }) => start!).reduce((a, b) => (a < b ? a : b));
+    await using session = await site.session('live');
+    const rows = await session.query(
+      `SELECT DELETED, NAME FROM V$ARCHIVED_LOG WHERE NEXT_CHANGE# > TO_NUMBER(:low)
+        AND RESETLOGS_CHANGE# = (SELECT RESETLOGS_CHANGE# FROM V$DATABASE)`,
+      { low: String(lowest) },
+    );
+    expect(rows.length).toBeGreaterThan(0);
+    for (const [deleted, name] of rows) expect([deleted, existsSync(name ?? '')]).toEqual(['NO', true]);
+  };
+
+  test('from yellow the guard comes back to green: RMAN removes what is obsolete, and waiting refreshes go on', async () => {
+    await using opened = await openSite(join(root, 'clona.yaml'), never);
+    await calm(opened);
+    await live.takeBackup(step('backup'), 'guard', false);
+    await writeLogs();
+    await live.takeBackup(step('backup'), 'guard', false);
+    await writeLogs();
+    await fillTo(0.801);
+    const { zone, events } = await guard(opened);
+    await limitArea(1e10);
+    expect(events.map(({ zone: seen, action }) => `${seen} ${action ?? 'change'}`)).toEqual([
+      'yellow change',
+      'yellow hold-refreshes',
+      'yellow remove-obsolete',
+      'green change',
+      'green release-refreshes',
+    ]);
+    expect(zone).toBe('green');
+    const records = await opened.ledger.list({});
+    const from = records.findLastIndex(({ kind }) => kind === 'zone.hold-refreshes');
+    const kinds = records.slice(from).map(({ kind }) => kind);
+    const removed = kinds.filter((kind) => kind === 'removed');
+    // The backup, and its logs one by one.
+    expect(removed.length).toBeGreaterThanOrEqual(4);
+    expect(kinds).toEqual([
+      'zone.hold-refreshes',
+      ...removed,
+      'zone.remove-obsolete',
+      'zone.changed',
+      'zone.release-refreshes',
+    ]);
+    await expectLogs();
+  });
+
+  test('in red writers pause for a quiesced backup, and the log goes on behind it', async () => {
+    await using opened = await openSite(join(root, 'clona.yaml'), never);
+    await calm(opened);
+    await live.takeBackup(step('backup'), 'guard', false);
+    await writeLogs();
+    await fillTo(0.97);
+    const { events } = await guard(opened);
+    await limitArea(1e10);
+    const actions = events.map(({ action }) => action);
+    const from = actions.indexOf('block-transactions');
+    expect(actions.slice(from, from + 4)).toEqual([
+      'block-transactions',
+      'quiesced-backup',
+      'restart-log',
+      'unblock-transactions',
+    ]);
+    expect(pages[0]).toContain('the red zone is reached');
+    expect(await one('SELECT ACTIVE_STATE FROM V$INSTANCE')).toBe('NORMAL');
+    await expectLogs();
+  });
+
+  test('what RMAN cannot do is recorded and paged, and nothing else is held up by it', async () => {
+    await using opened = await openSite(join(root, 'clona.yaml'), never);
+    await calm(opened);
+    await live.takeBackup(step('backup'), 'guard', false);
+    await live.takeBackup(step('backup'), 'guard', false);
+    await fillTo(0.801);
+    const rman = join(oracleHome(join(root, 'machines'), 'live'), 'bin', 'rman');
+    await rename(rman, `${rman}.away`);
+    let report: GuardReport;
+    try {
+      report = await guard(opened);
+    } finally {
+      await rename(`${rman}.away`, rman);
+      await limitArea(1e10);
+    }
+    expect(report.zone).toBe('yellow');
+    expect(report.events.find(({ action }) => action === 'remove-obsolete')?.detail).toContain('failed: ');
+    expect(pages.some((text) => text.startsWith('remove-obsolete failed'))).toBe(true);
+    await calm(opened);
   });
 });
