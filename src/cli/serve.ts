@@ -42,14 +42,17 @@ async function runServe(context: VerbContext, options: OptionValues): Promise<Ve
   if (site.serve.token === undefined) note('serve: the HTTP trigger is off (serve.token)');
   const { keepArchiving } = await import('../serve/keep-archiving.ts');
   const { keepZone } = await import('../serve/keep-zone.ts');
-  const archives = site.database.engine === 'postgres' && options['withoutLog'] !== true;
+  const keepsLog = options['withoutLog'] !== true;
+  // Oracle archives its log itself.
+  const isOracle = site.database.engine === 'oracle';
   const { keepReceiving } = await import('../serve/keep-receiving.ts');
   const { receivesLog, streamsLog } = await import('../pipeline/log-streams.ts');
   const moves = streamsLog(site) ? [] : [keepArchiving];
   const receives = receivesLog(site) ? [keepReceiving] : [];
   const { dropSlotsOnce } = await import('../serve/drop-left-slots.ts');
   const { keepStarted } = await import('../serve/keep-started.ts');
-  const besides = archives ? [keepStarted, dropSlotsOnce, ...moves, keepZone, ...receives] : [];
+  const ofPostgres = [keepStarted, dropSlotsOnce, ...moves, keepZone, ...receives];
+  const besides = !keepsLog ? [] : isOracle ? [keepZone] : ofPostgres;
   await serve({
     site,
     jobs,

@@ -8,7 +8,9 @@ export async function zones({ site, signal, now }: Patient): Promise<Finding[]> 
   const lines = explainZone(decision);
   return decision.areas.map(({ zone }, index) => {
     const said = lines[index] ?? '';
-    const mend = 'clona serve guards it (R12); by hand: clona retention --apply --yes, or give it room';
+    const byHand =
+      site.database.engine === 'oracle' ? 'the program of clona retention' : 'clona retention --apply --yes';
+    const mend = `clona serve guards it (R12); by hand: ${byHand}, or give it room`;
     if (zone === 'red') return failed(said, mend, 6);
     return zone === 'yellow' ? warning(said, mend) : ok(said);
   });

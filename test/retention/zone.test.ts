@@ -29,6 +29,31 @@ const kinds = (given: ZoneFacts, by: ZoneSettings = settings): string[] =>
   decideZone(given, by, 0).actions.map((action) => action.kind);
 
 describe('zones', () => {
+  const twoAreas = (log: number, archive: number): ZoneFacts['areas'] => [
+    { name: 'archive', totalBytes: 1000, usedBytes: archive, history: [] },
+    { name: 'log', totalBytes: 1000, usedBytes: log, history: [] },
+  ];
+
+  test.each([
+    ['log', 850, true],
+    ['log', 851, false],
+    ['archive', 940, true],
+  ])('a backup that goes to the %s of which %i is used fits: %s', (area, log, fits) => {
+    const backupNow = { raisesMark: true, freesBytes: 400, needsBytes: 150, area };
+    const given = facts(0, { areas: twoAreas(log, 100), backupNow });
+    expect(kinds(given).includes('force-backup')).toBe(fits);
+  });
+
+  test.each([
+    [200, true],
+    [201, false],
+  ])('a quiesced backup of %i bytes has room in an area of its own: %s', (needsBytes, fits) => {
+    const quiescedNow = { needsBytes, area: 'archive' };
+    const given = facts(0, { areas: twoAreas(990, 800), obsoleteBytes: 500, quiescedNow });
+    expect(kinds(given, { ...settings, yellow: 0.9 }).includes('quiesced-backup')).toBe(fits);
+    expect(kinds(given, { ...settings, yellow: 0.9 }).at(-1)).toBe('page-human');
+  });
+
   test('a limit belongs to the zone it opens', () => {
     expect(decideZone(facts(799), settings, 0).zone).toBe('green');
     expect(decideZone(facts(800), settings, 0).zone).toBe('yellow');
