@@ -1,5 +1,5 @@
-import { once } from 'node:events';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { openBridge } from './bridge.ts';
 import type { Guest } from './guest.ts';
 
 /** Disposing ends its connections and closes the port; the guest stays the caller's. */
@@ -19,48 +19,9 @@ export async function openTcpBridge(
   signal: AbortSignal,
   ownsGuests = false,
 ): Promise<TcpBridge> {
-  const sockets = new Set<Socket>();
-  const server = createServer((near) => {
-    sockets.add(near);
-    near.on('error', () => {});
-    near.on('close', () => sockets.delete(near));
-    void carry(open, to, near, signal, ownsGuests);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  if (ownsGuests) server.unref();
-  const { port } = server.address() as AddressInfo; // it listens on TCP
-  return {
-    host: '127.0.0.1',
-    port,
-    [Symbol.asyncDispose]: async () => {
-      for (const near of sockets) near.destroy();
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-      });
-    },
-  };
-}
-
-async function carry(
-  open: () => Promise<Guest>,
-  to: { host: string; port: number },
-  near: Socket,
-  signal: AbortSignal,
-  ownsGuests: boolean,
-): Promise<void> {
-  try {
-    const guest = await open();
-    if (ownsGuests) {
-      if (near.destroyed) return await guest[Symbol.asyncDispose]();
-      near.once('close', () => void Promise.resolve(guest[Symbol.asyncDispose]()).catch(() => {}));
-    }
-    const far = await guest.forward(to, signal);
-    far.on('error', () => near.destroy());
-    far.on('close', () => near.destroy());
-    near.on('close', () => far.destroy());
-    near.pipe(far).pipe(near);
-  } catch {
-    near.destroy();
-  }
+  const refuse = (near: Socket): void => void near.destroy();
+  const listen = { host: '127.0.0.1', port: 0 };
+  const bridge = await openBridge(listen, { open, to, signal, ownsGuests, refuse });
+  const { port } = bridge.server.address() as AddressInfo; // it listens on TCP
+  return { host: listen.host, port, [Symbol.asyncDispose]: async () => bridge[Symbol.asyncDispose]() };
 }

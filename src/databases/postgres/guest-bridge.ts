@@ -1,7 +1,8 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openBridge } from '../../guest/bridge.ts';
 import type { Guest } from '../../guest/guest.ts';
 
 const prefix = 'clona-b-';
@@ -26,25 +27,16 @@ export async function openGuestBridge(
   const parent = tmpdir().length > 60 ? '/tmp' : tmpdir();
   await removeLeft(parent);
   const folder = await mkdtemp(join(parent, `${prefix}${process.pid}-`));
-  const sockets = new Set<Socket>();
-  const server = createServer((near) => {
-    sockets.add(near);
-    near.on('error', () => {});
-    near.on('close', () => sockets.delete(near));
-    void carry(open, socket, near, signal, ownsGuests);
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(join(folder, socketName), resolve);
-  });
-  if (ownsGuests) server.unref();
+  const refuse = (near: Socket, error: unknown): void => {
+    const reason = error instanceof Error ? error.message : String(error);
+    near.end(refusal(`nobody answers at ${socket} in the guest: ${reason}`));
+  };
+  const way = { open, to: { socket }, signal, ownsGuests, refuse };
+  const bridge = await openBridge({ path: join(folder, socketName) }, way);
   return {
     folder,
     [Symbol.asyncDispose]: async () => {
-      for (const near of sockets) near.destroy();
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-      });
+      await bridge[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -79,30 +71,6 @@ function isAlive(pid: number): boolean {
     return true;
   } catch (error) {
     return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
-  }
-}
-
-async function carry(
-  open: () => Promise<Guest>,
-  socket: string,
-  near: Socket,
-  signal: AbortSignal,
-  ownsGuests: boolean,
-): Promise<void> {
-  try {
-    const guest = await open();
-    if (ownsGuests) {
-      if (near.destroyed) return await guest[Symbol.asyncDispose]();
-      near.once('close', () => void Promise.resolve(guest[Symbol.asyncDispose]()).catch(() => {}));
-    }
-    const far = await guest.forward({ socket }, signal);
-    far.on('error', () => near.destroy());
-    far.on('close', () => near.destroy());
-    near.on('close', () => far.destroy());
-    near.pipe(far).pipe(near);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    near.end(refusal(`nobody answers at ${socket} in the guest: ${reason}`));
   }
 }
 
