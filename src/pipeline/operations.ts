@@ -218,3 +218,13 @@ export function compareObservations(
     fingerprint: then.fingerprint === now.fingerprint,
   };
 }
+
+/** The business counts that differ, as "then → now". */
+export function listMoved(then: Observation, now: Observation): Record<string, string> {
+  const moved: Record<string, string> = {};
+  for (const [name, count] of Object.entries(then.counts)) {
+    const value = now.counts[name];
+    if (value !== undefined && value !== count) moved[name] = `${count} → ${value}`;
+  }
+  return moved;
+}

@@ -60,11 +60,12 @@ export async function maskDatabase(options: MaskOptions): Promise<MaskReport> {
     );
   }
   await session.query('COMMIT');
-  const hashes = files.map(({ name, sql }) => ({
-    name,
-    sha256: createHash('sha256').update(sql).digest('hex'),
-  }));
-  return { maskedAt: now().toISOString(), files: hashes, statements };
+  return { maskedAt: now().toISOString(), files: hashFiles(files), statements };
+}
+
+/** Which text it was, for evidence. */
+export function hashFiles(files: readonly MaskingFile[]): MaskReport['files'] {
+  return files.map(({ name, sql }) => ({ name, sha256: createHash('sha256').update(sql).digest('hex') }));
 }
 
 async function maskFile(

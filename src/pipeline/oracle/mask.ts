@@ -1,24 +1,22 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { connectOracle } from '../../databases/oracle/connect.ts';
 import { quoteName } from '../../databases/oracle/rman-text.ts';
 import { splitOracleSql } from '../../databases/oracle/split-sql.ts';
-import type { MaskedStatement, MaskReport } from '../../databases/postgres/masking.ts';
-import { nameStatement } from '../../databases/postgres/masking.ts';
+import {
+  hashFiles,
+  nameStatement,
+  type MaskedStatement,
+  type MaskingFile,
+  type MaskReport,
+} from '../../databases/postgres/masking.ts';
 import { ClonaError, toClonaError } from '../../errors.ts';
 import { withProgress } from '../../progress.ts';
 import type { Site } from '../../site/site.ts';
 import type { MachineAccess } from '../machine/access.ts';
+import { readMaskingFiles } from '../machine/masking-files.ts';
 import type { Step } from '../operations.ts';
 import { withCloneAdmin } from './clone-admin.ts';
 import { withTools } from './sessions.ts';
 import { applicationSchemas } from './settings.ts';
-
-interface MaskingFile {
-  name: string;
-  sql: string;
-}
 
 /**
  * The site's masking (R23), all files in one transaction, so that a failure leaves nothing masked; DDL, which commits by itself in
@@ -26,7 +24,7 @@ interface MaskingFile {
  */
 export async function maskMachine(site: Site, machine: MachineAccess, step: Step): Promise<MaskReport> {
   const { signal, onProgress } = step;
-  const files = await readFiles(site);
+  const files = await readMaskingFiles(site);
   if (files.length === 0) return { maskedAt: null, files: [], statements: [] };
   for (const file of files) refuseDdl(file);
   const statements = await withTools(site, machine, step.key, signal, async (tools) =>
@@ -53,22 +51,7 @@ export async function maskMachine(site: Site, machine: MachineAccess, step: Step
       return done;
     }),
   );
-  const hashes = files.map(({ name, sql }) => ({
-    name,
-    sha256: createHash('sha256').update(sql).digest('hex'),
-  }));
-  return { maskedAt: new Date().toISOString(), files: hashes, statements };
-}
-
-async function readFiles(site: Site): Promise<MaskingFile[]> {
-  const files: MaskingFile[] = [];
-  for (const path of site.staging.masking) {
-    const sql = await readFile(path, 'utf8').catch((cause: unknown) => {
-      throw new ClonaError('fileUnreadable', `the masking file ${path} cannot be read`, { cause });
-    });
-    files.push({ name: basename(path), sql });
-  }
-  return files;
+  return { maskedAt: new Date().toISOString(), files: hashFiles(files), statements };
 }
 
 const ends =

@@ -7,19 +7,13 @@ import { rememberGrade } from '../../databases/oracle/site-catalog.ts';
 import { compareAnswers } from '../../databases/postgres/prove/compare-counts.ts';
 import { ClonaError } from '../../errors.ts';
 import { withMachine, type MachineAccess, type SiteAccess } from '../machine/access.ts';
+import { findCounts, findOpened, nothingCounted, sayFinding, type Finding } from '../machine/findings.ts';
 import type { Bearing, Proof, Step } from '../operations.ts';
 import { importNewest } from '../prove-import.ts';
 import { withCloneAdmin } from './clone-admin.ts';
 import { exportAndImport } from './export-and-import.ts';
 import { placesOf, readAndRemember } from './places.ts';
 import { sysdbaOn, withSession, withTools } from './sessions.ts';
-
-interface Finding {
-  /** What is reached with it. */
-  grade: number;
-  passed: boolean;
-  said: string;
-}
 
 interface Subject {
   access: SiteAccess;
@@ -49,8 +43,7 @@ export async function proveStaging(
     }
     const grade = findings.reduce((best, one) => (one.passed ? one.grade : best), 0);
     await rememberGrade(placesOf(access.site), backup, grade, step.signal);
-    const said = findings.map((one) => `grade ${one.grade} ${one.passed ? 'proven' : 'failed'}: ${one.said}`);
-    return { backup, grade, provenAt: new Date().toISOString(), findings: said };
+    return { backup, grade, provenAt: new Date().toISOString(), findings: findings.map(sayFinding) };
   });
 }
 
@@ -81,8 +74,7 @@ async function proveFiles({ access, backup, step }: Subject): Promise<Finding[]>
 }
 
 async function proveOpened({ expected }: Subject): Promise<Finding> {
-  // The restore before this step threw where it did not come so far.
-  return { grade: 3, passed: true, said: `restored and opened at ${expected.position}` };
+  return findOpened(expected.position);
 }
 
 /** R23: the copy holds what masking would hide, so it goes right after the proof. */
@@ -132,23 +124,9 @@ function judge({ passed, rows, tables, constraints, findings }: SchemaImportRepo
 
 async function proveCounts({ access, machine, expected, step }: Subject): Promise<Finding> {
   const { taken } = expected;
-  if (taken === null || taken.counts.length === 0) {
-    return { grade: 5, passed: false, said: 'the site counts nothing: database.businessCounts' };
-  }
+  if (taken === null || taken.counts.length === 0) return nothingCounted;
   const answers = await withSession(machine, step.signal, async (session) =>
     askCounts(session, access.site.database.businessCounts),
   );
-  const { passed, mode, reason, comparisons } = compareAnswers(taken, answers);
-  const wrong = comparisons.filter(({ agrees }) => !agrees);
-  const how = mode === 'exact' ? 'exactly' : `as bounds (${reason ?? ''})`;
-  const said =
-    wrong.length === 0
-      ? `${comparisons.length} business counts agree ${how}`
-      : wrong
-          .map(
-            ({ name, column, restored, low, high }) =>
-              `${name}.${column}: ${restored}, production had ${low}${low === high ? '' : ` to ${high}`}`,
-          )
-          .join('; ');
-  return { grade: 5, passed, said };
+  return findCounts(compareAnswers(taken, answers));
 }

@@ -6,7 +6,7 @@ import { ClonaError } from '../../errors.ts';
 import type { Site } from '../../site/site.ts';
 import type { MachineAccess } from '../machine/access.ts';
 import { runUserSteps, type RunUserSql } from '../machine/user-steps.ts';
-import type { Bearing, Losses, Observation, Step } from '../operations.ts';
+import { listMoved, type Bearing, type Losses, type Observation, type Step } from '../operations.ts';
 import { guardPrefix } from './names.ts';
 import { sysdbaOn, withSession, withTools } from './sessions.ts';
 import { refuseStartAtBoot } from './start-at-boot.ts';
@@ -152,11 +152,7 @@ export async function measureLosses(
         WHERE NEXT_CHANGE# > ${from} AND RESETLOGS_CHANGE# = (SELECT RESETLOGS_CHANGE# FROM V$DATABASE)`,
     );
     const logBytes = archived.reduce((sum, [, , bytes]) => sum + BigInt(bytes ?? '0'), 0n);
-    const counts: Record<string, string> = {};
-    for (const [name, then] of Object.entries(bearing.counts)) {
-      const value = now.counts[name];
-      if (value !== undefined && value !== then) counts[name] = `${then} → ${value}`;
-    }
+    const counts = listMoved(bearing, now);
     const commits = BigInt(scn ?? '0') - from;
     return { transactions: (commits > 0n ? commits : 0n).toString(), logBytes: logBytes.toString(), counts };
   });

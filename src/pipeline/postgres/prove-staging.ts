@@ -9,12 +9,7 @@ import { importIntoClona } from '../../databases/postgres/prove/import.ts';
 import { defaultWorkers } from '../../databases/postgres/restore/default-workers.ts';
 import type { Bearing, Proof, Step } from '../operations.ts';
 import { withMachine, type MachineAccess, type SiteAccess } from '../machine/access.ts';
-
-interface Finding {
-  grade: Grade;
-  passed: boolean;
-  said: string;
-}
+import { findCounts, findOpened, nothingCounted, sayFinding, type Finding } from '../machine/findings.ts';
 
 /**
  * Grades 1 to 5 of the backup that staging was restored from (R15), each remembered with what was found. The first
@@ -35,7 +30,7 @@ export async function proveStaging(
 async function proveMachine(subject: Subject): Promise<Proof> {
   const { access, backup, step } = subject;
   const archive = await openArchive(access.site.archive.location);
-  const findings: Finding[] = [];
+  const findings: Finding<Grade>[] = [];
   let grade = 0;
   for (const look of looks) {
     const finding = await look(subject);
@@ -46,10 +41,7 @@ async function proveMachine(subject: Subject): Promise<Proof> {
     if (!finding.passed) break;
     grade = finding.grade;
   }
-  const said = findings.map(
-    ({ grade, passed, said }) => `grade ${grade} ${passed ? 'proven' : 'failed'}: ${said}`,
-  );
-  return { backup, grade, provenAt: new Date().toISOString(), findings: said };
+  return { backup, grade, provenAt: new Date().toISOString(), findings: findings.map(sayFinding) };
 }
 
 interface Subject {
@@ -60,7 +52,7 @@ interface Subject {
   step: Step;
 }
 
-const looks: readonly ((subject: Subject) => Promise<Finding>)[] = [
+const looks: readonly ((subject: Subject) => Promise<Finding<Grade>>)[] = [
   proveFiles,
   proveArchivedLog,
   proveOpened,
@@ -68,7 +60,7 @@ const looks: readonly ((subject: Subject) => Promise<Finding>)[] = [
   proveCounts,
 ];
 
-async function proveFiles({ access, backup, step }: Subject): Promise<Finding> {
+async function proveFiles({ access, backup, step }: Subject): Promise<Finding<Grade>> {
   const report = await proveChecksums({
     archiveDir: access.site.archive.location,
     label: backup,
@@ -84,7 +76,7 @@ async function proveFiles({ access, backup, step }: Subject): Promise<Finding> {
   return { grade: 1, passed: report.passed, said };
 }
 
-async function proveArchivedLog({ access, backup, step }: Subject): Promise<Finding> {
+async function proveArchivedLog({ access, backup, step }: Subject): Promise<Finding<Grade>> {
   const { location, mirror, workers } = access.site.archive;
   const { signal, onProgress } = step;
   const places = { archiveDir: location, mirrorDir: mirror };
@@ -98,13 +90,12 @@ async function proveArchivedLog({ access, backup, step }: Subject): Promise<Find
   return { grade: 2, passed, said };
 }
 
-async function proveOpened({ expected }: Subject): Promise<Finding> {
-  // The restore before this step threw where it did not come so far.
-  return { grade: 3, passed: true, said: `restored and opened at ${expected.position}` };
+async function proveOpened({ expected }: Subject): Promise<Finding<Grade>> {
+  return findOpened(expected.position);
 }
 
 /** R23: the copy holds what masking would hide, so it goes right after the proof. */
-async function proveRows({ access, machine, step }: Subject): Promise<Finding> {
+async function proveRows({ access, machine, step }: Subject): Promise<Finding<Grade>> {
   const { address } = machine;
   const { site } = access;
   const common = {
@@ -136,26 +127,14 @@ async function proveRows({ access, machine, step }: Subject): Promise<Finding> {
   };
 }
 
-async function proveCounts({ access, machine, expected, step }: Subject): Promise<Finding> {
-  if (expected.taken === null || expected.taken.counts.length === 0) {
-    return { grade: 5, passed: false, said: 'the site counts nothing: database.businessCounts' };
-  }
-  const report = await compareBusinessCounts({
-    address: machine.address,
-    counts: access.site.database.businessCounts,
-    taken: expected.taken,
-    signal: step.signal,
-  });
-  const wrong = report.comparisons.filter(({ agrees }) => !agrees);
-  const how = report.mode === 'exact' ? 'exactly' : `as bounds (${report.reason ?? 'no lock'})`;
-  const said =
-    wrong.length === 0
-      ? `${report.comparisons.length} business counts agree ${how}`
-      : wrong
-          .map(
-            ({ name, column, restored, low, high }) =>
-              `${name}.${column}: ${restored}, production had ${low}${low === high ? '' : ` to ${high}`}`,
-          )
-          .join('; ');
-  return { grade: 5, passed: report.passed, said };
+async function proveCounts({ access, machine, expected, step }: Subject): Promise<Finding<Grade>> {
+  if (expected.taken === null || expected.taken.counts.length === 0) return nothingCounted;
+  return findCounts(
+    await compareBusinessCounts({
+      address: machine.address,
+      counts: access.site.database.businessCounts,
+      taken: expected.taken,
+      signal: step.signal,
+    }),
+  );
 }

@@ -3,7 +3,7 @@ import { connect, type Connection } from '../../databases/postgres/connect.ts';
 import { ClonaError } from '../../errors.ts';
 import type { MachineAccess } from '../machine/access.ts';
 import type { RunUserSql } from '../machine/user-steps.ts';
-import type { Bearing, Losses, Observation, Step } from '../operations.ts';
+import { listMoved, type Bearing, type Losses, type Observation, type Step } from '../operations.ts';
 
 /** The site's statements that close or open LIVE, each in a session of its own. */
 export function userSqlOn({ address }: MachineAccess): RunUserSql {
@@ -72,10 +72,6 @@ export async function measureLosses(
             ((pg_current_wal_lsn() - '0/0'::pg_lsn) - $2::numeric)::text as bytes`,
     [bearing.nextTransaction, bearing.position],
   );
-  const counts: Record<string, string> = {};
-  for (const [name, then] of Object.entries(bearing.counts)) {
-    const value = now.counts[name];
-    if (value !== undefined && value !== then) counts[name] = `${then} → ${value}`;
-  }
+  const counts = listMoved(bearing, now);
   return { transactions: row?.transactions ?? '0', logBytes: row?.bytes ?? '0', counts };
 }
