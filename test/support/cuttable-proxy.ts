@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { joinSockets } from '../../scripts/demo/vsphere/join-sockets.ts';
 
 /** A way to a server that a test can cut: every connection goes, and no new one comes until it is healed. */
 export interface CuttableProxy extends AsyncDisposable {
@@ -20,19 +21,7 @@ export async function startCuttableProxy(target: string): Promise<CuttableProxy>
       client.destroy();
       return;
     }
-    const upstream = connect(Number(port), host);
-    for (const [one, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(one);
-      one.on('error', () => other.destroy());
-      one.once('close', () => {
-        sockets.delete(one);
-        other.destroy();
-      });
-      one.pipe(other);
-    }
+    joinSockets(client, connect(Number(port), host), sockets);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -2,6 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { connect as connectTo, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
+import { joinSockets } from '../../scripts/demo/vsphere/join-sockets.ts';
 import { canRunGuests } from '../../scripts/demo/vsphere/guest-process.ts';
 import { openJumpHost, type JumpHost } from '../../scripts/demo/vsphere/jump-host.ts';
 import { installDatabase, type LiveDatabase } from '../../scripts/demo/vsphere/live-database.ts';
@@ -189,18 +190,9 @@ async function serveDatabase(
   if (guest.endpoint.kind !== 'tcp') throw new Error('LIVE has no address');
   const { host } = guest.endpoint;
   const sockets = new Set<Socket>();
-  const server = createServer((near) => {
-    const far = connectTo(`${address.host}/.s.PGSQL.${address.port}`);
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(one);
-      one.on('error', () => other.destroy());
-      one.once('close', () => other.destroy());
-      one.pipe(other);
-    }
-  });
+  const server = createServer((near) =>
+    joinSockets(near, connectTo(`${address.host}/.s.PGSQL.${address.port}`), sockets),
+  );
   server.listen(5432, host);
   await once(server, 'listening');
   opened.defer(async () => {

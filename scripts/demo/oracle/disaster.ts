@@ -8,7 +8,7 @@ import { placeControl } from '../../../src/control/place.ts';
 import { stopServer } from '../../../src/databases/postgres/server.ts';
 import type { Site } from '../../../src/site/site.ts';
 import { clona } from '../disaster.ts';
-import { openGuestHost } from '../vsphere/guests.ts';
+import { guestAddress, openGuestHost } from '../vsphere/guests.ts';
 import type { Disaster, DisasterTold } from '../world.ts';
 import { installOracle, layOracleSoftware, listenerPort } from './guest.ts';
 import { compareOrders } from './people.ts';
@@ -38,13 +38,7 @@ export async function bringBackOracle(
   await chown(host.disk(machine, 'data'), host.uid, host.uid);
   const mounts = [{ from: location, to: location, readOnly: true }];
   await host.powerOn(machine, ['00:50:56:00:00:99'], { mounts });
-  const address: GuestAddress = {
-    endpoint: { kind: 'tcp', host: host.address(machine), port: host.port },
-    user: host.user,
-    privateKeyFile: host.privateKeyFile,
-    hostKey: await host.hostKey(machine),
-    platform: 'linux',
-  };
+  const address = await guestAddress(host, machine);
   const site = await writeSite(folder, location, address, software.home);
   opened.defer(async () =>
     stopServer({

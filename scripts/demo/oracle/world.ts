@@ -6,6 +6,7 @@ import { connectOracle } from '../../../src/databases/oracle/connect.ts';
 import type { DatabaseAddress } from '../../../src/databases/database.ts';
 import type { GuestAddress } from '../../../src/guest/guest.ts';
 import { openGuest } from '../../../src/guest/open.ts';
+import { guestAddress } from '../vsphere/guests.ts';
 import { startSimulatedVsphere, type SimulatedVsphere } from '../vsphere/simulated-vsphere.ts';
 import type { DemoWorld } from '../world.ts';
 import { bringBackOracle } from './disaster.ts';
@@ -106,13 +107,7 @@ async function installLive(
     uid: guests.uid,
     sysPassword: passwords.sys,
   });
-  const address: GuestAddress = {
-    endpoint: { kind: 'tcp', host: guests.address(id), port: guests.port },
-    user: guests.user,
-    privateKeyFile: guests.privateKeyFile,
-    hostKey: await guests.hostKey(id),
-    platform: 'linux',
-  };
+  const address = await guestAddress(guests, id);
   await using guest = await openGuest(address, signal);
   await guest.runShell(`sh ${guests.systemDisk}/boot`, { signal });
   const database = {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { quoteSh } from '../../../src/guest/quote.ts';
 import type { GuestOrder } from './guest-main.ts';
+import { joinSockets } from './join-sockets.ts';
 
 const execute = promisify(execFile);
 
@@ -158,6 +159,7 @@ export async function bootGuest(
   return { process: unshare, init, network, sockets };
 }
 
+/** The guest's network card: what comes to a port of its address goes to the one socket behind it. */
 async function openPort(
   address: string,
   port: number,
@@ -165,27 +167,10 @@ async function openPort(
   sockets: Set<Socket>,
 ): Promise<Server> {
   // Small answers to small questions: held back for each other (Nagle) they would cost 40 ms apiece.
-  const network = createServer({ noDelay: true }, (near) => joinSockets(near, socket, sockets));
+  const network = createServer({ noDelay: true }, (near) => joinSockets(near, connect(socket), sockets));
   network.listen(port, address);
   await once(network, 'listening');
   return network;
-}
-
-/** The guest's network card: what comes to a port of its address goes to the one socket behind it. */
-function joinSockets(near: Socket, socket: string, sockets: Set<Socket>): void {
-  const far = connect(socket);
-  for (const [one, other] of [
-    [near, far],
-    [far, near],
-  ] as const) {
-    sockets.add(one);
-    one.on('error', () => other.destroy());
-    one.once('close', () => {
-      sockets.delete(one);
-      other.destroy();
-    });
-    one.pipe(other);
-  }
 }
 
 /** Everything in the namespaces of `init`, itself among it. */

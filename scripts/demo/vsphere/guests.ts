@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { nobody } from '../../../src/databases/postgres/server-cluster.ts';
+import type { GuestAddress } from '../../../src/guest/guest.ts';
 import { generateKeys } from '../../../src/machines/local/keys.ts';
 import { openGuestDisks } from './guest-disks.ts';
 import type { GuestOrder } from './guest-main.ts';
@@ -165,5 +166,16 @@ export async function openGuestHost(
     async [Symbol.asyncDispose]() {
       for (const name of running.keys()) await powerOff(name);
     },
+  };
+}
+
+/** The way into a machine that is on, by SSH. */
+export async function guestAddress(host: GuestHost, name: string): Promise<GuestAddress> {
+  return {
+    endpoint: { kind: 'tcp', host: host.address(name), port: host.port },
+    user: host.user,
+    privateKeyFile: host.privateKeyFile,
+    hostKey: await host.hostKey(name),
+    platform: 'linux',
   };
 }

@@ -6,6 +6,7 @@ import { initCluster } from '../../../src/databases/postgres/server-cluster.ts';
 import type { ServerSettings } from '../../../src/databases/postgres/server-settings.ts';
 import { openGuest } from '../../../src/guest/open.ts';
 import type { GuestAddress } from '../../../src/guest/guest.ts';
+import { guestAddress } from './guests.ts';
 import type { SimulatedVsphere } from './simulated-vsphere.ts';
 
 export interface LiveDatabase {
@@ -54,13 +55,7 @@ export async function installDatabase(
   const boot = join(guests.disk(id, 'system'), 'boot');
   await writeFile(boot, bootScript(binaries, guests.dataDisk), { mode: 0o755 });
   await chown(boot, owner.uid, owner.gid);
-  const guest: GuestAddress = {
-    endpoint: { kind: 'tcp', host: guests.address(id), port: guests.port },
-    user: guests.user,
-    privateKeyFile: guests.privateKeyFile,
-    hostKey: await guests.hostKey(id),
-    platform: 'linux',
-  };
+  const guest = await guestAddress(guests, id);
   await using opened = await openGuest(guest, signal);
   const { exitCode, stderr } = await opened.runShell(`sh ${guests.systemDisk}/boot`, { signal });
   if (exitCode !== 0) throw new Error(`the database of ${vm} does not start: ${stderr}`);
